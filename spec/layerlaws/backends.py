@@ -1,0 +1,211 @@
+"""Finds and wraps backends: a module, a package of modules, an object in a module, or a file.
+
+A backend offers functions named after operations, plus how arrays come in and go out. Bundled backends come
+through the same door as everyone else's: entry points of the group `layerlaws.backends`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from layerlaws.catalogue import Catalogue, WrongUse, known_name
+from layerlaws.formats import Format, formats_named
+from layerlaws.operation import Operation
+
+DEFAULT_DTYPES = ("float32", "float64")
+PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe"}
+"""Names of a backend's functions that are no operations."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A deviation by design: reason, and a link to where the library says so."""
+
+    reason: str
+    link: str
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """A backend as the runner uses it.
+
+    functions: by operation name. formats: what laws are drawn in. gradient: vector-Jacobian product or None.
+    known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    """
+
+    name: str
+    functions: Mapping[str, Callable[..., Any]]
+    from_numpy: Callable[[Any], Any]
+    to_numpy: Callable[[Any], Any]
+    formats: tuple[Format, ...]
+    gradient: Callable[..., Any] | None = None
+    synchronize: Callable[[], None] = lambda: None
+    device: str = "CPU"
+    known: Mapping[str, Known] = field(default_factory=dict)
+    unavailable: str = ""
+
+    def function(self, operation: str) -> Callable[..., Any] | None:
+        """The backend's function for an operation, None where it has none."""
+        return self.functions.get(operation)
+
+
+def installed_backends() -> dict[str, str]:
+    """Names of the backends that announce themselves, and where each is found (module or module:object)."""
+    return {entry.name: entry.value for entry in entry_points(group="layerlaws.backends")}
+
+
+def load_backend(name: str, catalogue: Catalogue) -> Backend:
+    """The backend of this name: an installed one, `module`, `module:object` or `path.py`.
+
+    A backend whose own dependencies are missing, or that says so itself, comes back as unavailable, with the
+    reason. Raises WrongUse for what does not exist, and for functions that no operation has or that an
+    operation calls otherwise.
+    """
+    installed = installed_backends()
+    place = installed.get(name, name)
+    try:
+        found = _find(place, name, installed)
+    except ModuleNotFoundError as missing:
+        return _unavailable(name, f"it needs {missing.name}, which is not installed: {_remedy(name, missing)}")
+    except ImportError as broken:
+        return _unavailable(name, f"it cannot be imported: {broken}")
+    for needed in ("from_numpy", "to_numpy"):
+        if not callable(getattr(found, needed, None)):
+            raise WrongUse(f"the backend {name!r} has no {needed}: say how arrays come in and go out")
+    functions = _functions(found, name, catalogue)
+    formats = formats_named(getattr(found, "dtypes", DEFAULT_DTYPES))
+    reason = found.available() if hasattr(found, "available") else ""
+    return Backend(
+        name,
+        functions,
+        found.from_numpy,
+        found.to_numpy,
+        formats,
+        getattr(found, "gradient", None),
+        getattr(found, "synchronize", lambda: None),
+        found.describe() if hasattr(found, "describe") and not reason else "CPU",
+        _known(found, name, catalogue),
+        reason,
+    )
+
+
+def _find(place: str, name: str, installed: Mapping[str, str]) -> Any:
+    if place.endswith(".py"):
+        return _module_from_file(Path(place))
+    module, _, attribute = place.partition(":")
+    if "." not in module and name not in installed and importlib.util.find_spec(module) is None:
+        known_name(name, installed, "backend")
+    if "." in module and name not in installed and not _importable(module):
+        raise WrongUse(f"there is no module {module!r}; is it installed, or should it be a path ending in .py?")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    found = importlib.import_module(module)
+    if attribute and not hasattr(found, attribute):
+        raise WrongUse(f"{module} has no {attribute!r}")
+    return getattr(found, attribute) if attribute else found
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as missing:
+        if missing.name and (module + ".").startswith(missing.name + "."):
+            return False
+        raise
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise WrongUse(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callable[..., Any]]:
+    """The operations among the public functions of a backend and, for a package, of its modules."""
+    operations = catalogue.operations
+    functions: dict[str, Callable[..., Any]] = {}
+    for home in _homes(found):
+        for attribute, value in vars(home).items() if isinstance(home, ModuleType) else _members(home):
+            if attribute.startswith("_") or attribute in PROTOCOL or not callable(value) or inspect.isclass(value):
+                continue
+            if attribute in operations:
+                _check_signature(name, operations[attribute], value)
+                functions[attribute] = value
+            elif getattr(value, "__module__", None) == getattr(home, "__name__", None) and inspect.isfunction(value):
+                near = difflib.get_close_matches(attribute, operations, n=3, cutoff=0.5)
+                hint = f"did you mean {' or '.join(operations[n].signature for n in near)}?" if near else ""
+                raise WrongUse(
+                    f"the backend {name!r} defines {attribute}, which is no operation; {hint} "
+                    "Give helpers a leading underscore."
+                )
+    return functions
+
+
+def _homes(found: Any) -> list[Any]:
+    """Where a backend's functions are looked for: itself, and the modules of its package.
+
+    An object or module may name another package as `operations`.
+    """
+    package = importlib.import_module(found.operations) if hasattr(found, "operations") else found
+    homes = [found] if package is found else [found, package]
+    if hasattr(package, "__path__"):
+        homes += [
+            importlib.import_module(f"{package.__name__}.{module.name}")
+            for module in pkgutil.iter_modules(package.__path__)
+            if not module.name.startswith("_")
+        ]
+    return homes
+
+
+def _members(home: Any) -> list[tuple[str, Any]]:
+    return [(attribute, getattr(home, attribute)) for attribute in dir(home)]
+
+
+def _check_signature(name: str, operation: Operation, function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind(**dict.fromkeys(operation.parameters))
+    except TypeError as wrong:
+        raise WrongUse(
+            f"{operation.name} of the backend {name!r} cannot be called as {operation.signature}: {wrong}; "
+            f"it is {operation.name}{inspect.signature(function)}"
+        ) from None
+    except ValueError:
+        return  # a builtin without a signature: calling it will tell
+
+
+def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
+    """Known deviations by law id; a bare law name stands for all laws of that name."""
+    by_name: dict[str, list[str]] = {}
+    for case in catalogue.cases:
+        by_name.setdefault(case.law.name, []).append(case.id)
+        by_name.setdefault(case.id, []).append(case.id)
+    known: dict[str, Known] = {}
+    for law, deviation in getattr(found, "known", {}).items():
+        for id in by_name[known_name(law, by_name, f"law (in `known` of the backend {name})")]:
+            known[id] = deviation if isinstance(deviation, Known) else Known(*deviation)
+    return known
+
+
+def _unavailable(name: str, reason: str) -> Backend:
+    return Backend(name, {}, lambda x: x, lambda x: x, (), unavailable=reason)
+
+
+def _remedy(name: str, missing: ModuleNotFoundError) -> str:
+    extra = {"torch": "torch", "tokenizers": "libraries", "ml_dtypes": "half"}.get(str(missing.name))
+    return f"pip install 'layerlaws[{extra}]'" if extra else f"pip install {missing.name}"

@@ -1,0 +1,283 @@
+"""Arrays that carry a proven bound on their own rounding error.
+
+A definition evaluated on `Bounded` arrays yields a value and, next to it, how far from that value any
+implementation of the same mathematics may land that computes in the given format, in any order of summation:
+running error analysis after Wilkinson (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002,
+section 3.3). The rules for single operations stand in `layerlaws.rounding`; this module carries them through
+NumPy's protocols, so that a definition stays plain NumPy.
+
+The bound is rigorous, not first-order: each rule takes operands anywhere within their errors, results that may
+be flushed below the smallest normal number, and overflow, where nothing is claimed (the error is infinite).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerlaws import rounding
+from layerlaws.formats import ArrayLike, Format, format_of
+
+
+class Undecidable(Exception):
+    """A decision (a comparison, an order, a floor) that rounding could turn: nothing can be said of this input."""
+
+
+class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of real numbers and, for each, how far a computed counterpart may be away.
+
+    value: the numbers, in a format wider than `format` where there is one.
+    error: of the same shape, absolute, not negative; infinite where nothing is claimed.
+    format: what the counterpart is computed in.
+    """
+
+    __slots__ = ("error", "format", "value")
+
+    def __init__(self, value: ArrayLike, error: ArrayLike, format: Format) -> None:
+        self.value: NDArray[Any] = np.asarray(value, format.wide)
+        self.error: NDArray[Any] = np.broadcast_to(np.asarray(error, np.float64), self.value.shape)
+        self.format = format
+
+    shape = property(lambda self: self.value.shape)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+    dtype = property(lambda self: self.format.dtype, doc="The dtype of the computed counterpart.")
+    T = property(lambda self: self._apply(np.transpose))
+
+    def __repr__(self) -> str:
+        return f"Bounded({np.asarray(self.value, float)!r}, error={self.error!r}, {self.format.name})"
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Bounded]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Bounded:
+        return Bounded(self.value[index], self.error[index], self.format)
+
+    def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
+        raise TypeError("a Bounded is a value with an error; take .value where the error may be lost")
+
+    def reshape(self, *shape: Any) -> Bounded:
+        return Bounded(self.value.reshape(*shape), self.error.reshape(*shape), self.format)
+
+    def transpose(self, *axes: Any) -> Bounded:
+        return Bounded(self.value.transpose(*axes), self.error.transpose(*axes), self.format)
+
+    def swapaxes(self, first: int, second: int) -> Bounded:
+        return self._apply(np.swapaxes, first, second)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Bounded:
+        return _sum(self, axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Bounded:
+        return _mean(self, axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Bounded:
+        return _extreme(np.max)(self, axis, keepdims=keepdims)
+
+    def _apply(self, rearrange: Callable[..., Any], *args: Any, **options: Any) -> Bounded:
+        """A function that only moves elements about: value and error move alike."""
+        return Bounded(
+            rearrange(self.value, *args, **options), rearrange(self.error, *args, **options), self.format
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if method != "__call__" or options:
+            return NotImplemented
+        if ufunc is np.power:
+            if operands[1] != 2:
+                raise TypeError(f"a Bounded is raised to the power 2 only, not {operands[1]!r}; use exp and log")
+            ufunc, operands = np.square, operands[:1]
+        bounded = [asbounded(x, self.format) for x in operands]
+        with np.errstate(all="ignore"):
+            if ufunc in rounding.DECISIONS:
+                return _decide(ufunc, bounded)
+            rule = rounding.RULES.get(ufunc)
+            if rule is None:
+                return NotImplemented
+            value, flushed = _in_range(ufunc(*(x.value for x in bounded)))
+            parts = [part for x in bounded for part in (x.value.astype(np.float64, copy=False), x.error)]
+            error = rule(self.format, value.astype(np.float64, copy=False), *parts)
+            return Bounded(value, error + flushed, self.format)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        with np.errstate(all="ignore"):
+            if function in REARRANGEMENTS:
+                return args[0]._apply(function, *args[1:], **options)
+            if function in FUNCTIONS:
+                return FUNCTIONS[function](*args, **options)
+        return NotImplemented
+
+
+def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
+    """`x` as an exact array of its own format, or as constants that a computation in `format` must round.
+
+    An array of the format is exact: it is what the implementation was given. A Python number, an integer or a
+    wider array is a constant of the definition, and any implementation rounds it once.
+    Raises TypeError where two formats meet.
+    """
+    if isinstance(x, Bounded):
+        if format is not None and x.format is not format:
+            raise TypeError(f"a {x.format.name} result meets a {format.name} one; a law computes in one format")
+        return x
+    array = np.asarray(x)
+    if format is None:
+        format = format_of(array)
+    wide = array.astype(format.wide)
+    if array.dtype == format.dtype or array.dtype.kind == "b":
+        return Bounded(wide, 0.0, format)
+    return Bounded(wide, rounding.of_constants(format, wide), format)
+
+
+def rounded(x: ArrayLike, format: Format | str) -> Bounded:
+    """Numbers computed beforehand in a wider format, rounded once: all that an implementation may lose on them."""
+    known = format if isinstance(format, Format) else format_of(format)
+    wide = np.asarray(x, known.wide)
+    return Bounded(wide, rounding.once(known, wide.astype(np.float64)), known)
+
+
+def value_of(x: ArrayLike) -> NDArray[Any]:
+    """The numbers, whether or not they carry an error."""
+    return x.value if isinstance(x, Bounded) else np.asarray(x)
+
+
+def error_of(x: ArrayLike) -> NDArray[Any]:
+    """The absolute error; 0 for an array that carries none."""
+    return x.error if isinstance(x, Bounded) else np.zeros(np.shape(x))
+
+
+def _in_range(value: NDArray[Any]) -> tuple[NDArray[Any], Any]:
+    """Numbers of a longdouble that the double of the error does not reach, set to zero, and how much that moved."""
+    if value.dtype == np.float64:
+        return value, 0.0
+    least = np.finfo(np.float64).smallest_subnormal
+    below = (value != 0) & (np.abs(value) < least)
+    return np.where(below, 0, value), np.where(below, least, 0.0)
+
+
+def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
+    """A comparison or a rounding to integers, where the errors cannot turn it."""
+    if len(operands) == 2:
+        gap = np.abs(operands[0].value - operands[1].value)
+        reach = operands[0].error + operands[1].error
+        unsure = (reach > 0) & ~(gap > reach) & ~(np.isinf(operands[0].value) | np.isinf(operands[1].value))
+    else:
+        low, high = (ufunc(operands[0].value + sign * operands[0].error) for sign in (-1, 1))
+        unsure = (operands[0].error > 0) & (low != high)
+    if np.any(unsure):
+        raise Undecidable(f"{ufunc.__name__} turns within the rounding errors of what it compares")
+    return np.asarray(ufunc(*(x.value for x in operands)))
+
+
+def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
+    value = np.sum(x.value, axis=axis, keepdims=keepdims)
+    total = np.sum(x.error, axis=axis, keepdims=keepdims)
+    size = np.sum(np.abs(x.value.astype(np.float64)) + x.error, axis=axis, keepdims=keepdims)
+    terms = x.size // value.size if value.size else 0
+    return Bounded(value, rounding.of_sum(x.format, terms, size, total), x.format)
+
+
+def _mean(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
+    total = _sum(x, axis, keepdims=keepdims)
+    quotient: Bounded = total / (x.size // total.size if total.size else 1)
+    return quotient
+
+
+def _cumsum(x: Bounded, axis: int) -> Bounded:
+    size = np.cumsum(np.abs(x.value.astype(np.float64)) + x.error, axis)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    terms = np.arange(1, x.shape[axis] + 1).reshape(shape)
+    return Bounded(
+        np.cumsum(x.value, axis), rounding.of_sum(x.format, terms, size, np.cumsum(x.error, axis)), x.format
+    )
+
+
+def _extreme(choose: Callable[..., Any]) -> Callable[..., Bounded]:
+    """The largest of computed values is as far off as the worst of them at most: no decision is taken."""
+
+    def extreme(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
+        return Bounded(
+            choose(x.value, axis=axis, keepdims=keepdims), np.max(x.error, axis=axis, keepdims=keepdims), x.format
+        )
+
+    return extreme
+
+
+def _order(choose: Callable[..., Any]) -> Callable[..., NDArray[Any]]:
+    """argmax, argmin and argsort, where no two neighbours in the order are closer than their errors."""
+
+    def order(x: Bounded, axis: int = -1) -> NDArray[Any]:
+        ranks = np.argsort(x.value, axis=axis, kind="stable")
+        value, error = (np.take_along_axis(part, ranks, axis) for part in (x.value, x.error))
+        gap = np.diff(value, axis=axis)
+        reach = np.take(error, range(1, x.shape[axis]), axis) + np.take(error, range(x.shape[axis] - 1), axis)
+        unsure = (reach > 0) & ~(gap > reach)
+        if choose is not np.argsort:  # only the end that is chosen has to be clear
+            end = x.shape[axis] - 2 if choose is np.argmax else 0
+            unsure = np.take(unsure, [end] if x.shape[axis] > 1 else [], axis)
+        if unsure.any():
+            raise Undecidable(f"{choose.__name__} turns within the rounding errors of what it orders")
+        return np.asarray(choose(x.value, axis=axis, **({"kind": "stable"} if choose is np.argsort else {})))
+
+    return order
+
+
+def _where(condition: ArrayLike, yes: ArrayLike, no: ArrayLike) -> Bounded:
+    yes, no = _alike([yes, no])
+    return Bounded(
+        np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.format
+    )
+
+
+def _join(join: Callable[..., Any]) -> Callable[..., Bounded]:
+    def joined(arrays: Sequence[ArrayLike], axis: int = 0) -> Bounded:
+        parts = _alike(arrays)
+        return Bounded(
+            join([x.value for x in parts], axis), join([x.error for x in parts], axis), parts[0].format
+        )
+
+    return joined
+
+
+def _alike(arrays: Sequence[ArrayLike]) -> list[Bounded]:
+    format = next(x.format for x in arrays if isinstance(x, Bounded))
+    return [asbounded(x, format) for x in arrays]
+
+
+REARRANGEMENTS = {
+    np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.broadcast_to, np.take,
+    np.take_along_axis, np.flip, np.roll, np.repeat, np.tile, np.pad, np.ravel, np.tril, np.triu, np.diagonal,
+    np.lib.stride_tricks.sliding_window_view, np.delete,
+}  # fmt: skip
+"""Functions that move, copy or drop elements (pad: with zeros) and compute nothing."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: _sum,
+    np.mean: _mean,
+    np.cumsum: _cumsum,
+    np.max: _extreme(np.max),
+    np.min: _extreme(np.min),
+    np.argmax: _order(np.argmax),
+    np.argmin: _order(np.argmin),
+    np.argsort: _order(np.argsort),
+    np.where: _where,
+    np.concatenate: _join(np.concatenate),
+    np.stack: _join(np.stack),
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
+    np.zeros_like: lambda x: np.zeros(x.shape),
+    np.ones_like: lambda x: np.ones(x.shape),
+    np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.split: lambda x, parts, axis=0: [
+        Bounded(v, e, x.format)
+        for v, e in zip(np.split(x.value, parts, axis), np.split(x.error, parts, axis), strict=True)
+    ],
+}
+

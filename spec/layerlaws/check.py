@@ -1,0 +1,193 @@
+"""Hold one backend to one law, in this process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+
+from layerlaws.backends import Backend
+from layerlaws.bounded import Undecidable
+from layerlaws.catalogue import Case
+from layerlaws.claims import Broken, settle
+from layerlaws.formats import Format, is_float
+from layerlaws.literals import literal
+from layerlaws.operation import Implementation, Raised, Unoffered
+from layerlaws.verdict import Accuracy, Verdict
+
+PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
+"""Examples per law."""
+
+SAYS_SOMETHING = 0.1
+"""Least share of telling examples among the decided ones; below it a law has shown nothing."""
+
+
+@dataclass
+class Tally:
+    """What the examples of one law have shown so far."""
+
+    executed: int = 0
+    undecidable: int = 0
+    telling: int = 0
+    used: dict[str, list[float]] = field(default_factory=dict)
+    refusals: list[tuple[str, BaseException]] = field(default_factory=list)
+    drawn: dict[str, Any] = field(default_factory=dict)
+
+
+def check(
+    backend: Backend,
+    case: Case,
+    *,
+    profile: str = "standard",
+    seed: int | None = None,
+    shrink: bool = True,
+    tally: Tally | None = None,
+) -> Verdict:
+    """Hold a backend to a law.
+
+    profile: how many examples (`PROFILES`); "thorough" also steers towards large shares of the allowed error.
+    seed: None for the same examples in every run. shrink: look for the smallest counterexample.
+    tally: filled with what the examples showed, for callers who want more than the verdict.
+    """
+    tally = Tally() if tally is None else tally
+    blank = Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "held")
+    absent = _absence(backend, case)
+    if absent:
+        return replace(blank, state=absent[0], reason=absent[1])
+    start = time.perf_counter()
+    verdict = _run(backend, case, profile, seed, shrink, tally, blank)
+    verdict = replace(
+        verdict,
+        examples=tally.executed,
+        undecidable=tally.undecidable,
+        telling=tally.telling,
+        seconds=round(time.perf_counter() - start, 4),
+        accuracy={
+            name: Accuracy(max(shares), statistics.median(shares), len(shares))
+            for name, shares in tally.used.items()
+        },
+    )
+    known = backend.known.get(case.id)
+    if known is None:
+        return verdict
+    if verdict.state == "held":
+        return replace(verdict, state="stale", reason=f"declared as known ({known.reason}), but it holds")
+    return replace(verdict, state="known", reason=known.reason, link=known.link)
+
+
+def _absence(backend: Backend, case: Case) -> tuple[str, str] | None:
+    if backend.unavailable:
+        return "unavailable", backend.unavailable
+    lacking = [operation.name for operation in case.operations if backend.function(operation.name) is None]
+    if lacking:
+        return "missing", f"no {', '.join(lacking)}"
+    if "gradient" in case.law.needs and backend.gradient is None:
+        return "missing", "it offers no gradient"
+    return None
+
+
+def _run(
+    backend: Backend, case: Case, profile: str, seed: int | None, shrink: bool, tally: Tally, blank: Verdict
+) -> Verdict:
+    law = case.law
+    drawn = st.fixed_dictionaries({
+        "format": st.sampled_from(backend.formats),
+        "inputs": case.operation.inputs if law.inputs is None else law.inputs,
+        "extra": st.fixed_dictionaries(law.extra),
+    })  # fmt: skip
+
+    @settings(
+        max_examples=min(PROFILES[profile], law.examples or PROFILES[profile]),
+        deadline=None,
+        database=None,
+        derandomize=seed is None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, *([Phase.target] if profile == "thorough" else []), *([Phase.shrink] if shrink else [])],
+    )
+    @hypothesis.given(drawn)
+    def holds(drawn: dict[str, Any]) -> None:
+        used = try_once(backend, case, drawn["format"], drawn["inputs"], drawn["extra"], tally)
+        if profile == "thorough" and used is not None:
+            hypothesis.target(used)
+
+    if seed is not None:
+        holds = hypothesis.seed(seed)(holds)
+    try:
+        holds()
+    except Broken as broken:
+        return _failed(blank, "broken", str(broken), tally, broken.sides)
+    except Raised as raised:
+        return _failed(blank, "error", str(raised), tally)
+    except Unoffered as unoffered:
+        return replace(blank, state="missing", reason=str(unoffered))
+    except hypothesis.errors.Flaky as flaky:
+        return _failed(blank, "broken", f"the same input did not fail twice, so results depend on more: {flaky}", tally)
+    return replace(blank, **_silence(tally))
+
+
+def try_once(
+    backend: Backend, case: Case, format: Format, inputs: Mapping[str, Any], extra: Mapping[str, Any], tally: Tally
+) -> float | None:
+    """One example: the share of the allowed error it used, None where it was undecidable.
+
+    Raises Broken or Raised where the law does not hold.
+    """
+    inputs = {name: _cast(x, format) for name, x in inputs.items()}
+    spoken_of = {o.name: Implementation(o, backend, format) for o in case.operations}
+    pool = {**inputs, **extra, **spoken_of, "operation": spoken_of[case.operation.name], "inputs": inputs}
+    pool["format"] = format
+    tally.drawn = {"dtype": format.name, **inputs, **extra}
+    tally.executed += 1
+    try:
+        with np.errstate(all="ignore"):
+            settlement = settle(case.law.state(**{name: pool[name] for name in case.law.parameters}))
+    except Undecidable:
+        tally.undecidable += 1
+        return None
+    finally:
+        for implementation in spoken_of.values():
+            tally.refusals += implementation.refusals
+    tally.telling += settlement.telling
+    tally.used.setdefault(format.name, []).append(settlement.used)
+    return settlement.used
+
+
+def _cast(x: Any, format: Format) -> Any:
+    if isinstance(x, tuple):
+        return tuple(_cast(part, format) for part in x)
+    return x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x
+
+
+def _failed(blank: Verdict, state: str, reason: str, tally: Tally, sides: Any = ()) -> Verdict:
+    arguments = {name: literal(x) for name, x in tally.drawn.items() if name != "dtype"}
+    return replace(
+        blank,
+        state=state,
+        reason=reason,
+        dtype=tally.drawn.get("dtype", ""),
+        counterexample=arguments,
+        sides={name: literal(x) for name, x in sides},
+    )
+
+
+def _silence(tally: Tally) -> dict[str, str]:
+    """A law that decided nothing, or never could have failed, is an error, not a success."""
+    decided = tally.executed - tally.undecidable
+    if not decided:
+        return {"state": "error", "reason": f"the law said nothing: all {tally.executed} examples were undecidable"}
+    if tally.telling < SAYS_SOMETHING * decided:
+        return {
+            "state": "error",
+            "reason": f"the law said nothing: in {decided - tally.telling} of {decided} examples the allowed error "
+            "was as large as the values",
+        }
+    return {}

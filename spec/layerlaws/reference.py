@@ -1,0 +1,48 @@
+"""The definitions themselves as a backend, whole or with one fault in place: what laws are proven on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from layerlaws.backends import Backend
+from layerlaws.bounded import Bounded, value_of
+from layerlaws.catalogue import Catalogue
+from layerlaws.formats import format_of, formats_named, is_float
+from layerlaws.law import Fault
+
+
+def reference(catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")) -> Backend:
+    """A backend made of the definitions, evaluated in plain NumPy in each format.
+
+    fault: takes the place of its operation.
+    """
+    functions = {name: _plain(operation.definition) for name, operation in catalogue.operations.items()}
+    if fault is not None:
+        functions[fault.operation.name] = _plain(fault.function)
+    name = "definitions" if fault is None else f"fault {fault.name}"
+    return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes))
+
+
+def _plain(definition: Callable[..., Any]) -> Callable[..., Any]:
+    """A definition on plain arrays; float results come in the format of the float arguments."""
+
+    def function(**arguments: Any) -> Any:
+        arrays = [x for argument in arguments.values() for x in (argument if isinstance(argument, tuple) else (argument,))]
+        formats = [format_of(x) for x in arrays if isinstance(x, np.ndarray) and is_float(x)]
+        with np.errstate(all="ignore"):
+            result = definition(**arguments)
+        return _cast(result, formats[0].dtype if formats else None)
+
+    return function
+
+
+def _cast(result: Any, dtype: Any) -> Any:
+    if isinstance(result, tuple):
+        return tuple(_cast(part, dtype) for part in result)
+    if isinstance(result, Bounded):
+        return result.value.astype(result.dtype)
+    array = np.asarray(value_of(result))
+    return array.astype(dtype) if dtype is not None and is_float(array) else array

@@ -1,0 +1,73 @@
+"""What holding one backend to one law came to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STATES = (
+    "held", "broken", "error", "crashed", "timed out", "missing", "unavailable", "known", "stale",
+)  # fmt: skip
+"""held: the law holds. broken: it does not. error: the function raised, or the law said nothing. crashed: the
+process died. timed out: no answer in time. missing: the backend has no such function. unavailable: the backend
+cannot run here. known: broken, by design of the library. stale: declared as known, but it holds."""
+
+UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
+"""States that make a run fail."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares of the allowed error that the examples of one dtype used."""
+
+    worst: float
+    median: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One backend held to one law.
+
+    examples: executed. undecidable: of those, set aside because rounding could turn a decision. telling: of
+    those, with an allowed error smaller than the values compared. sides: both sides of a broken claim, printed.
+    counterexample: the smallest arguments found that break the law, as Python literals. seconds: wall time.
+    """
+
+    backend: str
+    note: str
+    operation: str
+    law: str
+    state: str
+    reason: str = ""
+    link: str = ""
+    examples: int = 0
+    undecidable: int = 0
+    telling: int = 0
+    seconds: float = 0.0
+    dtype: str = ""
+    accuracy: dict[str, Accuracy] = field(default_factory=dict)
+    counterexample: dict[str, str] = field(default_factory=dict)
+    sides: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """operation.law, as in the catalogue."""
+        return f"{self.operation}.{self.law}"
+
+    @property
+    def unexpected(self) -> bool:
+        return self.state in UNEXPECTED
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that say something, ready for json.dumps."""
+        return {key: value for key, value in asdict(self).items() if value not in ("", {}, 0, 0.0)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Verdict:
+        """The inverse of `to_json`. Raises TypeError or ValueError for fields that are no verdict's."""
+        accuracy = {dtype: Accuracy(**shares) for dtype, shares in fields.get("accuracy", {}).items()}
+        verdict = cls(**{**fields, "accuracy": accuracy})
+        if verdict.state not in STATES:
+            raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
+        return verdict
