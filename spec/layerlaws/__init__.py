@@ -12,6 +12,7 @@ from layerlaws.check import check
 from layerlaws.claims import Broken, Claim, all_of, at_most, closely, differ, exactly, refused
 from layerlaws.law import Fault, Law, fault, law
 from layerlaws.operation import Operation, operation
+from layerlaws.pytest_plugin import laws_for
 from layerlaws.verdict import Verdict
 
 __version__ = "0.1.0"
@@ -19,5 +20,5 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Fault", "Known", "Law", "Operation", "Undecidable",
     "Verdict", "WrongUse", "all_of", "asbounded", "at_most", "catalogue", "check", "closely", "differ", "exactly",
-    "fault", "law", "load_backend", "operation", "refused", "rounded",
+    "fault", "law", "laws_for", "load_backend", "operation", "refused", "rounded",
 ]  # fmt: skip

@@ -136,9 +136,7 @@ def catalogue_of(modules: Iterable[ModuleType]) -> Catalogue:
 
 def _note(module: ModuleType) -> Note:
     def defined(kind: Any, home: Callable[[Any], Any]) -> tuple[Any, ...]:
-        return tuple(
-            x for x in vars(module).values() if isinstance(x, kind) and home(x).__module__ == module.__name__
-        )
+        return tuple(x for x in vars(module).values() if isinstance(x, kind) and home(x).__module__ == module.__name__)
 
     return Note(
         module,
@@ -153,9 +151,7 @@ def _with_cases(note: Note, operations: dict[str, Operation]) -> Note:
     own = [(law, tuple(operations[p] for p in law.parameters if p in operations)) for law in note.own_laws]
     for law, spoken_of in own:
         if not spoken_of:
-            raise WrongUse(
-                f"the law {note.name}.{law.name} names no operation among its parameters: {law.parameters}"
-            )
+            raise WrongUse(f"the law {note.name}.{law.name} names no operation among its parameters: {law.parameters}")
     whole = replace(note, cases=())
     object.__setattr__(whole, "cases", tuple(Case(whole, law, spoken_of) for law, spoken_of in free + own))
     seen: set[str] = set()

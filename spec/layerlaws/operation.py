@@ -111,7 +111,7 @@ class Implementation:
             raise Unoffered(f"no {self.name}")
         try:
             return function(**native)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Raised(self.name, error) from error
 
     def back(self, result: Any) -> Any:

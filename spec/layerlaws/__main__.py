@@ -1,0 +1,7 @@
+"""`python -m layerlaws` is `layerlaws`."""
+
+import sys
+
+from layerlaws.cli import main
+
+sys.exit(main())

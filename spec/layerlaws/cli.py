@@ -1,0 +1,150 @@
+"""The command line: list, explain, check, report, new.
+
+Exit status: 0 when nothing unexpected happened, 1 when something is broken, 2 for wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from layerlaws import __version__
+from layerlaws.backends import Backend, installed_backends, load_backend
+from layerlaws.catalogue import WrongUse, catalogue
+from layerlaws.check import PROFILES
+from layerlaws.explanation import explain
+from layerlaws.journal import RecordError
+from layerlaws.progress import Progress, summarize
+from layerlaws.runner import Plan, run
+from layerlaws.scaffold import scaffold
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    try:
+        status: int = options.command(options, console)
+    except (WrongUse, RecordError) as wrong:
+        print(f"layerlaws: {wrong}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("layerlaws: stopped; what was finished stands in the .part record", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="layerlaws", description="Hold implementations of deep-learning building blocks to the laws they obey."
+    )
+    parser.add_argument("--version", action="version", version=f"layerlaws {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="the notes, and the backends that are installed")
+    listing.set_defaults(command=_list)
+
+    explaining = commands.add_parser("explain", help="a note, an operation or a law in words")
+    explaining.add_argument("name", help="as `layerlaws list` and the reports spell it")
+    explaining.set_defaults(command=_explain)
+
+    checking = commands.add_parser("check", help="hold backends to the laws, and write records")
+    checking.add_argument("backends", nargs="*", metavar="BACKEND",
+                          help="an installed name, module, module:object or path.py (default: all installed)")  # fmt: skip
+    checking.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
+    checking.add_argument("--law", action="append", default=[], help="only this law; may be repeated")
+    checking.add_argument("--profile", choices=PROFILES, default="standard",
+                          help="examples per law: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()))  # fmt: skip
+    checking.add_argument("--seed", type=int, help="other examples (default: the same in every run)")
+    checking.add_argument("--output", type=Path, metavar="DIR",
+                          help="where records go (default: reports; with --note or --law nowhere)")  # fmt: skip
+    checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    checking.set_defaults(command=_check)
+
+    reporting = commands.add_parser("report", help="turn records into README.md and index.html")
+    reporting.add_argument("directory", nargs="?", type=Path, default=Path("reports"), metavar="DIR")
+    reporting.set_defaults(command=_report)
+
+    starting = commands.add_parser("new", help="a file to start a backend of your own from")
+    starting.add_argument("name", help="of the backend: my_backend writes my_backend.py")
+    starting.set_defaults(command=_new)
+    return parser
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    known = catalogue()
+    notes = Table(box=None, pad_edge=False, title="Notes", title_justify="left", title_style="bold")
+    for heading, right in (("note", False), ("laws", True), ("faults", True), ("says", False)):
+        notes.add_column(heading, justify="right" if right else "left", no_wrap=heading != "says")
+    for note in known.notes:
+        notes.add_row(note.name, str(len(note.cases)), str(len(note.faults)), escape(note.title))
+    console.print(notes)
+    backends = Table(box=None, pad_edge=False, title="\nBackends", title_justify="left", title_style="bold")
+    for heading in ("backend", "operations", "here"):
+        backends.add_column(heading)
+    for name in installed_backends():
+        backend = load_backend(name, known)
+        here = f"unavailable: {backend.unavailable}" if backend.unavailable else backend.device
+        backends.add_row(name, f"{len(backend.functions)} of {len(known.operations)}", escape(here))
+    console.print(backends)
+    return 0
+
+
+def _explain(options: argparse.Namespace, console: Console) -> int:
+    console.print(explain(options.name), markup=False)
+    return 0
+
+
+def _check(options: argparse.Namespace, console: Console) -> int:
+    known = catalogue()
+    cases = known.select(options.note, options.law)
+    backends = [load_backend(name, known) for name in options.backends or installed_backends()]
+    partial = bool(options.note or options.law)
+    plan = Plan(
+        backends,
+        cases,
+        options.note,
+        options.law,
+        options.profile,
+        options.seed,
+        options.output or (None if partial else Path("reports")),
+        **({"jobs": options.jobs} if options.jobs else {}),
+    )
+    with Progress(console, len(plan.pairs)) as progress:
+        verdicts = run(plan, progress.heard)
+    summarize(console, plan, verdicts)
+    absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
+    return int(any(verdict.unexpected for verdict in verdicts) or _named_but_absent(absent))
+
+
+def _named_but_absent(absent: list[Backend]) -> bool:
+    for backend in absent:
+        print(f"layerlaws: {backend.name} was asked for, but {backend.unavailable}", file=sys.stderr)
+    return bool(absent)
+
+
+def _report(options: argparse.Namespace, console: Console) -> int:
+    from layerlaws.report import write_report
+
+    for path in write_report(options.directory):
+        console.print(str(path), markup=False)
+    return 0
+
+
+def _new(options: argparse.Namespace, console: Console) -> int:
+    path = scaffold(options.name, Path.cwd())
+    console.print(f"{path.name}: every operation is missing yet; fill in one and run\n  layerlaws check ./{path.name}")
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

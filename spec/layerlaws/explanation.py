@@ -1,0 +1,117 @@
+"""Notes, laws and failures in words, for a terminal or a log."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterable
+
+from layerlaws import free_laws
+from layerlaws.catalogue import Case, Catalogue, Note, WrongUse, catalogue, known_name
+from layerlaws.law import Fault
+from layerlaws.verdict import Verdict
+
+WIDTH = 80
+
+
+def failure(verdict: Verdict) -> str:
+    """What a law says, how the backend broke it, and the input that shows it."""
+    lines = [f"{verdict.backend}: {verdict.id} is {verdict.state}"]
+    sentence = _sentence(verdict)
+    if sentence:
+        lines += _wrapped("law", sentence)
+    lines += _wrapped("seen", verdict.reason)
+    if verdict.counterexample:
+        lines += [f"  smallest input found ({verdict.dtype}):"]
+        for name, text in verdict.counterexample.items():
+            lines += textwrap.indent(f"{name} = {_shortened(text)}", "    ").splitlines()
+    for side, text in verdict.sides.items():
+        lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
+    if verdict.unexpected and verdict.state != "stale":
+        lines.append(f"  again: layerlaws check {verdict.backend} --law {verdict.id}")
+    return "\n".join(lines)
+
+
+def explain(name: str) -> str:
+    """A note, an operation or a law in words: prose, definition, laws, faults with their sources.
+
+    Raises WrongUse, with near names, for a name that is none of these.
+    """
+    known = catalogue()
+    names = {note.name for note in known.notes} | set(known.operations) | {
+        part for case in known.cases for part in (case.id, case.law.name)
+    }  # fmt: skip
+    known_name(name, names, "note, operation or law")
+    for note in known.notes:
+        if note.name == name:
+            return _note(note)
+    if name in known.operations:
+        return _operation(known, name)
+    return "\n\n".join(_law(case) for case in known.cases if name in (case.id, case.law.name))
+
+
+def _note(note: Note) -> str:
+    parts = [f"{note.name}\n{'=' * len(note.name)}", note.prose]
+    parts += [_definition(operation.definition) for operation in note.operations]
+    parts.append("Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in note.cases))
+    parts.append("Faults that prove them\n----------------------\n" + "\n".join(map(_fault, note.faults)))
+    return "\n\n".join(parts)
+
+
+def _operation(known: Catalogue, name: str) -> str:
+    operation = known.operations[name]
+    cases = [case for case in known.cases if operation in case.operations]
+    faults = [fault for note in known.notes for fault in note.faults if fault.operation is operation]
+    return "\n\n".join([
+        f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
+        _definition(operation.definition),
+        "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
+        "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
+    ])  # fmt: skip
+
+
+def _law(case: Case) -> str:
+    faults = [fault for fault in _faults(case) if case.law.name in fault.breaks]
+    return "\n\n".join([
+        f"{case.id}, of the note {case.note.name}",
+        textwrap.fill(case.law.statement, WIDTH),
+        inspect.getsource(case.law.state).rstrip(),
+        "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
+    ])  # fmt: skip
+
+
+def _faults(case: Case) -> Iterable[Fault]:
+    yield from case.note.faults
+    for operation in case.operations:
+        yield from free_laws.faults_of(operation)
+
+
+def _definition(definition: object) -> str:
+    source = inspect.getsource(definition)  # type: ignore[arg-type]
+    return "\n".join(line for line in source.rstrip().splitlines() if not line.startswith("@"))
+
+
+def _entry(name: str, sentence: str) -> str:
+    return f"{name}\n" + textwrap.indent(textwrap.fill(sentence, WIDTH - 4), "    ")
+
+
+def _fault(fault: Fault) -> str:
+    words = f"{fault.description} Breaks {', '.join(fault.breaks)}. Seen: {fault.seen}"
+    return _entry(f"{fault.operation.name}: {fault.name}", words)
+
+
+def _sentence(verdict: Verdict) -> str:
+    try:
+        return next(case.law.statement for case in catalogue().cases if case.id == verdict.id)
+    except (StopIteration, WrongUse):
+        return ""
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    if "\n" in text:
+        return [f"  {label}:", *textwrap.indent(text, "    ").splitlines()]
+    return textwrap.wrap(text, WIDTH, initial_indent=f"  {label}: ", subsequent_indent="  " + " " * (len(label) + 2))
+
+
+def _shortened(text: str, longest: int = 600) -> str:
+    return text if len(text) <= longest else f"{text[:longest]} ... ({len(text)} characters, whole in the record)"

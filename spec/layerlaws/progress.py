@@ -1,0 +1,101 @@
+"""A run as it goes, and what it came to, on a terminal or in a log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from layerlaws.explanation import failure
+from layerlaws.runner import Plan
+from layerlaws.verdict import STATES, Verdict
+
+SHOWN = 8
+"""Failures that are printed in full; the rest is counted, and stands in the record."""
+
+COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line for every tenth of the work, and for everything unexpected."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console, self.total, self.done, self.unexpected = console, total, 0, 0
+        self.bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.task = self.bar.add_task("holding laws", total=total)
+
+    def heard(self, verdict: Verdict) -> None:
+        """Count a verdict; say so at once where it is unexpected."""
+        self.done += 1
+        if verdict.unexpected:
+            self.unexpected += 1
+            self.bar.console.print(f"[red]{verdict.state}[/red] {escape(verdict.backend)}: {verdict.id}")
+        description = f"{self.unexpected} unexpected" if self.unexpected else "holding laws"
+        self.bar.update(self.task, completed=self.done, description=description)
+        tenth = max(1, self.total // 10)
+        if not self.console.is_terminal and (self.done % tenth == 0 or self.done == self.total):
+            self.console.print(f"{self.done} of {self.total} laws, {self.unexpected} unexpected")
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+
+def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None:
+    """Print failures, the table of verdicts, and where the records are."""
+    failures = [verdict for verdict in verdicts if verdict.unexpected]
+    for verdict in failures[:SHOWN]:
+        console.print()
+        console.print(failure(verdict), markup=False)
+    if len(failures) > SHOWN:
+        console.print(f"\n... and {len(failures) - SHOWN} more; --law narrows the run, the record has them all")
+    console.print()
+    console.print(_table(plan, verdicts))
+    for backend in plan.backends:
+        own = [verdict for verdict in verdicts if verdict.backend == backend.name]
+        console.print(_examples(backend.name, own), markup=False)
+    if plan.output is not None:
+        console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
+
+
+def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
+    counts = {
+        backend.name: Counter(v.state for v in verdicts if v.backend == backend.name) for backend in plan.backends
+    }
+    shown = [state for state in STATES if state == "held" or any(count[state] for count in counts.values())]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("backend", overflow="fold")
+    for state in shown:
+        table.add_column(state, justify="right", style=COLOURS.get(state, "red"))
+    table.add_column("of", justify="right")
+    for name, count in counts.items():
+        table.add_row(escape(name), *(str(count[state]) for state in shown), str(len(plan.cases)))
+    return table
+
+
+def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
+    """How much was tried, and how close the most inaccurate operation came to its bound."""
+    executed, undecidable = (sum(getattr(v, field) for v in verdicts) for field in ("examples", "undecidable"))
+    line = f"{name}: {executed} examples, {undecidable} undecidable"
+    shares = [
+        (shares.worst, verdict.operation, dtype)
+        for verdict in verdicts
+        if verdict.law == "agrees_with_definition" and verdict.state == "held"
+        for dtype, shares in verdict.accuracy.items()
+    ]
+    if not shares:
+        return line
+    worst, operation, dtype = max(shares)
+    return f"{line}; largest share of the allowed error: {worst:.2f} ({operation}, {dtype})"
