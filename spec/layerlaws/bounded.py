@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from layerlaws import rounding
 from layerlaws.formats import ArrayLike, Format, format_of
 
+SHORT = 26
+"""Bits of a Python float that is taken to be meant exactly: half of those it has."""
+
 
 class Undecidable(Exception):
     """A decision (a comparison, an order, a floor) that rounding could turn: nothing can be said of this input."""
@@ -59,6 +62,9 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Bounded:
         return Bounded(self.value[index], self.error[index], self.format)
 
+    def __bool__(self) -> bool:
+        raise TypeError("a Bounded is neither true nor false; compare it with something")
+
     def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
         raise TypeError("a Bounded is a value with an error; take .value where the error may be lost")
 
@@ -82,15 +88,13 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _apply(self, rearrange: Callable[..., Any], *args: Any, **options: Any) -> Bounded:
         """A function that only moves elements about: value and error move alike."""
-        return Bounded(
-            rearrange(self.value, *args, **options), rearrange(self.error, *args, **options), self.format
-        )
+        return Bounded(rearrange(self.value, *args, **options), rearrange(self.error, *args, **options), self.format)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
         if ufunc is np.power:
-            if operands[1] != 2:
+            if not isinstance(operands[1], int | float) or operands[1] != 2:
                 raise TypeError(f"a Bounded is raised to the power 2 only, not {operands[1]!r}; use exp and log")
             ufunc, operands = np.square, operands[:1]
         bounded = [asbounded(x, self.format) for x in operands]
@@ -101,16 +105,16 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             if rule is None:
                 return NotImplemented
             value, flushed = _in_range(ufunc(*(x.value for x in bounded)))
-            parts = [part for x in bounded for part in (x.value.astype(np.float64, copy=False), x.error)]
-            error = rule(self.format, value.astype(np.float64, copy=False), *parts)
+            parts = [part for x in bounded for part in (rounding.as_double(x.value), x.error)]
+            error = rule(self.format, rounding.as_double(value), *parts)
             return Bounded(value, error + flushed, self.format)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         with np.errstate(all="ignore"):
-            if function in REARRANGEMENTS:
-                return args[0]._apply(function, *args[1:], **options)
             if function in FUNCTIONS:
                 return FUNCTIONS[function](*args, **options)
+            if function in REARRANGEMENTS:
+                return args[0]._apply(function, *args[1:], **options)
         return NotImplemented
 
 
@@ -118,7 +122,8 @@ def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
     """`x` as an exact array of its own format, or as constants that a computation in `format` must round.
 
     An array of the format is exact: it is what the implementation was given. A Python number, an integer or a
-    wider array is a constant of the definition, and any implementation rounds it once.
+    wider array is a constant of the definition, and any implementation rounds it once. In double a Python float
+    is exact only where it is short, such as 0.5; one that fills its bits, such as root(3), was rounded itself.
     Raises TypeError where two formats meet.
     """
     if isinstance(x, Bounded):
@@ -129,6 +134,8 @@ def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
     if format is None:
         format = format_of(array)
     wide = array.astype(format.wide)
+    if type(x) is float:
+        return Bounded(wide, rounding.of_constants(format, wide, min(format.precision, SHORT)), format)
     if array.dtype == format.dtype or array.dtype.kind == "b":
         return Bounded(wide, 0.0, format)
     return Bounded(wide, rounding.of_constants(format, wide), format)
@@ -138,7 +145,7 @@ def rounded(x: ArrayLike, format: Format | str) -> Bounded:
     """Numbers computed beforehand in a wider format, rounded once: all that an implementation may lose on them."""
     known = format if isinstance(format, Format) else format_of(format)
     wide = np.asarray(x, known.wide)
-    return Bounded(wide, rounding.once(known, wide.astype(np.float64)), known)
+    return Bounded(wide, rounding.once(known, rounding.as_double(wide)), known)
 
 
 def value_of(x: ArrayLike) -> NDArray[Any]:
@@ -165,19 +172,25 @@ def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
     if len(operands) == 2:
         gap = np.abs(operands[0].value - operands[1].value)
         reach = operands[0].error + operands[1].error
-        unsure = (reach > 0) & ~(gap > reach) & ~(np.isinf(operands[0].value) | np.isinf(operands[1].value))
+        infinite = (np.isinf(operands[0].value) | np.isinf(operands[1].value)) & np.isfinite(reach)
+        unsure = _within(gap, reach) & ~infinite
     else:
         low, high = (ufunc(operands[0].value + sign * operands[0].error) for sign in (-1, 1))
-        unsure = (operands[0].error > 0) & (low != high)
+        unsure = (operands[0].error > 0) & ((low != high) | np.isinf(operands[0].error))
     if np.any(unsure):
         raise Undecidable(f"{ufunc.__name__} turns within the rounding errors of what it compares")
     return np.asarray(ufunc(*(x.value for x in operands)))
 
 
+def _reach(x: Bounded) -> NDArray[np.float64]:
+    """The largest size of each computed number, 0 for infinities, which leave a sum infinite without rounding."""
+    return np.where(np.isfinite(x.value), np.abs(rounding.as_double(x.value)) + x.error, 0.0)
+
+
 def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
     value = np.sum(x.value, axis=axis, keepdims=keepdims)
     total = np.sum(x.error, axis=axis, keepdims=keepdims)
-    size = np.sum(np.abs(x.value.astype(np.float64)) + x.error, axis=axis, keepdims=keepdims)
+    size = np.sum(_reach(x), axis=axis, keepdims=keepdims)
     terms = x.size // value.size if value.size else 0
     return Bounded(value, rounding.of_sum(x.format, terms, size, total), x.format)
 
@@ -189,17 +202,15 @@ def _mean(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
 
 
 def _cumsum(x: Bounded, axis: int) -> Bounded:
-    size = np.cumsum(np.abs(x.value.astype(np.float64)) + x.error, axis)
+    size = np.cumsum(_reach(x), axis)
     shape = [1] * x.ndim
     shape[axis] = -1
     terms = np.arange(1, x.shape[axis] + 1).reshape(shape)
-    return Bounded(
-        np.cumsum(x.value, axis), rounding.of_sum(x.format, terms, size, np.cumsum(x.error, axis)), x.format
-    )
+    return Bounded(np.cumsum(x.value, axis), rounding.of_sum(x.format, terms, size, np.cumsum(x.error, axis)), x.format)
 
 
 def _extreme(choose: Callable[..., Any]) -> Callable[..., Bounded]:
-    """The largest of computed values is as far off as the worst of them at most: no decision is taken."""
+    """The largest (or smallest) of computed numbers is no farther off than the worst of them: nothing is decided."""
 
     def extreme(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
         return Bounded(
@@ -210,37 +221,55 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Bounded]:
 
 
 def _order(choose: Callable[..., Any]) -> Callable[..., NDArray[Any]]:
-    """argmax, argmin and argsort, where no two neighbours in the order are closer than their errors."""
+    """argmax and argmin, where every other number is farther from the chosen one than their errors."""
 
-    def order(x: Bounded, axis: int = -1) -> NDArray[Any]:
-        ranks = np.argsort(x.value, axis=axis, kind="stable")
-        value, error = (np.take_along_axis(part, ranks, axis) for part in (x.value, x.error))
-        gap = np.diff(value, axis=axis)
-        reach = np.take(error, range(1, x.shape[axis]), axis) + np.take(error, range(x.shape[axis] - 1), axis)
-        unsure = (reach > 0) & ~(gap > reach)
-        if choose is not np.argsort:  # only the end that is chosen has to be clear
-            end = x.shape[axis] - 2 if choose is np.argmax else 0
-            unsure = np.take(unsure, [end] if x.shape[axis] > 1 else [], axis)
+    def order(x: Bounded, axis: int | None = None) -> NDArray[Any]:
+        flat, along = (x.reshape(-1), 0) if axis is None else (x, axis)
+        chosen = choose(flat.value, axis=along, keepdims=True)
+        best, reach = (np.take_along_axis(part, chosen, along) for part in (flat.value, flat.error))
+        unsure = _within(np.abs(flat.value - best), flat.error + reach)
+        np.put_along_axis(unsure, chosen, False, along)
         if unsure.any():
             raise Undecidable(f"{choose.__name__} turns within the rounding errors of what it orders")
-        return np.asarray(choose(x.value, axis=axis, **({"kind": "stable"} if choose is np.argsort else {})))
+        return np.asarray(choose(x.value, axis=axis))
 
     return order
 
 
+def _argsort(x: Bounded, axis: int = -1, kind: str = "stable") -> NDArray[Any]:
+    """The stable order, where no two neighbours in it are closer than their errors."""
+    ranks = np.argsort(x.value, axis=axis, kind="stable")
+    value, error = (np.take_along_axis(part, ranks, axis) for part in (x.value, x.error))
+    later, earlier = range(1, x.shape[axis]), range(x.shape[axis] - 1)
+    if _within(np.diff(value, axis=axis), np.take(error, later, axis) + np.take(error, earlier, axis)).any():
+        raise Undecidable("argsort turns within the rounding errors of what it orders")
+    return ranks
+
+
+def _within(gap: NDArray[Any], reach: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether rounding could close a gap; between exact numbers nothing can."""
+    return np.asarray((reach > 0) & ~(gap > reach))
+
+
 def _where(condition: ArrayLike, yes: ArrayLike, no: ArrayLike) -> Bounded:
     yes, no = _alike([yes, no])
-    return Bounded(
-        np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.format
-    )
+    return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.format)
+
+
+def _pad(x: Bounded, width: Any, mode: Any = "constant", *, constant_values: ArrayLike = 0) -> Bounded:
+    """The numbers put in are constants of the definition."""
+    if mode != "constant":
+        return x._apply(np.pad, width, mode)
+    filling = asbounded(constant_values, x.format)
+    value, error = (np.pad(part, width, constant_values=put) for part, put in
+                    ((x.value, filling.value), (x.error, filling.error)))  # fmt: skip
+    return Bounded(value, error, x.format)
 
 
 def _join(join: Callable[..., Any]) -> Callable[..., Bounded]:
     def joined(arrays: Sequence[ArrayLike], axis: int = 0) -> Bounded:
         parts = _alike(arrays)
-        return Bounded(
-            join([x.value for x in parts], axis), join([x.error for x in parts], axis), parts[0].format
-        )
+        return Bounded(join([x.value for x in parts], axis), join([x.error for x in parts], axis), parts[0].format)
 
     return joined
 
@@ -255,7 +284,7 @@ REARRANGEMENTS = {
     np.take_along_axis, np.flip, np.roll, np.repeat, np.tile, np.pad, np.ravel, np.tril, np.triu, np.diagonal,
     np.lib.stride_tricks.sliding_window_view, np.delete,
 }  # fmt: skip
-"""Functions that move, copy or drop elements (pad: with zeros) and compute nothing."""
+"""Functions that move, copy or drop elements, or put in constants, and compute nothing."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _sum,
@@ -265,8 +294,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.min: _extreme(np.min),
     np.argmax: _order(np.argmax),
     np.argmin: _order(np.argmin),
-    np.argsort: _order(np.argsort),
+    np.argsort: _argsort,
     np.where: _where,
+    np.pad: _pad,
     np.concatenate: _join(np.concatenate),
     np.stack: _join(np.stack),
     np.shape: lambda x: x.shape,
@@ -280,4 +310,3 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
         for v, e in zip(np.split(x.value, parts, axis), np.split(x.error, parts, axis), strict=True)
     ],
 }
-

@@ -17,9 +17,10 @@ from layerlaws.backends import Backend
 from layerlaws.bounded import Undecidable
 from layerlaws.catalogue import Case
 from layerlaws.claims import Broken, settle
-from layerlaws.formats import Format, is_float
+from layerlaws.diagnosis import diagnose
+from layerlaws.formats import Format
 from layerlaws.literals import literal
-from layerlaws.operation import Implementation, Raised, Unoffered
+from layerlaws.operation import Implementation, Raised, Unoffered, cast_to
 from layerlaws.verdict import Accuracy, Verdict
 
 PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
@@ -75,7 +76,7 @@ def check(
     )
     known = backend.known.get(case.id)
     if known is None:
-        return verdict
+        return replace(verdict, diagnosis=diagnose(backend, case)) if verdict.state == "broken" else verdict
     if verdict.state == "held":
         return replace(verdict, state="stale", reason=f"declared as known ({known.reason}), but it holds")
     return replace(verdict, state="known", reason=known.reason, link=known.link)
@@ -145,7 +146,7 @@ def try_once(
 
     Raises Broken or Raised where the law does not hold.
     """
-    inputs = {name: _cast(x, format) for name, x in inputs.items()}
+    inputs = cast_to(inputs, format)
     spoken_of = {o.name: Implementation(o, backend, format) for o in case.operations}
     pool = {**inputs, **extra, **spoken_of, "operation": spoken_of[case.operation.name], "inputs": inputs}
     pool["format"] = format
@@ -163,12 +164,6 @@ def try_once(
     tally.telling += settlement.telling
     tally.used.setdefault(format.name, []).append(settlement.used)
     return settlement.used
-
-
-def _cast(x: Any, format: Format) -> Any:
-    if isinstance(x, tuple):
-        return tuple(_cast(part, format) for part in x)
-    return x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x
 
 
 def _failed(blank: Verdict, state: str, reason: str, tally: Tally, sides: Any = ()) -> Verdict:

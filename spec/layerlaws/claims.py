@@ -82,7 +82,7 @@ class exactly(Claim):
         different = np.asarray(left != right)  # not-a-number differs from everything, itself included
         if different.any():
             raise _broken("differ", different, left, right, f"{different.sum()} of {different.size} elements differ")
-        return Settlement()
+        return Settlement(telling=different.size > 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class differ(Claim):
     """A change of the input reaches the output: `one` and `other` are results of the same operation.
 
     `expected` holds the definition's results for the same two inputs. Where the definition's own results are
-    closer than their errors, nothing can be seen of the change, and the example is undecidable.
+    closer than their errors, nothing can be seen of the change, and the example is undecidable; where they are
+    the same, the claim asks for nothing.
     """
 
     one: Any
@@ -98,14 +99,14 @@ class differ(Claim):
     expected: tuple[Any, Any]
 
     def settle(self) -> Settlement:
-        from layerlaws.dependence import changed
+        from layerlaws.dependence import changed, refuse_not_a_number
 
-        if changed(*self.expected, demanded=True) and not changed(self.one, self.other):
-            raise Broken(
-                "the change does not reach the output",
-                (("before", value_of(self.one)), ("after", value_of(self.other))),
-            )
-        return Settlement()
+        for computed, defined in zip((self.one, self.other), self.expected, strict=True):
+            refuse_not_a_number(computed, defined)
+        demanded = changed(*self.expected, demanded=True)
+        if demanded and not changed(self.one, self.other):
+            raise Broken("the change does not reach the output", (("before", self.one), ("after", self.other)))
+        return Settlement(telling=demanded)
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,7 @@ def _compare(left: Any, right: Any, distance: Callable[[Any, Any], Any], word: s
     return Settlement(float(np.max(share, initial=0.0)), bool(telling.any()))
 
 
-def _broken(
-    word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None
-) -> Broken:
+def _broken(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> Broken:
     """The message at the place where the claim is broken worst."""
     place = (np.argmax(bad) if apart is None else
              np.argmax(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0)))  # fmt: skip

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WrongUse, RecordError) as wrong:
         print(f"layerlaws: {wrong}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"layerlaws: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("layerlaws: stopped; what was finished stands in the .part record", file=sys.stderr)
         return 130
@@ -55,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     explaining.set_defaults(command=_explain)
 
     checking = commands.add_parser("check", help="hold backends to the laws, and write records")
-    checking.add_argument("backends", nargs="*", metavar="BACKEND",
-                          help="an installed name, module, module:object or path.py (default: all installed)")  # fmt: skip
+    checking.add_argument(
+        "backends", nargs="*", metavar="BACKEND",
+        help="an installed name, module, module:object or path.py (default: all installed)",
+    )  # fmt: skip
     checking.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
     checking.add_argument("--law", action="append", default=[], help="only this law; may be repeated")
     checking.add_argument("--profile", choices=PROFILES, default="standard",

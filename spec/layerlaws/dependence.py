@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerlaws.bounded import Undecidable, error_of, value_of
+from layerlaws.claims import Broken
 
 Perturbation = Callable[[int], dict[str, Any]]
 """The arguments of an operation, with part number i of the input rewritten."""
@@ -31,6 +32,17 @@ def changed(before: Any, after: Any, demanded: bool = False) -> bool:
     return bool(moved)
 
 
+def refuse_not_a_number(computed: Any, defined: Any) -> None:
+    """Raises Broken where a result is not a number though the definition's is: that shows no dependence."""
+    if isinstance(defined, tuple):
+        for one, other in zip(computed, defined, strict=True):
+            refuse_not_a_number(one, other)
+        return
+    got, expected = value_of(computed), value_of(defined)
+    if got.dtype.kind == "f" and np.any(np.isnan(got) & ~np.isnan(expected)):
+        raise Broken("the result is not a number where the definition has one", (("left", got), ("right", expected)))
+
+
 def dependence(operation: Any, perturbed: Perturbation, parts: int, axis: int, of: int = 0) -> NDArray[np.bool_]:
     """Which places along an output axis move when part j of the input is rewritten.
 
@@ -40,9 +52,11 @@ def dependence(operation: Any, perturbed: Perturbation, parts: int, axis: int, o
     rounding can hide.
     """
     computed, defined = operation.compare(**perturbed(-1))
+    refuse_not_a_number(computed, defined)
     columns = []
     for j in range(parts):
         moved, expected = operation.compare(**perturbed(j))
+        refuse_not_a_number(moved, expected)
         _, hidden = _moves(_one(defined, of), _one(expected, of), axis, demanded=True)
         if np.any(hidden):
             raise Undecidable("the definition's own change drowns in the rounding error")
@@ -65,7 +79,7 @@ def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) ->
         apart, allowed = one != other, np.zeros(one.shape)
         moved = apart
     else:
-        apart = np.abs(one - other)
+        apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
         allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
         moved = np.isnan(apart) | (apart > allowed)
     hidden = ~moved & (apart > 0)

@@ -21,6 +21,8 @@ def failure(verdict: Verdict) -> str:
     if sentence:
         lines += _wrapped("law", sentence)
     lines += _wrapped("seen", verdict.reason)
+    if verdict.diagnosis:
+        lines += _wrapped("known fault", verdict.diagnosis)
     if verdict.counterexample:
         lines += [f"  smallest input found ({verdict.dtype}):"]
         for name, text in verdict.counterexample.items():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from layerlaws.bounded import Bounded, value_of
+from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.claims import Broken, Claim, closely, exactly
+from layerlaws.derivative import constant
 from layerlaws.formats import is_float
+from layerlaws.inputs import normal, seeds
 from layerlaws.law import Fault, Law
 from layerlaws.operation import Implementation, Operation
 
@@ -27,22 +30,34 @@ def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) ->
     return closely(computed, expected)
 
 
+def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str, Any], seed: int) -> Claim:
+    """The gradient of any weighted sum of the results is that of the definition, by every float argument.
+
+    What is allowed, and why it covers any correct backward pass: `layerlaws.derivative`.
+    """
+    results = operation.definition(**inputs)
+    weights = tuple(
+        normal(seed + k, x.shape, x) if isinstance(x, Bounded) else np.zeros_like(x)
+        for k, x in enumerate(_parts(results))
+    )
+    computed, expected = operation.compare_gradient(weights if isinstance(results, tuple) else weights[0], **inputs)
+    slopes = [x for gradient in expected.values() for x in _parts(gradient)]
+    if not any(np.any(np.abs(x.value) > x.error) for x in slopes):
+        raise Undecidable("the gradient is zero up to its error: a backend that loses it could not be told")
+    return closely(tuple(computed.values()), tuple(expected.values()))
+
+
 def leaves_its_inputs_alone(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """A call changes none of its arguments, and no result shares memory with one."""
     native = operation.native(inputs)
     results = _parts(operation.back(operation.raw(native)))
-    after = {name: tuple(operation.back(part) for part in _parts(x)) for name, x in native.items() if _is_array(x)}
-    for name, arrays in after.items():
-        for result in results:
-            if any(np.shares_memory(result, array) for array in arrays):
-                raise Broken(f"{operation.name} returned an array that shares memory with its argument {name!r}")
-    before = operation.native(inputs)
-    for name, arrays in after.items():
-        originals = tuple(operation.back(part) for part in _parts(before[name]))
-        if any(not _same_bits(one, other) for one, other in zip(originals, arrays, strict=True)):
-            raise Broken(
-                f"{operation.name} changed its argument {name!r}", (("before", originals), ("after", arrays))
-            )
+    untouched = operation.native(inputs)
+    for name in (name for name, x in native.items() if all(hasattr(part, "dtype") for part in _parts(x))):
+        after, before = (_parts(operation.back(side[name])) for side in (native, untouched))
+        if any(np.shares_memory(result, array) for result in results for array in after):
+            raise Broken(f"{operation.name} returned an array that shares memory with its argument {name!r}")
+        if any(not _same_bits(one, other) for one, other in zip(before, after, strict=True)):
+            raise Broken(f"{operation.name} changed its argument {name!r}", (("before", before), ("after", after)))
     return exactly(len(results), len(results))
 
 
@@ -69,20 +84,28 @@ def laws_of(operation: Operation) -> list[Law]:
     states: list[Callable[..., Claim]] = [agrees_with_definition, leaves_its_inputs_alone, answers_the_same_twice]
     if operation.batch:
         states.append(batches_are_independent)
-    return [Law(state.__name__, state) for state in states]
+    laws = [Law(state.__name__, state) for state in states]
+    if operation.differentiable:
+        state = gradient_agrees_with_definition
+        laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
+    return laws
 
 
 def faults_of(operation: Operation) -> list[Fault]:
     """A fault for every free law of an operation, made from its definition."""
-    faults = [(_off_by_a_little, "agrees_with_definition"), (_overwrites_its_input, "leaves_its_inputs_alone"),
-              (_counts_its_calls, "answers_the_same_twice")]  # fmt: skip
-    if operation.batch:
-        faults.append((_mixes_the_batch, "batches_are_independent"))
+    broken_by = {
+        "agrees_with_definition": _off_by_a_little,
+        "leaves_its_inputs_alone": _overwrites_its_input,
+        "answers_the_same_twice": _counts_its_calls,
+        "batches_are_independent": _mixes_the_batch,
+        "gradient_agrees_with_definition": _halves_its_gradient,
+    }
     made = []
-    for make, broken in faults:
+    for law in laws_of(operation):
+        make = broken_by[law.name]
         function = make(operation)
         function.__name__, function.__doc__ = make.__name__.strip("_"), make.__doc__
-        made.append(Fault(operation, function, (broken,), "constructed"))
+        made.append(Fault(operation, function, (law.name,), "constructed"))
     return made
 
 
@@ -90,7 +113,7 @@ def _off_by_a_little(operation: Operation) -> Definition:
     """A hundredth of the size is added to every number, one to every integer: no result is right."""
 
     def shifted(**arguments: Any) -> Any:
-        return _each(operation(**arguments), lambda x: ~x if x.dtype == bool else _sized(x, x + _step(x)))
+        return _each(operation(**arguments), _moved)
 
     return shifted
 
@@ -99,29 +122,22 @@ def _overwrites_its_input(operation: Operation) -> Definition:
     """The first array argument is overwritten in place; work on a copy."""
 
     def overwriting(**arguments: Any) -> Any:
-        result = _each(operation(**arguments), np.copy)
-        for x in arguments.values():
-            for part in _parts(x):
-                if isinstance(part, np.ndarray) and part.size:
-                    part[...] = ~part if part.dtype == bool else part + _step(part)
-                    return result
-        return _first_array_or(result, arguments)
+        result = _each(operation(**arguments), lambda x: x.astype(x.dtype))
+        arrays = [part for x in arguments.values() for part in _parts(x) if isinstance(part, np.ndarray) and part.size]
+        for first in arrays[:1]:
+            first[...] = _moved(first)
+        return result
 
     return overwriting
 
 
 def _counts_its_calls(operation: Operation) -> Definition:
     """State is kept between calls (dropout left on, a counter, a cache): the second answer is not the first."""
-    calls = [0]
+    calls = itertools.count()
 
     def counting(**arguments: Any) -> Any:
-        calls[0] += 1
-        odd = calls[0] % 2
-
-        def drift(x: Any) -> Any:
-            return x if odd else (~x if x.dtype == bool else _sized(x, x + _step(x)))
-
-        return _each(operation(**arguments), drift)
+        result = operation(**arguments)
+        return _each(result, _moved) if next(calls) % 2 else result
 
     return counting
 
@@ -135,30 +151,31 @@ def _mixes_the_batch(operation: Operation) -> Definition:
     return mixing
 
 
-def _first_array_or(result: Any, arguments: dict[str, Any]) -> Any:
-    return result
+def _halves_its_gradient(operation: Operation) -> Definition:
+    """Half of each result is detached from its arguments, so that the gradient is half of what it should be."""
+
+    def detaching(**arguments: Any) -> Any:
+        return _each(operation(**arguments), lambda x: x / 2 + constant(x) / 2 if is_float(x) else x)
+
+    return detaching
 
 
-def _step(x: Any) -> Any:
-    return (0.01 * np.abs(x) + 0.01).astype(x.dtype) if is_float(x) else np.asarray(1, x.dtype)
-
-
-def _sized(x: Any, changed: Any) -> Any:
-    return changed.astype(x.dtype)
+def _moved(x: Any) -> Any:
+    """Every number off by a hundredth of its size and a bit, integers by one, masks inverted."""
+    if not is_float(x):
+        return ~x if x.dtype == bool else x + np.asarray(1, x.dtype)
+    return x + (0.01 * np.abs(x) + 0.01).astype(x.dtype)
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
+    """A changed result, or tuple of results; scalars as arrays."""
     if isinstance(result, tuple):
-        return tuple(change(np.asarray(value_of(x))) for x in result)
-    return change(np.asarray(value_of(result)))
+        return tuple(_each(part, change) for part in result)
+    return change(result if hasattr(result, "shape") else np.asarray(result))
 
 
 def _parts(x: Any) -> tuple[Any, ...]:
     return x if isinstance(x, tuple) else (x,)
-
-
-def _is_array(x: Any) -> bool:
-    return all(hasattr(part, "dtype") for part in _parts(x)) and _parts(x) != ()
 
 
 def _same_bits(one: Any, other: Any) -> bool:

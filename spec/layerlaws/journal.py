@@ -114,7 +114,7 @@ class Journal:
         return self.path
 
     def _line(self, fields: dict[str, Any]) -> None:
-        self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(fields) + "\n")
         self._file.flush()
 
     def __enter__(self) -> Journal:
@@ -145,8 +145,9 @@ def read_record(path: Path) -> Record:
     try:
         header = Header(**_fields(lines[0]))
         verdicts = tuple(Verdict.from_json(_fields(line)) for line in lines if line.get("kind") == "verdict")
-    except (TypeError, ValueError) as wrong:
-        raise RecordError(f"{path}: {wrong}; it was written by another version") from None
+        _check_types(header, *verdicts, *(shares for verdict in verdicts for shares in verdict.accuracy.values()))
+    except (TypeError, ValueError, AttributeError) as wrong:
+        raise RecordError(f"{path}: {wrong}; it was written by another version, or by hand") from None
     if footer is not None and footer.get("verdicts") != len(verdicts):
         raise RecordError(f"{path}: the footer counts {footer.get('verdicts')} verdicts, {len(verdicts)} stand there")
     return Record(path, header, verdicts, footer is not None, float(footer["seconds"]) if footer else 0.0)
@@ -168,6 +169,17 @@ def records_in(directory: Path) -> list[Record]:
 def states(verdicts: Iterable[Verdict]) -> Counter[str]:
     """How many verdicts are in each state."""
     return Counter(verdict.state for verdict in verdicts)
+
+
+def _check_types(*parts: Any) -> None:
+    """Refuse fields whose JSON is of another kind than the dataclass says. Raises TypeError."""
+    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+    for part in parts:
+        for name, annotation in type(part).__annotations__.items():
+            origin = annotation.partition("[")[0].partition(" |")[0]
+            value, expected = getattr(part, name), kinds.get(origin, (dict, list))
+            if not isinstance(value, expected) and not (value is None and "None" in annotation):
+                raise TypeError(f"{name} is {value!r:.40}, not {annotation}")
 
 
 def _fields(line: dict[str, Any]) -> dict[str, Any]:

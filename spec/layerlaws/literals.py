@@ -18,13 +18,18 @@ def literal(x: Any) -> str:
         return f"({''.join(literal(part) + ', ' for part in x).rstrip()})"
     if isinstance(x, Bounded):
         x = x.value.astype(x.dtype)
-    text = _array(x) if isinstance(x, np.ndarray) else repr(x)
+    text = _array(x) if isinstance(x, np.ndarray) else _scalar(x)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... (cut, {len(text)} characters)"
+
+
+def _scalar(x: Any) -> str:
+    return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
 
 
 def _array(x: np.ndarray[Any, Any]) -> str:
     if x.size == 0:
         return f"np.zeros({x.shape}, {x.dtype.name!r})"
     wide = x.astype(np.float64) if x.dtype.name == "bfloat16" else x
-    numbers = np.array2string(wide, separator=", ", threshold=np.inf, floatmode="unique", max_line_width=100)
+    with np.printoptions(nanstr="np.nan", infstr="np.inf"):
+        numbers = np.array2string(wide, separator=", ", threshold=wide.size + 1, floatmode="unique", max_line_width=100)
     return f"np.array({numbers}, {x.dtype.name!r})"

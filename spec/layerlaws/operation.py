@@ -12,6 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from layerlaws.bounded import Bounded, asbounded, error_of, value_of
 from layerlaws.claims import Broken
+from layerlaws.derivative import vjp
 from layerlaws.formats import Format, is_float
 
 
@@ -22,11 +23,13 @@ class Operation:
     definition: plain NumPy mathematics; evaluated on `Bounded` arrays it carries its own rounding bound.
     inputs: strategy of a dict of arguments; floats are drawn as float64 and cast to the format under test.
     batch: the arguments whose first axis is a batch axis; every result then has it first, too.
+    differentiable: whether float results vary smoothly with float arguments, so that backends may differentiate it.
     """
 
     definition: Callable[..., Any]
     inputs: SearchStrategy[dict[str, Any]]
     batch: tuple[str, ...] = ()
+    differentiable: bool = False
 
     @property
     def name(self) -> str:
@@ -46,10 +49,10 @@ class Operation:
 
 
 def operation(
-    *, inputs: SearchStrategy[dict[str, Any]], batch: Iterable[str] = ()
+    *, inputs: SearchStrategy[dict[str, Any]], batch: Iterable[str] = (), differentiable: bool = False
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Make a definition an operation that backends implement under its name."""
-    return lambda definition: Operation(definition, inputs, tuple(batch))
+    return lambda definition: Operation(definition, inputs, tuple(batch), differentiable)
 
 
 class Raised(Exception):
@@ -82,7 +85,11 @@ class Implementation:
 
     def definition(self, **arguments: Any) -> Any:
         """What the definition says on the same arguments."""
-        return self.operation.definition(**_mapped(arguments, self._exact))
+        return self.operation.definition(**self.exact(arguments))
+
+    def exact(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the definition is given them: what the backend gets, with the errors it comes with."""
+        return _mapped(arguments, self._exact)
 
     def compare(self, **arguments: Any) -> tuple[Any, Any]:
         """The backend's results and the definition's, from one evaluation of each."""
@@ -135,20 +142,28 @@ class Implementation:
             return None
         return result
 
-    def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, np.ndarray[Any, Any]]:
+    def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) by every float array argument.
 
         Plain arrays, by argument name. Raises `Unoffered` on backends that do not differentiate.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")
-        native = self.native(arguments)
-        cotangents = _mapped({"": cotangent}, lambda x: self.backend.from_numpy(np.array(self._plain(x))))[""]
+        native = self.native({**arguments, "cotangent": cotangent})
+        weights = native.pop("cotangent")
         try:
-            gradients = self.backend.gradient(self.backend.function(self.name), native, cotangents)
+            gradients = self.backend.gradient(self.backend.function(self.name), native, weights)
         except Exception as error:
             raise Raised(f"gradient of {self.name}", error) from error
         return {name: self.back(array) for name, array in gradients.items()}
+
+    def compare_gradient(self, cotangent: Any, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The backend's gradient and the definition's, both with the error that a reverse sweep may have made."""
+        expected = vjp(self.operation.definition, self.exact(arguments))[1](cotangent)
+        gradients = self.gradient(cotangent, **arguments)
+        if gradients.keys() != expected.keys():
+            raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")
+        return {name: self._gradient_with_error(gradients[name], x) for name, x in expected.items()}, expected
 
     def _plain(self, x: Any) -> Any:
         """The array that the backend is given for an argument."""
@@ -165,7 +180,6 @@ class Implementation:
         return x
 
     def _exact(self, x: Any) -> Any:
-        """The array that the definition is given: what the backend got, with the errors it came with."""
         plain = self._plain(x)
         if not is_float(plain):
             return plain
@@ -173,6 +187,11 @@ class Implementation:
             moved = np.abs(plain.astype(self.format.wide) - x.value).astype(np.float64)
             return Bounded(plain, error_of(x) + moved, self.format)
         return asbounded(plain, self.format)
+
+    def _gradient_with_error(self, gradient: Any, expected: Any) -> Any:
+        if isinstance(expected, tuple):
+            return tuple(map(self._gradient_with_error, gradient, expected))
+        return self._with_error(gradient, expected)
 
     def _with_error(self, result: Any, expected: Any) -> Any:
         if isinstance(result, tuple):
@@ -186,7 +205,14 @@ class Implementation:
             return result
         if result.dtype.kind in "cOSU":
             raise Broken(f"{self.name} returned dtype {result.dtype}, not {self.format.name}")
-        return Bounded(result.astype(self.format.wide), expected.error, self.format)
+        # Where the definition has no number, there is nothing to compare with.
+        allowed = np.where(np.isnan(expected.value), np.inf, expected.error)
+        return Bounded(result.astype(self.format.wide), allowed, self.format)
+
+
+def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
+    """Drawn arguments in a format: every float array is rounded to it, and is exact from then on."""
+    return _mapped(arguments, lambda x: x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x)
 
 
 def _mapped(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

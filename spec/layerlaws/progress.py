@@ -16,8 +16,8 @@ from layerlaws.explanation import failure
 from layerlaws.runner import Plan
 from layerlaws.verdict import STATES, Verdict
 
-SHOWN = 8
-"""Failures that are printed in full; the rest is counted, and stands in the record."""
+SHOWN = 3
+"""Failures of a backend that are printed in full; of the others, what was seen."""
 
 COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
 
@@ -55,12 +55,14 @@ class Progress:
 
 def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None:
     """Print failures, the table of verdicts, and where the records are."""
-    failures = [verdict for verdict in verdicts if verdict.unexpected]
-    for verdict in failures[:SHOWN]:
-        console.print()
-        console.print(failure(verdict), markup=False)
-    if len(failures) > SHOWN:
-        console.print(f"\n... and {len(failures) - SHOWN} more; --law narrows the run, the record has them all")
+    for backend in plan.backends:
+        failures = [verdict for verdict in verdicts if verdict.unexpected and verdict.backend == backend.name]
+        for verdict in failures[:SHOWN]:
+            console.print("\n" + failure(verdict), markup=False)
+        if failures[SHOWN:]:
+            console.print(f"\n{backend.name}, also (--law shows one in full):", markup=False)
+        for verdict in failures[SHOWN:]:
+            console.print(f"  {verdict.id} is {verdict.state}\n    {_line(verdict.reason)}", markup=False)
     console.print()
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
@@ -68,6 +70,11 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
         console.print(_examples(backend.name, own), markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
+
+
+def _line(text: str, longest: int = 76) -> str:
+    line = text.partition("\n")[0]
+    return line if len(line) <= longest else line[: longest - 4] + " ..."
 
 
 def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,15 @@ import numpy as np
 from layerlaws.backends import Backend
 from layerlaws.bounded import Bounded, value_of
 from layerlaws.catalogue import Catalogue
+from layerlaws.derivative import vjp
 from layerlaws.formats import format_of, formats_named, is_float
 from layerlaws.law import Fault
+from layerlaws.variable import Variable
 
 
-def reference(catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")) -> Backend:
+def reference(
+    catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
+) -> Backend:
     """A backend made of the definitions, evaluated in plain NumPy in each format.
 
     fault: takes the place of its operation.
@@ -23,14 +27,24 @@ def reference(catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[st
     if fault is not None:
         functions[fault.operation.name] = _plain(fault.function)
     name = "definitions" if fault is None else f"fault {fault.name}"
-    return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes))
+    return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes), gradient)
+
+
+def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotangent: Any) -> dict[str, Any]:
+    """The gradient of sum(cotangent * function(**arguments)) by every float array, in the arrays' own dtypes."""
+    with np.errstate(all="ignore"):
+        found = vjp(function, arguments)[1](cotangent)
+    return {name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
+            for name, x in found.items()}  # fmt: skip
 
 
 def _plain(definition: Callable[..., Any]) -> Callable[..., Any]:
     """A definition on plain arrays; float results come in the format of the float arguments."""
 
     def function(**arguments: Any) -> Any:
-        arrays = [x for argument in arguments.values() for x in (argument if isinstance(argument, tuple) else (argument,))]
+        arrays = [
+            x for argument in arguments.values() for x in (argument if isinstance(argument, tuple) else (argument,))
+        ]
         formats = [format_of(x) for x in arrays if isinstance(x, np.ndarray) and is_float(x)]
         with np.errstate(all="ignore"):
             result = definition(**arguments)
@@ -42,6 +56,8 @@ def _plain(definition: Callable[..., Any]) -> Callable[..., Any]:
 def _cast(result: Any, dtype: Any) -> Any:
     if isinstance(result, tuple):
         return tuple(_cast(part, dtype) for part in result)
+    if isinstance(result, Variable):
+        return result
     if isinstance(result, Bounded):
         return result.value.astype(result.dtype)
     array = np.asarray(value_of(result))

@@ -7,7 +7,7 @@ known to lie within their errors, so every rule bounds the exact operation over 
 
 An implementation is free to reach a result by another road of the same mathematics. The roads that are common
 are counted here once, for everybody, instead of in a slack factor: a quotient may be a product with a rounded
-reciprocal (two roundings), 1/sqrt may be one instruction of 2 ulp (two roundings each for sqrt and division),
+normal reciprocal (two roundings), 1/sqrt may be one instruction of 2 ulp (two roundings each for sqrt and division),
 exp(x) may be 2**(x log2 e) with a rounded constant and product. Elementary functions are taken to be accurate
 to 4 ulp, the largest error their vendors document for the functions used here (NumPy's SVML kernels: 4 ulp;
 SLEEF as used by PyTorch: 1 ulp; CUDA C++ Programming Guide, mathematical functions: up to 2 ulp).
@@ -29,79 +29,109 @@ ELEMENTARY = 8
 """Roundings that an elementary function counts for: 4 ulp, of two unit roundoffs each."""
 
 
+UNDERFLOW = 4 * float(np.finfo(np.float64).smallest_subnormal)
+"""What the double in which an error is computed may lose to underflow, in the products of one rule."""
+
+
+def as_double(value: NDArray[Any]) -> Array:
+    """The value in the double that errors are computed in; what is finite in a wider format stays finite."""
+    if value.dtype == np.float64:
+        return value
+    largest = np.finfo(np.float64).max
+    return np.where(np.isfinite(value), np.clip(value, -largest, largest), value).astype(np.float64)
+
+
 def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: int = 1) -> Array:
-    """Error of a result that lies within `carried` of `value` before it is rounded `roundings` times."""
+    """Error of a result that lies within `carried` of `value` before it is rounded `roundings` times.
+
+    Where it may overflow, nothing is claimed. Infinities and what is not a number are exact: see `_settled`.
+    """
     reach = np.abs(value) + carried
-    growth = np.expm1(roundings * np.log1p(format.unit))
-    flushed = np.where(
-        np.abs(value) - carried < format.smallest_normal, np.minimum(reach, format.smallest_normal), 0.0
-    )
-    error = np.where(reach > format.largest, np.inf, carried + growth * reach + flushed)
-    # IEEE: a definite infinity is exact, and what is not a number is nothing to compare with.
-    error = np.where(np.isinf(value) & (carried == 0), 0.0, error)
-    return np.where(np.isnan(value), np.inf, error)
+    added = np.expm1(roundings * np.log1p(format.unit)) * reach + np.where(reach > 0, UNDERFLOW, 0.0)
+    small = np.abs(value) - carried - added < format.smallest_normal
+    # Below the smallest normal number a rounding is absolute, and the last one may flush.
+    least = format.smallest_normal
+    flushed = np.where(small & (reach > 0), np.minimum(reach, least) + (roundings - 1) * format.unit * least, 0.0)
+    error = np.where(reach + added > format.largest, np.inf, carried + added + flushed)
+    return np.where(np.isfinite(value), error, carried)
 
 
-def of_constants(format: Format, value: Array) -> Array:
-    """Error of rounding constants to the format; 0 for those it represents."""
+def of_constants(format: Format, value: Array, bits: int | None = None) -> Array:
+    """Error of rounding constants to the format; 0 for those it represents, in `bits` bits where told."""
     mantissa, _ = np.frexp(value)
-    scaled = np.ldexp(mantissa, format.precision)
+    scaled = np.ldexp(mantissa, format.precision if bits is None else bits)
     exact = (scaled == np.rint(scaled)) & (
         (value == 0) | ((np.abs(value) >= format.smallest_normal) & (np.abs(value) <= format.largest))
     )
-    return np.where(exact | np.isinf(value), 0.0, once(format, value.astype(np.float64)))
+    return np.where(exact | np.isinf(value), 0.0, once(format, as_double(value)))
 
 
 def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> Array:
     """Error of a sum of `terms` numbers whose absolute values add up to `size`, in any order.
 
     (terms - 1) u size holds without higher-order terms, whatever the order (Jeannerod and Rump, Improved error
-    bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal. Appl. 34(2), 2013). Where a
-    partial sum may overflow, nothing is claimed.
+    bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal. Appl. 34(2), 2013). Each
+    partial sum may be flushed. Where one may overflow, nothing is claimed.
     """
-    growth = np.maximum(np.asarray(terms) - 1, 0) * format.unit
-    return np.where(size > format.largest, np.inf, carried + growth * size)
+    additions = np.maximum(np.asarray(terms) - 1, 0)
+    added = additions * format.unit * size
+    flushed = additions * np.minimum(size, format.smallest_normal)
+    return np.where(size + added <= format.largest, carried + added + flushed, np.inf)
 
 
-def _guard(format: Format, value: Array, carried: Array, unknown: Array, roundings: int = 1) -> Array:
-    """`once`, where the algebra of `carried` may have met an infinity.
+def _settled(
+    format: Format, value: Array, carried: Array, unknown: Array, definite: Array, roundings: int = 1
+) -> Array:
+    """`once`, where infinities and what is not a number may have come in.
 
-    An operand of which nothing is known leaves the result unknown. Otherwise an undefined product, such as
-    0 times the infinite argument of exp(-inf), belongs to an exact limit.
+    An operand of which nothing is known leaves the result unknown, and so does overflow. A `definite` infinity,
+    which infinite operands or a pole give in every implementation, is exact, as in IEEE 754. What is not a number
+    has a finite error, too, so that no claim about it ever holds. An undefined product in `carried`, such as 0
+    times the infinite argument of exp(-inf), belongs to an exact limit.
     """
-    carried = np.where(np.isnan(carried) | (np.isinf(value) & np.isfinite(carried)), 0.0, carried)
-    return np.where(unknown, np.inf, once(format, value, carried, roundings))
+    error = once(format, value, np.where(np.isnan(carried) | definite, 0.0, carried), roundings)
+    return np.where(unknown | (np.isinf(value) & ~definite), np.inf, error)
 
 
-def _unary(carry: Callable[[Format, Array, Array, Array], Array], roundings: int) -> Callable[..., Array]:
+def _unary(
+    carry: Callable[[Format, Array, Array, Array], Array], roundings: int, pole: float = np.inf
+) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array) -> Array:
-        return _guard(format, y, carry(format, y, a, ea), np.isinf(ea), roundings)
+        definite = np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0)))
+        return _settled(format, y, carry(format, y, a, ea), np.isinf(ea), definite, roundings)
 
     return rule
 
 
 def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundings: int) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-        return _guard(format, y, carry(y, a, ea, b, eb), np.isinf(ea) | np.isinf(eb), roundings)
+        carried = carry(y, a, ea, b, eb)
+        signed = (ea < np.abs(a)) & ((eb < np.abs(b)) | (eb == 0))
+        definite = np.isinf(y) & (np.isinf(a) | np.isinf(b) | (b == 0)) & (signed | ~np.isposinf(carried))
+        return _settled(format, y, carried, np.isinf(ea) | np.isinf(eb), definite, roundings)
 
     return rule
 
 
 def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    """n u |A||B| for n products and n - 1 additions, in any order (Jeannerod and Rump 2013)."""
-    terms = a.shape[-1]
-    if not (np.isfinite(a).all() and np.isfinite(b).all() and np.isfinite(ea).all() and np.isfinite(eb).all()):
-        doubt_a = (~np.isfinite(a) | ~np.isfinite(ea)).astype(np.float64)
-        doubt_b = (~np.isfinite(b) | ~np.isfinite(eb)).astype(np.float64)
-        doubt = (doubt_a @ np.ones_like(b) + np.ones_like(a) @ doubt_b) > 0
+    if not all(np.isfinite(x).all() for x in (a, ea, b, eb)):
+        # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
+        blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
+        meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
+                    (np.isinf(a), blind_b), (blind_a, np.isinf(b)))  # fmt: skip
+        unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
         a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
-        return np.where(doubt, np.inf, _matmul(format, np.where(doubt, 0.0, y), a, ea, b, eb))
-    size = (np.abs(a) + ea) @ (np.abs(b) + eb)
-    exact = np.abs(a) @ np.abs(b)
-    carried = size - exact if (ea.any() or eb.any()) else np.zeros_like(size)
-    # The subtraction above cancels: what it loses is below n u size of the double it is done in.
-    flushed = np.where(size > 0, terms * np.minimum(size, format.smallest_normal), 0.0)
-    return np.where(size > format.largest, np.inf, carried + terms * format.unit * size + flushed)
+        return np.where(unknown, np.inf, _matmul(format, y, a, ea, b, eb))
+    terms = a.shape[-1]
+    size: Array = (np.abs(a) + ea) @ (np.abs(b) + eb)
+    carried = np.zeros_like(size)
+    if ea.any():
+        carried = carried + ea @ (np.abs(b) + eb)
+    if eb.any():
+        carried = carried + np.abs(a) @ eb
+    added = terms * format.unit * size
+    flushed = terms * np.minimum(size, format.smallest_normal)
+    return np.where(size + added <= format.largest, carried + added + flushed, np.inf)
 
 
 def _divide(y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
@@ -114,6 +144,13 @@ def _exp_argument(format: Format, a: Array, ea: Array) -> Array:
     return ea + 2 * format.unit * (np.abs(a) + ea)
 
 
+def _exp(format: Format, a: Array, ea: Array) -> Array:
+    """exp(a + e) - exp(a), which is right where exp(a) underflows, too."""
+    e = _exp_argument(format, a, ea)
+    carried: Array = np.exp(a + e) * -np.expm1(-e)
+    return carried
+
+
 def _log(y: Array, a: Array, ea: Array) -> Array:
     return np.where(ea < a, -np.log1p(-ea / a), np.where(ea == 0, 0.0, np.inf))
 
@@ -121,12 +158,15 @@ def _log(y: Array, a: Array, ea: Array) -> Array:
 def _sqrt(format: Format, y: Array, a: Array, ea: Array) -> Array:
     # The square root bends downwards: the lower end of the interval is the farther one. A radicand that is not
     # negative mathematically is taken not to be computed negative.
-    return np.where(a > ea, ea / (y + np.sqrt(np.maximum(a - ea, 0))), np.maximum(y, np.sqrt(a + ea) - y)) * (ea > 0)
+    lower = ea / (y + np.sqrt(np.maximum(a - ea, 0)))
+    around_zero = np.where(a < 0, np.inf, np.maximum(y, np.sqrt(np.maximum(a + ea, 0)) - y))
+    return np.where(ea > 0, np.where(a > ea, lower, around_zero), 0.0)
 
 
 def _tanh(format: Format, y: Array, a: Array, ea: Array) -> Array:
     nearest = np.maximum(np.abs(a) - ea, 0.0)  # where within the box the slope is steepest
-    return np.minimum(ea * (1 - np.tanh(nearest) ** 2), 2.0)
+    carried: Array = np.minimum(ea * (1 - np.tanh(nearest) ** 2), 2.0)
+    return carried
 
 
 def _exact(format: Format, y: Array, a: Array, ea: Array) -> Array:
@@ -144,16 +184,16 @@ RULES: dict[np.ufunc, Callable[..., Array]] = {
     np.divide: _binary(_divide, 2),
     np.matmul: _matmul,
     np.square: _unary(lambda f, y, a, ea: (2 * np.abs(a) + ea) * ea, 1),
-    np.reciprocal: _unary(lambda f, y, a, ea: _divide(y, np.ones_like(a), np.zeros_like(a), a, ea), 2),
+    np.reciprocal: _unary(lambda f, y, a, ea: _divide(y, np.ones_like(a), np.zeros_like(a), a, ea), 2, pole=0),
     np.negative: _exact,
     np.positive: _exact,
     np.absolute: _exact,
     np.maximum: _larger_error,
     np.minimum: _larger_error,
-    np.exp: _unary(lambda f, y, a, ea: y * np.expm1(_exp_argument(f, a, ea)), ELEMENTARY),
-    np.expm1: _unary(lambda f, y, a, ea: np.exp(a) * np.expm1(_exp_argument(f, a, ea)), ELEMENTARY),
-    np.log: _unary(lambda f, y, a, ea: _log(y, a, ea), ELEMENTARY),
-    np.log1p: _unary(lambda f, y, a, ea: _log(y, 1 + a, ea), ELEMENTARY),
+    np.exp: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
+    np.expm1: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
+    np.log: _unary(lambda f, y, a, ea: _log(y, a, ea), ELEMENTARY, pole=0),
+    np.log1p: _unary(lambda f, y, a, ea: _log(y, 1 + a, ea), ELEMENTARY, pole=-1),
     np.sqrt: _unary(_sqrt, 2),
     np.tanh: _unary(_tanh, ELEMENTARY),
     np.sin: _unary(lambda f, y, a, ea: np.minimum(ea, 2.0), ELEMENTARY),

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-STATES = (
-    "held", "broken", "error", "crashed", "timed out", "missing", "unavailable", "known", "stale",
-)  # fmt: skip
-"""held: the law holds. broken: it does not. error: the function raised, or the law said nothing. crashed: the
-process died. timed out: no answer in time. missing: the backend has no such function. unavailable: the backend
-cannot run here. known: broken, by design of the library. stale: declared as known, but it holds."""
+STATES = {
+    "held": "the law holds",
+    "broken": "the law does not hold",
+    "error": "the function raised, or the law said nothing",
+    "crashed": "the process died",
+    "timed out": "no answer in time",
+    "missing": "the backend has no such function",
+    "unavailable": "the backend cannot run on that machine",
+    "known": "the law does not hold, by design of the library",
+    "stale": "declared as known, but the law holds",
+}
+"""What may have come of a law, and what it means."""
 
 UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
 """States that make a run fail."""
@@ -31,6 +37,7 @@ class Verdict:
 
     examples: executed. undecidable: of those, set aside because rounding could turn a decision. telling: of
     those, with an allowed error smaller than the values compared. sides: both sides of a broken claim, printed.
+    diagnosis: the known fault, or faults, that a broken implementation behaves like, with how to repair it.
     counterexample: the smallest arguments found that break the law, as Python literals. seconds: wall time.
     """
 
@@ -46,6 +53,7 @@ class Verdict:
     telling: int = 0
     seconds: float = 0.0
     dtype: str = ""
+    diagnosis: str = ""
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
     counterexample: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)

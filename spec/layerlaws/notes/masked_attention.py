@@ -81,7 +81,7 @@ def causal_mask(queries: int, keys: int) -> Any:
     return np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
 
 
-@operation(inputs=decoder_states(), batch=("query", "key", "value"))
+@operation(inputs=decoder_states(), batch=("query", "key", "value"), differentiable=True)
 def masked_self_attention(query: Any, key: Any, value: Any) -> Any:
     """softmax(query keyT / sqrt(d) over keys j <= i + S - T) value.
 
@@ -273,7 +273,7 @@ def only_the_shift_hides_the_word_to_be_predicted(
     """Erratum. Under the causal mask, row i of the unshifted targets sees target i itself; of the shifted inputs
     it sees the targets before i only.
     """
-    words = np.arange(64.0).reshape(8, 8)  # any table of distinct rows
+    words = np.eye(8)  # a table of distinct rows
     length = targets.shape[1]
 
     def attended(sequence: Any) -> Any:
@@ -313,7 +313,9 @@ def _staircase(query: Any, key: Any, offset: int | None = None) -> Any:
     return np.tril(np.ones((length, keys), bool), keys - length if offset is None else offset)
 
 
-MASK_BROKEN = ("no_position_sees_the_future", "the_future_may_hold_anything")
+MASK_BROKEN = (
+    "no_position_sees_the_future", "the_future_may_hold_anything", "no_gradient_flows_from_the_past_to_the_future"
+)  # fmt: skip
 
 
 @fault(masked_self_attention, breaks=MASK_BROKEN, seen="https://github.com/pytorch/pytorch/issues/29546")

@@ -1,0 +1,220 @@
+"""Byte-pair encoding in PyTorch: all words at once, each distinct word once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_NONE = -1
+"""Stands behind every word while training, and for "no pair here"."""
+
+
+def replace_pair(symbols: Tensor, first: int, second: int, merged: int) -> Tensor:
+    """symbols with every first, second replaced by merged, from left to right. (N,) -> (N',)."""
+    found = (symbols[:-1] == first) & (symbols[1:] == second)
+    hits = _taken(found.nonzero().squeeze(1), first == second)
+    result = symbols.index_fill(0, hits, merged)
+    left = torch.ones_like(symbols, dtype=torch.bool).index_fill_(0, hits + 1, False)
+    return result[left]
+
+
+def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_merges: int, min_count: int) -> Tensor:
+    """The most frequent pair inside words, merged and counted again, num_merges times. -> (M, 2).
+
+    symbols (N,), offsets (W + 1,), counts (W,). The count of every pair is kept up to date where a merge changes
+    it. Since the highest count never rises, only pairs above a floor are compared, and the floor is lowered (by
+    half) when none is left.
+    """
+    _check_words(symbols, offsets, base, "symbols")
+    if counts.shape != (len(offsets) - 1,) or bool((counts < 0).any()):
+        raise ValueError(f"counts must be {len(offsets) - 1} numbers, none negative")
+    if num_merges < 0 or min_count < 0:
+        raise ValueError(f"num_merges and min_count must not be negative, not {num_merges} and {min_count}")
+    size, least = _packing(base + num_merges), max(min_count, 1)
+    kinds, inverse = _distinct(symbols, offsets)
+    weights = counts.new_zeros(len(kinds)).index_add_(0, inverse, counts)
+    text, ends = _words(symbols, offsets, kinds)
+    places = torch.arange(len(text), device=text.device) + _owners(ends)  # with room for a _NONE behind every word
+    text = text.new_full((len(text) + len(kinds) + 1,), _NONE).index_copy_(0, places, text)
+    weights = torch.zeros_like(text).index_copy_(0, places, weights[_owners(ends)])
+    # A chain of places: a merged pair keeps the first one's.
+    following = torch.arange(1, len(text) + 1, device=text.device)
+    preceding = following - 2
+
+    starts = ((text[:-1] != _NONE) & (text[1:] != _NONE)).nonzero().squeeze(1)
+    slot = torch.full_like(text, _NONE)  # which pair starts at a place, as its number among all pairs ever seen
+    keys, slot[starts] = (text[starts] * size + text[starts + 1]).unique(return_inverse=True)
+    known = len(keys)
+    # Each merged occurrence brings two new pairs at most, and there are fewer occurrences than symbols.
+    keys = torch.cat([keys, keys.new_zeros(2 * len(text))])
+    totals = torch.zeros_like(keys).index_add_(0, slot[starts], weights[starts])
+    floor, candidates = 0, totals.new_empty(0)
+    merges: list[tuple[int, int]] = []
+    while len(merges) < num_merges:
+        rivals = totals[candidates]
+        highest = int(rivals.max()) if len(rivals) else _NONE
+        if highest < floor or not len(rivals):
+            highest = int(totals.max())
+            if highest < least:
+                break
+            floor = max(highest // 2, least)
+            candidates = (totals[:known] >= floor).nonzero().squeeze(1)
+            rivals = totals[candidates]
+        winners = candidates[rivals == highest]
+        winner = winners[keys[winners].argmin()]
+        first, second = divmod(int(keys[winner]), size)
+        new = base + len(merges)
+        merges.append((first, second))
+
+        at = _taken((slot == winner).nonzero().squeeze(1), first == second, following)
+        swallowed = following[at]
+        behind, before = following[swallowed], preceding[at]
+        gone = torch.cat([at, swallowed])
+        gone = gone[slot[gone] != _NONE]
+        totals.index_add_(0, slot[gone], -weights[gone])
+        slot[gone] = _NONE
+        before = before[slot[before] != _NONE]  # else nothing is there, or it has just been merged itself
+        totals.index_add_(0, slot[before], -weights[before])
+        text[at], following[at], preceding[behind] = new, behind, at
+        changed = torch.cat([before, at[text[behind] != _NONE]])
+        fresh, number = (text[changed] * size + text[following[changed]]).unique(return_inverse=True)
+        slot[changed] = number + known
+        keys[known : known + len(fresh)] = fresh
+        totals.index_add_(0, slot[changed], weights[changed])
+        risen = (totals[known : known + len(fresh)] >= floor).nonzero().squeeze(1) + known
+        candidates, known = torch.cat([candidates, risen]), known + len(fresh)
+    return torch.tensor(merges, dtype=torch.int64, device=symbols.device).reshape(-1, 2)
+
+
+def bpe_encode(symbols: Tensor, offsets: Tensor, merges: Tensor, base: int) -> tuple[Tensor, Tensor]:
+    """Each word's lowest pair of the table, all its occurrences, until none is left. -> ids (N',), offsets (W + 1,).
+
+    symbols (N,), offsets (W + 1,), merges (M, 2). Every round serves all words that still have a pair to merge.
+    """
+    _check_words(symbols, offsets, base, "symbols")
+    _check_table(merges, base)
+    size, none = _packing(base + len(merges)), len(merges)
+    table, order = (merges[:, 0] * size + merges[:, 1]).sort(stable=True)  # of equal merges the first comes first
+    table, order = torch.cat([table, table.new_full((1,), -1)]), torch.cat([order, order.new_full((1,), none)])
+
+    def rank(left: Tensor, right: Tensor) -> Tensor:
+        key = left * size + right
+        place = torch.searchsorted(table[:-1], key)
+        return torch.where(table[place] == key, order[place], none)
+
+    kinds, inverse = _distinct(symbols, offsets)
+    text, ends = _words(symbols, offsets, kinds)
+    owner = _owners(ends)
+    done = []
+    at = torch.full_like(text, none)  # the rank of the pair that starts here
+    inside = (owner[:-1] == owner[1:]).nonzero().squeeze(1)
+    at[inside] = rank(text[inside], text[inside + 1])
+    while len(text):
+        lowest = at.new_full((len(kinds),), none).scatter_reduce_(0, owner, at, "amin")[owner]
+        busy = lowest != none
+        done.append((owner[~busy], text[~busy]))
+        text, owner, at, lowest = text[busy], owner[busy], at[busy], lowest[busy]
+        hits = _taken((at == lowest).nonzero().squeeze(1), True)
+        text[hits] = at[hits] + base
+        left = torch.ones_like(busy[busy]).index_fill_(0, hits + 1, False)
+        text, owner, at = text[left], owner[left], at[left]
+        hits = hits - torch.arange(len(hits), device=hits.device)
+        changed = torch.cat([hits, hits[hits > 0] - 1])
+        within = changed.clamp(max=len(text) - 2) + 1
+        joined = (changed + 1 < len(text)) & (owner[changed] == owner[within])
+        at[changed] = torch.where(joined, rank(text[changed], text[within]), none)
+    if not done:
+        return symbols.clone(), offsets.clone()
+    owner, text = (torch.cat(parts) for parts in zip(*done, strict=True))
+    ends = _ends(torch.bincount(owner, minlength=len(kinds)))
+    return _words(text[owner.argsort(stable=True)], ends, inverse)
+
+
+def bpe_decode(ids: Tensor, offsets: Tensor, merges: Tensor, base: int) -> tuple[Tensor, Tensor]:
+    """Every id spelled out. ids (N',), offsets (W + 1,), merges (M, 2)  ->  symbols (N,), offsets (W + 1,)."""
+    _check_table(merges, base)
+    _check_words(ids, offsets, base + len(merges), "ids")
+    spelled, inverse = ids.unique(return_inverse=True)
+    used = len(spelled)
+    owner = torch.arange(used, device=ids.device)
+    while bool((nested := spelled >= base).any()):
+        halves = merges[(spelled - base).clamp(min=0)] if len(merges) else spelled.new_zeros(len(spelled), 2)
+        both = torch.where(nested[:, None], halves, torch.stack([spelled, torch.full_like(spelled, _NONE)], 1))
+        owner = owner[:, None].expand(-1, 2)[both != _NONE]
+        spelled = both[both != _NONE]
+    symbols, ends = _words(spelled, _ends(torch.bincount(owner, minlength=used)), inverse)
+    return symbols, ends[offsets]
+
+
+def _taken(hits: Tensor, overlapping: bool, following: Tensor | None = None) -> Tensor:
+    """Of the places where a pair stands, in order, those that left-to-right replacement takes.
+
+    overlapping: whether the pair may overlap itself; of a run of such, every second one goes.
+    following: the place behind each one, if that is not the next number.
+    """
+    if not overlapping or not len(hits):
+        return hits
+    number = torch.arange(len(hits), device=hits.device)
+    behind = hits + 1 if following is None else following[hits]
+    apart = torch.cat([number[:1] == 0, behind[:-1] != hits[1:]])
+    return hits[(number - torch.where(apart, number, 0).cummax(0).values) % 2 == 0]
+
+
+def _distinct(symbols: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """One word of each kind, and for every word the number of its kind, by a hash that is then checked."""
+    lengths = offsets.diff()
+    words = len(lengths)
+    owner = _owners(offsets)
+    place = torch.arange(len(symbols), device=symbols.device) - offsets[owner]
+    longest = int(lengths.max()) if words else 0
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randint(2**62, (longest + 1,), generator=generator).to(symbols.device) | 1
+    sums = _ends((symbols + 1) * factors[place])
+    hashes, inverse = (sums[offsets].diff() + lengths * factors[longest]).unique(return_inverse=True)
+    number = torch.arange(words, device=symbols.device)
+    kinds = number.new_full((len(hashes),), words).scatter_reduce_(0, inverse, number, "amin")
+    twin = kinds[inverse]
+    if torch.equal(lengths[twin], lengths) and torch.equal(symbols[offsets[twin][owner] + place], symbols):
+        return kinds, inverse
+    return number, number
+
+
+def _words(symbols: Tensor, offsets: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+    """These words of a text, in this order, repeated where they are named repeatedly."""
+    ends = _ends(offsets.diff()[words])
+    owner = _owners(ends)
+    shift = offsets[words] - ends[:-1]
+    return symbols[shift[owner] + torch.arange(len(owner), device=symbols.device)], ends
+
+
+def _owners(offsets: Tensor) -> Tensor:
+    """For each symbol the number of its word. (W + 1,) -> (N,)."""
+    rises = offsets.new_zeros(int(offsets[-1]) + 1)
+    return rises.index_add_(0, offsets[1:-1], torch.ones_like(offsets[1:-1])).cumsum(0)[:-1]
+
+
+def _ends(lengths: Tensor) -> Tensor:
+    """0 and the running sums: offsets of parts of these lengths."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
+def _packing(ids: int) -> int:
+    """The factor that packs two ids into one number."""
+    if ids >= 2**31:
+        raise ValueError(f"base and merges make {ids} ids; two of them must fit into 63 bits")
+    return max(ids, 1)
+
+
+def _check_words(symbols: Tensor, offsets: Tensor, count: int, name: str) -> None:
+    if len(offsets) < 1 or int(offsets[0]) != 0 or int(offsets[-1]) != len(symbols) or bool((offsets.diff() < 0).any()):
+        raise ValueError(f"offsets must rise from 0 to {len(symbols)}")
+    if len(symbols) and (int(symbols.min()) < 0 or int(symbols.max()) >= count):
+        raise ValueError(f"{name} must lie in [0, {count})")
+
+
+def _check_table(merges: Tensor, base: int) -> None:
+    if merges.ndim != 2 or merges.shape[1] != 2:
+        raise ValueError(f"merges must be pairs, not of shape {tuple(merges.shape)}")
+    limit = base + torch.arange(len(merges), device=merges.device)[:, None]
+    if bool(((merges < 0) | (merges >= limit)).any()):
+        raise ValueError("merges may join only symbols and the ids of earlier merges")

@@ -1,0 +1,105 @@
+"""Which known fault does a broken implementation behave like?
+
+The implementation and every known fault of its operation are run on the same inputs. A fault is named only where
+the implementation gives the fault's results, within rounding, on every input, and where the fault is told from
+the definition by enough of them. No match, no diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import HealthCheck, Phase, settings
+
+from layerlaws.backends import Backend
+from layerlaws.bounded import Bounded, Undecidable
+from layerlaws.catalogue import Case, Note
+from layerlaws.claims import Broken, closely
+from layerlaws.dependence import changed
+from layerlaws.formats import Format
+from layerlaws.law import Fault
+from layerlaws.operation import Implementation, Operation, Raised, cast_to
+
+INPUTS = 40
+"""Inputs on which implementation and faults are compared."""
+
+TELLING = 3
+"""Inputs, at least, on which a fault has to be told from the definition."""
+
+
+def diagnose(backend: Backend, case: Case) -> str:
+    """The known faults that the backend's functions behave like, in words; "" where there are none."""
+    found = [
+        fault
+        for operation in case.operations
+        if operation.name in backend.functions
+        for fault in _matching(backend, operation, case.note)
+    ]
+    return " Or: ".join(
+        f"{fault.name}: {fault.description}" + (f" ({fault.seen})" if fault.seen != "constructed" else "")
+        for fault in found
+    )
+
+
+@cache
+def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]:
+    """The faults whose results the backend gives on all inputs, in the most precise of its formats."""
+    faults = [fault for fault in note.faults if fault.operation is operation]
+    format = max(backend.formats, key=lambda f: f.precision)
+    implementation = Implementation(operation, backend, format)
+    telling = dict.fromkeys(faults, 0)
+    for inputs in _examples(operation, format):
+        try:
+            computed, expected = implementation.compare(**inputs)
+        except (Raised, Broken, Undecidable):
+            return []
+        for fault in list(telling):
+            try:
+                faulty = _faulty(fault, implementation, inputs, expected)
+                telling[fault] += changed(faulty, expected, demanded=True)
+                closely(computed, faulty).settle()
+            except Undecidable:
+                continue
+            except Exception:  # the fault does not take this input, or gives other results
+                del telling[fault]
+    return [fault for fault, count in telling.items() if count >= TELLING]
+
+
+def _faulty(fault: Fault, implementation: Implementation, inputs: dict[str, Any], expected: Any) -> Any:
+    """The fault's results with their own error bound or, where it is not written for that, the definition's."""
+    try:
+        return fault.function(**implementation.exact(inputs))
+    except (TypeError, AttributeError):  # it assigns to elements, say
+        results = fault.function(**cast_to(inputs, implementation.format))
+    pairs = list(zip(results, expected, strict=True)) if isinstance(expected, tuple) else [(results, expected)]
+    bounded = tuple(
+        Bounded(got, np.broadcast_to(want.error, np.shape(got)), implementation.format)
+        if isinstance(want, Bounded)
+        else np.asarray(got)
+        for got, want in pairs
+    )
+    return bounded if isinstance(expected, tuple) else bounded[0]
+
+
+def _examples(operation: Operation, format: Format) -> Iterator[dict[str, Any]]:
+    """Always the same inputs of an operation."""
+    drawn: list[dict[str, Any]] = []
+
+    @settings(
+        max_examples=INPUTS,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @hypothesis.given(operation.inputs)
+    def collect(inputs: dict[str, Any]) -> None:
+        drawn.append(cast_to(inputs, format))
+
+    collect()
+    return iter(drawn)

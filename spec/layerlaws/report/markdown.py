@@ -1,0 +1,117 @@
+"""A report in GitHub's Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from layerlaws.report.contents import MEANINGS, Proof, Report, Result
+from layerlaws.report.text import MARK, link, link_name
+
+IN_FULL = 25
+"""How many unexpected verdicts are shown with their counterexamples."""
+
+_SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+
+
+def as_markdown(report: Report) -> str:
+    """The report as the text of a README."""
+    names = [escaped(name) for name in report.backends]
+    sections = {
+        "": [
+            f"<!-- {MARK}; change the records, not this file -->",
+            "# layerlaws report",
+            f"{report.summary} Every law stands in [index.html](index.html).",
+            *(f"**{escaped(warning)}**" for warning in report.warnings),
+        ],
+        "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
+        "Laws": [_matrix(report, names), _legend()],
+        "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
+        "Known deviations": [_known(report.known)],
+        "Accuracy": [
+            "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1.",
+            _table(["operation", "of its", "dtype", *names], (map(escaped, row) for row in report.accuracy)),
+        ],
+        "Errata": ["\n".join(f"- `{row.name}`: {escaped(row.errata)}" for row in report.rows if row.errata)],
+        "Why believe the laws": [
+            "Each law must notice wrong implementations; most of these are bugs that were really shipped.",
+            _table(["operation", "fault", "laws that notice", "what is wrong", "seen"], map(_proof, report.proofs)),
+        ],
+    }
+    if report.beyond:
+        sections["Laws beyond the catalogue"] = [_states(report.beyond)]
+    parts = [part for title, body in sections.items() for part in ([f"## {title}"] if title else []) + body]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that means only itself in Markdown, anywhere but at the beginning of a line."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    body = [list(row) for row in rows]
+    return str(tabulate(body, list(head), tablefmt="github", disable_numparse=True)) if body else "None."
+
+
+def _matrix(report: Report, names: Sequence[str]) -> str:
+    def words(counts: Iterable[tuple[str, int]]) -> str:
+        return ", ".join(f"{count:,} {state}" for state, count in counts)
+
+    rows = [[f"`{row.name}`", str(row.laws), *(words(cell.counts) for cell in row.cells)] for row in report.rows]
+    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals)])
+    return _table(["note", "laws", *names], rows)
+
+
+def _legend() -> str:
+    return "; ".join(f"**{state}**: {meaning}" for state, meaning in MEANINGS.items()) + "."
+
+
+def _unexpected(results: Sequence[Result]) -> list[str]:
+    """The first ones in full; the others by name, since forges do not show files of any length."""
+    sections = [_result(result) for result in results[:IN_FULL]]
+    if len(results) > IN_FULL:
+        sections += ["### Others, in full in index.html", _states(results[IN_FULL:])]
+    return sections
+
+
+def _states(results: Iterable[Result]) -> str:
+    rows = (map(escaped, (result.backend, result.law, result.state)) for result in results)
+    return _table(["backend", "law", "state"], rows)
+
+
+def _result(result: Result) -> str:
+    head = f"### {escaped(result.backend)}: {escaped(result.law)} is {result.state}"
+    told = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
+    parts = [head, *(f"{what}: {escaped(text)}" for what, text in told.items() if text)]
+    code = [f"{name} = {value}" for name, value in result.counterexample]
+    if code:
+        parts += [f"Smallest input found ({escaped(result.input_dtype)}), and both sides:", _fenced("\n".join(
+            code + [f"# {name}:\n{value}" for name, value in result.sides]))]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def _fenced(code: str) -> str:
+    """A block of code, in a fence longer than any inside."""
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}python\n{code}\n{fence}"
+
+
+def _known(results: Iterable[Result]) -> str:
+    rows = [
+        [escaped(result.backend), escaped(result.law), escaped(result.reason), _linked(result.link)]
+        for result in results
+    ]
+    return _table(["backend", "law", "reason", "source"], rows)
+
+
+def _proof(proof: Proof) -> list[str]:
+    laws = ", ".join(map(escaped, proof.breaks))
+    return [escaped(proof.operation), escaped(proof.fault), laws, escaped(proof.description), _linked(proof.source)]
+
+
+def _linked(url: str) -> str:
+    return f"[{escaped(link_name(url))}](<{url}>)" if link(url) else escaped(url)

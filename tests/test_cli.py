@@ -1,0 +1,154 @@
+"""The command line as a user meets it: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from layerlaws.catalogue import catalogue
+from layerlaws.journal import read_record
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+BackendFile = Callable[[str, str], Path]
+
+MASK_OFF_BY_ONE = """
+def masked_self_attention(query, key, value):
+    scores = query @ key.swapaxes(-1, -2) / query.shape[-1] ** 0.5
+    length, keys = scores.shape[-2:]
+    if length > keys:
+        raise ValueError("query is longer than key")
+    late = np.triu(np.ones((length, keys), bool), keys - length + 2)
+    scores = np.where(late, -np.inf, scores)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return (weights / weights.sum(-1, keepdims=True)).astype(value.dtype) @ value
+"""
+
+HEADS_TRANSPOSED = """
+def _split(x, heads):  # the axes are reshaped where they should be swapped
+    return x.reshape(x.shape[0], heads, x.shape[1], -1)
+
+def multi_head_attention(query, key, value, w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o, num_heads, mask):
+    batch, length, width = query.shape
+    if width % num_heads:
+        raise ValueError("num_heads does not divide the width")
+    q, k, v = (_split(x @ w + b, num_heads) for x, w, b in
+               ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))
+    scores = q @ k.swapaxes(-1, -2) / (width // num_heads) ** 0.5
+    seen = np.ones(scores.shape, bool) if mask is None else np.broadcast_to(mask[:, None], scores.shape)
+    scores = np.where(seen, scores, -np.inf)
+    highest = np.where(seen.any(-1, keepdims=True), scores.max(-1, keepdims=True), 0)
+    weights = np.exp(scores - highest)
+    weights /= np.where(seen.any(-1, keepdims=True), weights.sum(-1, keepdims=True), 1)
+    weights = weights.astype(query.dtype)
+    merged = (weights @ v).reshape(batch, length, width)
+    return merged @ w_o + b_o, weights
+"""
+
+WRONG_EPSILON = """
+def bert_embeddings(token_ids, segment_ids, token_table, segment_table, position_table, scale, shift, epsilon):
+    x = token_table[token_ids] + segment_table[segment_ids] + position_table[: token_ids.shape[1]]
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / (np.sqrt((centred**2).mean(-1, keepdims=True)) + epsilon) * scale + shift
+"""
+
+
+def test_list_names_every_note_and_every_backend(command: Command) -> None:
+    said = command("list")
+    assert said.returncode == 0
+    for name in [note.name for note in catalogue().notes] + ["numpy", "torch-cpu", "torch-cuda", "torch-nn"]:
+        assert name in said.stdout
+
+
+def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
+    note = command("explain", "masked_attention").stdout
+    assert "Errata" in note
+    assert "no_position_sees_the_future" in note
+    assert "def masked_self_attention" in command("explain", "masked_self_attention").stdout
+    law = command("explain", "no_position_sees_the_future").stdout
+    assert "exactly the lower triangle" in law
+    assert "Proven by" in law
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "numpi"), "did you mean numpy"),
+        (("check", "numpy", "--note", "masked_atention"), "did you mean masked_attention"),
+        (("check", "numpy", "--law", "no_position_sees_the_futur"), "did you mean"),
+        (("check", "no.such.module"), "no module 'no.such.module'"),
+        (("check", "./nothing.py"), "there is no file"),
+        (("check", "numpy", "--profile", "hasty"), "invalid choice"),
+        (("check", "numpy", "--jobs", "0"), "at least 1"),
+        (("explain", "atention"), "no note, operation or law"),
+        (("report", "nowhere"), "holds no record"),
+        (("new", "my-backend"), "letters, digits and underscores"),
+    ],
+)
+def test_wrong_use_is_refused_with_what_to_do(command: Command, arguments: tuple[str, ...], said: str) -> None:
+    refused = command(*arguments)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_new_backend_runs_at_once_with_everything_missing(command: Command, tmp_path: Path) -> None:
+    assert command("new", "my_backend").returncode == 0
+    run = command("check", "./my_backend.py")
+    assert run.returncode == 0, run.stdout + run.stderr
+    record = read_record(tmp_path / "reports" / "my_backend.jsonl")
+    assert record.complete
+    assert record.header.whole
+    assert record.counts == {"missing": len(catalogue().cases)}
+    assert command("new", "my_backend").returncode == 2
+
+
+def test_a_mask_off_by_one_is_diagnosed(command: Command, backend_file: BackendFile) -> None:
+    backend_file("mine", MASK_OFF_BY_ONE)
+    run = command("check", "./mine.py", "--note", "masked_attention")
+    assert run.returncode == 1
+    assert "masked_self_attention.no_position_sees_the_future is broken" in run.stdout
+    assert "known fault: mask_off_by_one" in run.stdout
+    assert "smallest input found" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_transposed_heads_are_caught(command: Command, backend_file: BackendFile) -> None:
+    backend_file("mine", HEADS_TRANSPOSED)
+    run = command("check", "./mine.py", "--note", "multi_head_attention")
+    assert run.returncode == 1
+    assert "multi_head_attention.agrees_with_definition is broken" in run.stdout
+
+
+def test_epsilon_outside_the_root_is_caught(command: Command, backend_file: BackendFile) -> None:
+    backend_file("mine", WRONG_EPSILON)
+    run = command("check", "./mine.py", "--note", "bert_embeddings", "--output", "records")
+    assert run.returncode == 1
+    assert "bert_embeddings.agrees_with_definition is broken" in run.stdout
+
+
+def test_what_is_printed_fits_into_80_columns(command: Command, backend_file: BackendFile) -> None:
+    backend_file("mine", MASK_OFF_BY_ONE)
+    run = command("check", "./mine.py", "numpy", "--note", "masked_attention", "--profile", "quick")
+    table = run.stdout[run.stdout.index("backend ") :].splitlines()
+    assert all(len(line) <= 80 for line in table[:3]), table
+
+
+def test_a_selection_leaves_the_records_of_whole_runs_alone(command: Command, tmp_path: Path) -> None:
+    assert command("check", "numpy", "--law", "the_mask_is_a_staircase").returncode == 0
+    assert not (tmp_path / "reports").exists()
+
+
+def test_records_that_cannot_be_written_are_refused_before_work_starts(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run = command("check", "numpy", "--law", "the_mask_is_a_staircase", "--output", "file/reports")
+    assert run.returncode == 2
+    assert "--output" in run.stderr
+
+
+def test_a_backend_that_was_asked_for_but_is_absent_is_no_success(command: Command, backend_file: BackendFile) -> None:
+    backend_file("absent", "def available():\n    return 'no such device'\n")
+    run = command("check", "./absent.py", "--law", "the_mask_is_a_staircase")
+    assert run.returncode == 1
+    assert "no such device" in run.stderr

@@ -1,0 +1,315 @@
+"""Reports: states kept apart, denominators fixed by the catalogue, and nothing a backend says taken as markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import layerlaws.report
+import pytest
+from layerlaws import __version__
+from layerlaws.catalogue import Catalogue, catalogue_of
+from layerlaws.journal import Header, Journal, RecordError, records_in
+from layerlaws.report import write_report
+from layerlaws.report.contents import MEANINGS, NOT_RUN, Report
+from layerlaws.report.tables import report_of
+from layerlaws.verdict import STATES, Accuracy, Verdict
+from markdown_it import MarkdownIt
+
+SOURCE = "https://github.com/somebody/something/issues/7"
+
+NOTE = f'''"""Doubling: twice is plus itself.
+
+Claimed: little.
+
+Errata. The note says "thrice".
+"""
+from layerlaws import closely, fault, law, operation
+from hypothesis import strategies as st
+
+@operation(inputs=st.just({{}}))
+def double(x):
+    """2 x."""
+    return 2 * x
+
+@law()
+def doubling_is_adding(double, x):
+    """Twice a number is the number and <itself>."""
+    return closely(double(x=x), x + x)
+
+@fault(double, breaks="doubling_is_adding", seen="{SOURCE}")
+def triples(x):
+    """It triples. Multiply by two."""
+    return 3 * x
+'''
+
+LAWS = ("agrees_with_definition", "leaves_its_inputs_alone", "answers_the_same_twice", "doubling_is_adding")
+
+HOSTILE = (
+    "<script>alert('1')</script>\"'><img src=x onerror=alert(2)> `|` **x** [a](javascript:alert(3)) \u202e\x1b[31m"
+)
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+    """A catalogue of one note that no change of the real ones can change."""
+    module = ModuleType("test_notes.doubling")
+    exec(NOTE, vars(module))
+    found = catalogue_of([module])
+    monkeypatch.setattr(layerlaws.report, "catalogue", lambda: found)
+    return found
+
+
+def header(backend: str = "mine", **changes: Any) -> Header:
+    return replace(
+        Header(backend, __version__, "CPU, 2 threads", ["float32"], "quick", None, len(LAWS), True), **changes
+    )
+
+
+def verdict(law: str = LAWS[0], state: str = "held", **fields: Any) -> Verdict:
+    return Verdict(fields.pop("backend", "mine"), "doubling", "double", law, state, **fields)
+
+
+def write(directory: Path, *verdicts: Verdict, complete: bool = True, **header_fields: Any) -> None:
+    with Journal(directory, header(**header_fields)) as journal:
+        for each in verdicts:
+            journal.add(each)
+        if complete:
+            journal.close(2.5)
+
+
+def tables(directory: Path, known: Catalogue) -> Report:
+    return report_of(records_in(directory), known)
+
+
+def texts(directory: Path) -> tuple[str, str]:
+    readme, page = write_report(directory)
+    return readme.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: elements, ids and addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def values(self, name: str) -> list[str]:
+        return [value or "" for key, value in self.attributes if key == name]
+
+
+def test_every_state_has_a_meaning() -> None:
+    assert set(MEANINGS) == {*STATES, NOT_RUN}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_is_counted_apart_and_shown(state: str, tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path, verdict(LAWS[0], state), verdict(LAWS[1]))
+    expected = {"held": 1, state: 1, NOT_RUN: 2} if state != "held" else {"held": 2, NOT_RUN: 2}
+    report = tables(tmp_path, known)
+    assert dict(report.rows[0].cells[0].counts) == expected
+    assert [dict(counts) for counts in report.totals] == [expected]
+    readme, page = texts(tmp_path)
+    for name, count in expected.items():
+        assert f"{count} {name}" in readme
+        assert f">{count} {name}</span>" in page
+
+
+def test_laws_that_a_run_did_not_hold_are_not_run(tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path, verdict(), whole=False, laws=1)
+    report = tables(tmp_path, known)
+    assert report.rows[0].laws == len(LAWS)
+    assert report.rows[0].cells[0].counts == [("held", 1), (NOT_RUN, 3)]
+    assert "PARTIAL" in report.warnings[0]
+
+
+def test_an_incomplete_record_is_said_to_be_incomplete_everywhere(tmp_path: Path) -> None:
+    write(tmp_path, verdict(), complete=False)
+    for text in texts(tmp_path):
+        assert text.count("INCOMPLETE") >= 2
+        assert "1 of 4 laws" in text
+
+
+def test_the_report_says_where_the_numbers_come_from(tmp_path: Path) -> None:
+    write(tmp_path, verdict(examples=1234, undecidable=5, telling=67), seed=42)
+    for text in texts(tmp_path):
+        for fact in (f"layerlaws {__version__}", "CPU, 2 threads", "quick", "42", "1,234", "67", "2.5", "python 3"):
+            assert fact in text
+
+
+def test_an_unexpected_verdict_is_shown_with_sentence_input_and_both_sides(tmp_path: Path) -> None:
+    broken = verdict(
+        LAWS[3], "broken", reason="3 is not 2", dtype="float32", counterexample={"x": "np.array([1.])"},
+        sides={"left": "np.array([3.])", "right": "np.array([2.])"}, diagnosis="equals the known fault triples",
+    )  # fmt: skip
+    write(tmp_path, broken)
+    readme, page = texts(tmp_path)
+    for part in ("3 is not 2", "x = np.array([1.])", "np.array([3.])", "np.array([2.])", "known fault triples"):
+        assert part in readme
+        assert part in page
+    assert "and \\<itself>" in readme
+    assert "and &lt;itself&gt;" in page
+
+
+def test_a_known_deviation_is_shown_with_reason_and_link(tmp_path: Path) -> None:
+    write(tmp_path, verdict(LAWS[3], "known", reason="by design", link=SOURCE))
+    readme, page = texts(tmp_path)
+    assert f"[somebody/something#7](<{SOURCE}>)" in readme.split("## Known deviations")[1].split("##")[0]
+    assert f'href="{SOURCE}"' in page
+    assert "no unexpected verdict" in page
+
+
+def test_accuracy_leaves_out_shares_of_laws_that_failed(tmp_path: Path, known: Catalogue) -> None:
+    shares = {"float32": Accuracy(0.421, 0.1, 20)}
+    write(tmp_path, verdict(accuracy=shares), backend="right")
+    write(tmp_path, verdict(state="broken", accuracy=shares), backend="wrong")
+    write(tmp_path, backend="other")
+    write(tmp_path, verdict(accuracy={"float16": Accuracy(1, 0, 1)}), backend="half", dtypes=["float16"])
+    assert tables(tmp_path, known).accuracy == (
+        ("double", "result", "float16", "1 / 0", NOT_RUN, "not offered", "broken"),
+        ("double", "result", "float32", "not offered", NOT_RUN, "0.42 / 0.1", "broken"),
+    )
+
+
+def test_faults_errata_and_sentences_come_from_the_catalogue(tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path)
+    report = tables(tmp_path, known)
+    assert report.rows[0].errata == 'The note says "thrice".'
+    assert (report.proofs[0].fault, report.proofs[0].breaks) == ("triples", ("doubling_is_adding",))
+    assert {law for proof in report.proofs for law in proof.breaks} == set(LAWS)
+    for text in texts(tmp_path):
+        assert "It triples. Multiply by two." in text
+        assert SOURCE in text
+
+
+def test_verdicts_for_laws_of_no_note_here_are_shown_apart(tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path, verdict("a_law_of_elsewhere"))
+    report = tables(tmp_path, known)
+    assert report.rows[0].cells[0].counts == [(NOT_RUN, 4)]
+    assert [result.law for result in report.beyond] == ["double.a_law_of_elsewhere"]
+    assert all("a_law_of_elsewhere" in text.replace("<wbr>", "") for text in texts(tmp_path))
+
+
+def test_records_of_one_backend_from_two_machines_keep_their_names_apart(tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path, verdict())
+    (tmp_path / "mine.jsonl").rename(tmp_path / "mine-h100.jsonl")
+    write(tmp_path, verdict())
+    assert tables(tmp_path, known).backends == ("mine (mine-h100.jsonl)", "mine (mine.jsonl)")
+
+
+def test_records_of_another_version_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    write(tmp_path, verdict(), backend="older", suite="0.0.1")
+    with pytest.raises(RecordError, match=r"older\.jsonl was written by layerlaws 0\.0\.1, this is"):
+        write_report(tmp_path)
+    assert not list(tmp_path.glob("*.md"))
+
+
+def test_a_file_that_no_report_wrote_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    (tmp_path / "README.md").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(RecordError, match="was not written by"):
+        write_report(tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine\n"
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_the_same_records_give_the_same_report(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    assert texts(tmp_path) == texts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.jsonl", "README.md", "index.html"}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A record whose backend says everything it should not."""
+    attack = verdict(
+        LAWS[3], "broken", reason=HOSTILE + "x" * 10_000_000, dtype=HOSTILE, diagnosis=HOSTILE,
+        link="javascript:alert(4)", counterexample={HOSTILE: "```\n<script>\n````\n" + HOSTILE},
+        sides={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    known = verdict(LAWS[2], "known", reason=HOSTILE, link="javascript:alert(5)")
+    strange = verdict(HOSTILE, "error", reason=HOSTILE)
+    write(tmp_path, attack, known, strange, backend=HOSTILE, device=HOSTILE, unavailable=HOSTILE, dtypes=[HOSTILE])
+    return tmp_path
+
+
+def test_what_a_backend_says_is_no_markup_in_the_page(hostile: Path) -> None:
+    page = texts(hostile)[1]
+    parsed = Page(page)
+    assert not {"script", "img", "iframe", "form"} & set(parsed.tags)
+    assert not [name for name, _ in parsed.attributes if name.startswith("on")]
+    assert set(parsed.values("href")) >= {SOURCE}
+    assert all(re.match(r"https://github\.com/|#|data:,$", href) for href in parsed.values("href"))
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert f"({len(HOSTILE) + 10_000_000:,} characters, whole in the record)" in page
+    assert len(page) < 100_000
+
+
+def test_what_a_backend_says_is_no_markup_in_the_readme(hostile: Path) -> None:
+    readme = texts(hostile)[0]
+    tokens = [t for token in markdown().parse(readme) for t in (token, *(token.children or ()))]
+    assert [t.content for t in tokens if t.type.startswith("html_")] == [readme.splitlines()[0] + "\n"]
+    links = {str(t.attrs["href"]) for t in tokens if t.type == "link_open"}
+    assert links == {SOURCE, "index.html"}
+    assert sum(t.type == "fence" for t in tokens) == 1
+    assert len(readme) < 50_000
+
+
+def markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def test_the_tables_of_the_readme_render(hostile: Path) -> None:
+    tokens = markdown().parse(texts(hostile)[0])
+    sections: dict[str, list[int]] = {}
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            section = sections.setdefault(following.content, [])
+        elif token.type == "tr_open":
+            section.append(0)
+        elif token.type in ("td_open", "th_open"):
+            section[-1] += 1
+    assert set(sections["Provenance"]) == {2}
+    assert sections["Laws"] == [3, 3, 3]
+    assert sections["Known deviations"] == [4, 4]
+    assert sections["Why believe the laws"] == [5] * 5
+    assert sections["Laws beyond the catalogue"] == [3, 3]
+
+
+def test_the_page_needs_nothing_else_and_is_a_document(tmp_path: Path) -> None:
+    write(tmp_path, verdict(), verdict(LAWS[3], "broken", reason="no"))
+    page = texts(tmp_path)[1]
+    parsed = Page(page)
+    ids = parsed.values("id")
+    assert len(ids) == len(set(ids))
+    assert {href[1:] for href in parsed.values("href") if href.startswith("#")} <= set(ids)
+    assert not parsed.values("src")
+    assert "url(" not in page
+    assert "@import" not in page
+    assert set(re.findall(r"https?://[^\s\"<]+", page)) == {SOURCE}
+    assert parsed.values("scope").count("col") > 10
+    assert {"main", "nav", "details", "th"} <= set(parsed.tags)
+    assert parsed.values("lang") == ["en"]
+    assert "width=device-width" in page
+
+
+def test_a_cell_leads_into_the_laws_behind_it(tmp_path: Path, known: Catalogue) -> None:
+    write(tmp_path, verdict(), verdict(LAWS[3], "broken"))
+    anchor = tables(tmp_path, known).rows[0].cells[0].anchor
+    page = texts(tmp_path)[1]
+    assert f'href="#{anchor}"' in page
+    laws = page.split(f'id="{anchor}"')[1].split("</details>")[0].replace("<wbr>", "")
+    assert re.findall(r"<code>double\.(\w+)</code>", laws) == [LAWS[3], *LAWS[:3]]

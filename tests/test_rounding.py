@@ -1,0 +1,685 @@
+"""The rounding rules against exact arithmetic: no correct evaluation ever leaves its bound, and bounds are not idle.
+
+Truth is computed with Fractions, or with mpmath to 256 bits. Evaluations are NumPy's own, other orders and other
+algorithms in the format, and a worst case that takes every operand at the end of its error and rounds each time in
+the same direction by the full unit roundoff, or flushes to zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layerlaws import mathematics
+from layerlaws.bounded import Bounded, asbounded, rounded
+from layerlaws.formats import FORMATS, Format
+from layerlaws.rounding import ELEMENTARY, RULES
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+
+mp = mpmath.mp.clone()
+mp.prec = 256
+
+NARROW = replace(FORMATS["float64"])  # as where longdouble is no wider than double: Windows, Apple silicon
+NARROW.__dict__["wide"] = np.float64
+
+EVERY_FORMAT = {**FORMATS, "float64 without a wider format": NARROW}
+
+examples = settings(deadline=None, derandomize=True, database=None)
+
+seeds = st.integers(0, 2**32 - 1)
+
+Numbers = Callable[[np.random.Generator, int, Format], Any]
+
+
+@pytest.fixture(params=EVERY_FORMAT.values(), ids=EVERY_FORMAT.keys())
+def format(request: pytest.FixtureRequest) -> Format:
+    chosen: Format = request.param
+    return chosen
+
+
+# --- exact arithmetic -----------------------------------------------------------------------------------------
+
+
+def exact(x: Any) -> Any:
+    """A float of any width as an mpf, without rounding."""
+    head = float(x)
+    return mp.mpf(head) + (mp.mpf(float(x - np.longdouble(head))) if isinstance(x, np.longdouble) else 0)
+
+
+def fraction(x: Any) -> Fraction:
+    head = float(x)
+    return Fraction(head) + (Fraction(float(x - np.longdouble(head))) if isinstance(x, np.longdouble) else 0)
+
+
+def fits(computed: Any, value: Any, error: float, number: Callable[[Any], Any] = exact) -> bool:
+    """Whether a computed number (a float, an mpf, a Fraction or an infinity) is one the bound allows."""
+    if np.isinf(error):
+        return True
+    if math.isinf(computed) or np.isinf(value):
+        return bool(computed == value)
+    distance = (computed if isinstance(computed, Fraction | mp.mpf) else number(computed)) - number(value)
+    return bool(abs(distance) <= number(error))
+
+
+# --- numbers --------------------------------------------------------------------------------------------------
+
+NUMBERS: dict[str, Numbers] = {
+    "integers": lambda g, n, f: g.integers(-3, 4, n),
+    "ordinary": lambda g, n, f: g.standard_normal(n) * 10.0 ** g.uniform(-2, 2, n),
+    "near one": lambda g, n, f: 1 + g.integers(-4, 5, n) * 2 * f.unit_roundoff,
+    "any exponent": lambda g, n, f: g.choice([-1, 1], n) * 2.0 ** g.uniform(
+        np.log2(f.smallest_normal) - 4, np.log2(f.largest), n),
+    "around the smallest": lambda g, n, f: g.uniform(-4, 4, n) * f.smallest_normal,
+    "around the largest": lambda g, n, f: g.choice([-1, 1], n) * f.largest * g.choice([1, 1 / 2, 1 / 3, 1 / 300], n),
+}  # fmt: skip
+
+SPREADS = (0.0, 0.0, 1.0, 50.0)
+"""Errors of operands, in unit roundoffs of their sizes; larger ones, up to several times the sizes, come on top."""
+
+
+def operand(g: np.random.Generator, texture: str, count: int, format: Format) -> Bounded:
+    """Numbers of the format, some of them with an error."""
+    numbers = np.asarray(NUMBERS[texture](g, count, format), np.float64).astype(format.dtype)
+    spread = g.choice([*(s * format.unit_roundoff for s in SPREADS), 0.01, 0.5, 0.999, 3.0], count)
+    error = np.minimum(np.abs(numbers.astype(np.float64)), 1e300) * spread
+    return Bounded(numbers.astype(format.wide), error, format)
+
+
+def inside(g: np.random.Generator, x: Bounded) -> list[Any]:
+    """For each number, one within its error: exactly, mostly at one of the ends."""
+    places = g.choice([-1.0, 1.0, 0.0, 0.25], x.size)
+    return [exact(v) + mp.mpf(t) * exact(e) for v, e, t in zip(x.value, x.error, places, strict=True)]
+
+
+def representable_inside(g: np.random.Generator, x: Bounded) -> Any:
+    """For each number, one of the format within its error."""
+    with np.errstate(all="ignore"):
+        moved = (x.value + g.uniform(-1, 1, x.shape) * x.error).astype(x.dtype)
+        allowed = np.abs(moved.astype(x.format.wide) - x.value) <= x.error
+        return np.where(allowed, moved, x.value.astype(x.dtype)).astype(x.dtype)
+
+
+# --- single operations ----------------------------------------------------------------------------------------
+
+EXACTLY: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: lambda a, b: a + b, np.subtract: lambda a, b: a - b, np.multiply: lambda a, b: a * b,
+    np.divide: lambda a, b: a / b, np.square: lambda a: a * a, np.reciprocal: lambda a: 1 / a,
+    np.negative: lambda a: -a, np.positive: lambda a: a, np.absolute: abs, np.maximum: max, np.minimum: min,
+    np.exp: mp.exp, np.expm1: mp.expm1, np.log: mp.log, np.log1p: lambda a: mp.log(1 + a), np.sqrt: mp.sqrt,
+    np.tanh: mp.tanh, np.sin: mp.sin, np.cos: mp.cos,
+}  # fmt: skip
+
+EXACT_OPERATIONS = (np.negative, np.positive, np.absolute, np.maximum, np.minimum)
+TWO_ROUNDINGS = (np.divide, np.reciprocal, np.sqrt)
+ONE_ROUNDING = (np.add, np.subtract, np.multiply, np.square)
+PERIODIC, EXPONENTIAL = (np.sin, np.cos), (np.exp, np.expm1)
+
+
+def roundings_of(ufunc: np.ufunc) -> int:
+    """How often the documentation of the rules lets an implementation round."""
+    return 0 if ufunc in EXACT_OPERATIONS else 2 if ufunc in TWO_ROUNDINGS else 1 if ufunc in ONE_ROUNDING else ELEMENTARY
+
+
+def worst_results(ufunc: np.ufunc, operands: list[Any], format: Format) -> list[Any]:
+    """What the worst implementations of the model give for exact operands; none outside the domain."""
+    u = mp.mpf(format.unit_roundoff)
+    arguments = [operands]
+    if ufunc in EXPONENTIAL:  # 2**(x log2 e)
+        arguments += [[operands[0] * (1 + u) ** 2], [operands[0] * (1 - u) ** 2]]
+    results = []
+    for argument in arguments:
+        try:
+            true = EXACTLY[ufunc](*argument)
+        except (ValueError, ZeroDivisionError):
+            continue
+        if not isinstance(true, mp.mpf) or not mp.isfinite(true):
+            continue
+        rounded = [true * (1 + sign * u) ** roundings_of(ufunc) for sign in (-1, 1)] if len(arguments) == 1 or argument is operands else [true]
+        results += [(math.inf if x > 0 else -math.inf) if abs(x) > format.largest else x for x in rounded]
+        results += [mp.mpf(0) for x in rounded if abs(x) < format.smallest_normal and roundings_of(ufunc)]
+    return results
+
+
+def limited(ufunc: np.ufunc, x: Bounded) -> Bounded:
+    """Arguments for which mpmath answers quickly, and that lie in the domain, at least with their values."""
+    reach = 1e4 if ufunc in PERIODIC + EXPONENTIAL else np.inf
+    kept = np.where(np.abs(x.value) < reach, x.value, 1)
+    if ufunc in (np.log, np.sqrt):
+        kept = np.abs(kept)
+    if ufunc is np.log1p:
+        kept = np.where(kept > -1, kept, -kept)
+    return Bounded(kept, np.minimum(x.error, reach), x.format)
+
+
+def test_every_rule_is_tested() -> None:
+    assert set(EXACTLY) | {np.matmul} == set(RULES)
+
+
+@pytest.mark.parametrize("ufunc", EXACTLY, ids=lambda ufunc: ufunc.__name__)
+def test_no_evaluation_leaves_the_bound_of_an_operation(ufunc: np.ufunc, format: Format) -> None:
+    @settings(examples, max_examples=25)
+    @given(seeds, st.lists(st.sampled_from(list(NUMBERS)), min_size=2, max_size=2))
+    def holds(seed: int, textures: list[str]) -> None:
+        g = np.random.default_rng(seed)
+        operands = [limited(ufunc, operand(g, texture, 8, format)) for texture in textures[: ufunc.nin]]
+        result = ufunc(*operands)
+        with np.errstate(all="ignore"):
+            native = ufunc(*(representable_inside(g, x) for x in operands))
+        assert native.dtype == format.dtype
+        points = zip(*(inside(g, x) for x in operands), strict=True)
+        for k, (point, value, error) in enumerate(zip(points, result.value, result.error, strict=True)):
+            assert not np.isnan(error)
+            for computed in worst_results(ufunc, list(point), format):
+                assert fits(computed, value, error), (ufunc, [(x.value[k], x.error[k]) for x in operands], computed)
+            if not np.isnan(native[k]):
+                assert fits(native[k], value, error), (ufunc, [(x.value[k], x.error[k]) for x in operands], native[k])
+
+    holds()
+
+
+def half_used(used: list[float], record_property: Callable[[str, object], None]) -> float:
+    """The median share of the bound that was used; kept in the test report."""
+    median = float(np.median(used))
+    record_property("median share of the bound used", f"{median:.3g}")
+    return median
+
+
+@pytest.mark.parametrize("ufunc", [u for u in EXACTLY if roundings_of(u)], ids=lambda ufunc: ufunc.__name__)
+def test_the_bound_of_an_operation_is_not_idle(
+    ufunc: np.ufunc, format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    """A correctly rounded result is u / 4 of its size off, or more, half of the time: its error is spread evenly up
+    to half a unit in the last place, and that is between u / 2 and u of the size. The rule counts R roundings, two
+    more per unit of the argument for an exponential, and a narrow format counts each of them twice.
+    """
+    g = np.random.default_rng(1)
+    numbers = [np.abs(g.uniform(0.2, 2, 400)).astype(format.dtype) for _ in range(ufunc.nin)]
+    result = ufunc(*(asbounded(x, format) for x in numbers))
+    with np.errstate(all="ignore"):
+        native = ufunc(*numbers).astype(format.wide)
+    if format is NARROW or format.name == "float64":  # the value itself has to be known better
+        true = [EXACTLY[ufunc](*map(exact, xs)) for xs in zip(*numbers, strict=True)]
+        apart = [float(abs(exact(n) - t)) for n, t in zip(native, true, strict=True)]
+    else:
+        apart = np.abs(native - result.value).astype(float).tolist()
+    used = [a / e for a, e in zip(apart, result.error, strict=True) if a]  # a result that is exact tells nothing
+    counted = (roundings_of(ufunc) + (4 if ufunc in EXPONENTIAL else 0)) * (2 if format is NARROW else 1)
+    if not used:
+        pytest.fail("every result was exact")
+    assert half_used(used, record_property) > 1 / (8 * counted)
+
+
+def test_a_perturbed_operand_reaches_the_end_of_its_bound(record_property: Callable[[str, object], None]) -> None:
+    """Where the operands' errors are large, rounding is nothing, and the worst corner of the box is the bound."""
+    f = FORMATS["float32"]
+    u = f.unit_roundoff
+    one, two = Bounded([3.0], [0.5], f), Bounded([2.0], [0.25], f)
+    corners = list(itertools.product((2.5, 3.5), (1.75, 2.25)))
+    used = []
+    for ufunc in (np.add, np.subtract, np.multiply, np.divide):
+        result = ufunc(one, two)
+        apart = max(abs(ufunc(a, b) - float(result.value[0])) for a, b in corners)
+        assert apart <= result.error[0] <= apart * (1 + 16 * u), ufunc
+        used.append(apart / result.error[0])
+    for ufunc in (np.square, np.exp, np.log, np.sqrt, np.reciprocal, np.expm1):
+        result = ufunc(one)
+        apart = max(abs(float(ufunc(a)) - float(result.value[0])) for a in (2.5, 3.5))
+        assert apart <= result.error[0] <= apart * (1 + 256 * u), ufunc
+        used.append(apart / result.error[0])
+    half_used(used, record_property)
+
+
+# --- sums and products of matrices ----------------------------------------------------------------------------
+
+
+def added(format: Format, flush: bool) -> Callable[[Any, Any], Any]:
+    """Addition in the format, optionally flushing what is below the smallest normal number."""
+
+    def add(a: Any, b: Any) -> Any:
+        total = format.dtype.type(a + b)
+        return format.dtype.type(0) if flush and abs(float(total)) < format.smallest_normal else total
+
+    return add
+
+
+def forward(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
+    total = xs[0]
+    for x in xs[1:]:
+        total = add(total, x)
+    return total
+
+
+def pairwise(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
+    half = len(xs) // 2
+    return add(pairwise(xs[:half], add), pairwise(xs[half:], add)) if half else xs[0]
+
+
+def blocked(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
+    return forward([forward(xs[k : k + 8], add) for k in range(0, len(xs), 8)], add)
+
+
+ORDERS: dict[str, Callable[..., Any]] = {
+    "forward": forward,
+    "backward": lambda xs, add: forward(xs[::-1], add),
+    "largest first": lambda xs, add: forward(sorted(xs, key=lambda x: -abs(float(x))), add),
+    "pairwise": pairwise,
+    "blocked": blocked,
+}
+
+
+@settings(examples, max_examples=60)
+@given(seeds, st.sampled_from(list(NUMBERS)), st.sampled_from([1, 2, 3, 17, 130]), st.booleans(), st.booleans())
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+def test_no_order_of_summation_leaves_the_bound(name: str, seed: int, texture: str, count: int, flush: bool, certain: bool) -> None:
+    format = EVERY_FORMAT[name]
+    g = np.random.default_rng(seed)
+    numbers = operand(g, texture, count, format)
+    if certain:
+        numbers = Bounded(numbers.value, 0, format)
+    total, running, mean = np.sum(numbers), np.cumsum(numbers, 0), np.mean(numbers)
+    largest = np.max(numbers)
+    taken = representable_inside(g, numbers)
+    assert fits(taken.astype(format.wide).max(), largest.value, largest.error)
+    with np.errstate(all="ignore"):
+        for order in ORDERS.values():
+            result = order(list(taken), added(format, flush))
+            if np.isnan(float(result)):  # infinities of both signs
+                assert np.isinf(total.error)
+                continue
+            assert fits(result, total.value, total.error, fraction)
+            for computed in (result / format.dtype.type(count), result * (format.dtype.type(1) / format.dtype.type(count))):
+                assert fits(format.dtype.type(computed), mean.value, mean.error, fraction)
+        for k, computed in enumerate(itertools.accumulate(taken, added(format, flush))):
+            assert np.isnan(float(computed)) or fits(computed, running.value[k], running.error[k], fraction)
+        for computed in (np.sum(taken), np.float64(math.fsum(taken)).astype(format.dtype) if np.isfinite(total.error) else taken.sum()):
+            assert np.isnan(float(computed)) or fits(computed, total.value, total.error, fraction)
+
+
+def dot_products(a: Any, b: Any, format: Format, flush: bool) -> dict[str, Any]:
+    """Inner products as different machines form them."""
+    add = added(format, flush)
+    products = [add(x * y, 0) for x, y in zip(a, b, strict=True)]
+    results = {name: order(products, add) for name, order in ORDERS.items()}
+    wide = math.fsum(float(Fraction(float(x)) * Fraction(float(y))) for x, y in zip(a, b, strict=True))
+    results["float64 inside"] = format.dtype.type(wide)
+    fused = Fraction(0)
+    for x, y in zip(a, b, strict=True):
+        fused = Fraction(float(format.dtype.type(float(Fraction(float(x)) * Fraction(float(y)) + fused))))
+    results["fused"] = format.dtype.type(float(fused))
+    results["NumPy"] = (a @ b) if format.name != "bfloat16" else results["float64 inside"]
+    return results
+
+
+@settings(examples, max_examples=50)
+@given(seeds, st.lists(st.sampled_from([t for t in NUMBERS if "largest" not in t]), min_size=2, max_size=2),
+       st.sampled_from([1, 2, 7, 64]), st.booleans(), st.booleans())  # fmt: skip
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+def test_no_inner_product_leaves_the_bound(
+    name: str, seed: int, textures: list[str], count: int, flush: bool, certain: bool
+) -> None:
+    format = EVERY_FORMAT[name]
+    g = np.random.default_rng(seed)
+    a, b = (operand(g, texture, 2 * count, format) for texture in textures)
+    if certain:
+        a = Bounded(a.value, 0, format)
+    a, b = a.reshape(2, count), b.reshape(count, 2)
+    result = a @ b
+    rows, columns = representable_inside(g, a), representable_inside(g, b)
+    for i, j in itertools.product(range(2), range(2)):
+        if np.isinf(result.error[i, j]):
+            continue
+        with np.errstate(all="ignore"):
+            computed = dot_products(rows[i], columns[:, j], format, flush)
+        for way, x in computed.items():
+            assert fits(x, result.value[i, j], result.error[i, j], fraction), (way, rows[i], columns[:, j])
+
+
+def test_inner_products_with_large_errors_do_not_cancel_in_their_own_bound() -> None:
+    """The bound |A| E + E |B| + E E is formed from positive terms; in double it has no digits to lose."""
+    g = np.random.default_rng(7)
+    for format in EVERY_FORMAT.values():
+        a = Bounded(g.uniform(0.5, 1, (1, 4000)), 2.0**-70, format)
+        b = Bounded(g.uniform(0.5, 1, (4000, 1)), 2.0**-70, format)
+        carried = sum((fraction(x) + fraction(y)) * Fraction(2) ** -70 for x, y in zip(a.value[0], b.value[:, 0], strict=True))
+        size = sum(fraction(x) * fraction(y) for x, y in zip(a.value[0], b.value[:, 0], strict=True))
+        rounding = 4000 * Fraction(format.unit_roundoff) * size
+        assert fraction((a @ b).error[0, 0]) >= carried + rounding
+
+
+@pytest.mark.parametrize("count", [4, 64, 400])
+def test_the_bound_of_a_sum_is_not_idle(
+    count: int, format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    """Adding n like numbers one by one, step k errs by about u / 4 of the k-th partial sum, in either direction: together
+    by u n**1.5 / 7 of one number (the root of sum k**2 / 16), where the bound says u n**2. That is 1 / (7 sqrt n) for
+    one standard deviation, and half of the time more than 2/3 of it; a narrow format counts u twice.
+    """
+    g = np.random.default_rng(2)
+    used = []
+    for _ in range(60):
+        numbers = g.uniform(0.5, 1.5, count).astype(format.dtype)
+        bound = np.sum(asbounded(numbers, format))
+        with np.errstate(all="ignore"):
+            computed = forward(list(numbers), added(format, False))
+        used.append(float(abs(fraction(computed) - sum(map(fraction, numbers)))) / float(bound.error))
+    assert half_used(used, record_property) > 1 / (14 * math.sqrt(count)) / (2 if format is NARROW else 1)
+
+
+# --- compositions: other algorithms for the same mathematics ----------------------------------------------------
+
+
+def softmax_with_rounded_reciprocal(x: Any) -> Any:
+    raised = np.exp(x - np.max(x, -1, keepdims=True))
+    return raised * (x.dtype.type(1) / np.sum(raised, -1, keepdims=True))
+
+
+def softmax_by_powers_of_two(x: Any) -> Any:
+    raised = np.exp2((x - np.max(x, -1, keepdims=True)) * x.dtype.type(math.log2(math.e)))
+    return raised / np.sum(raised, -1, keepdims=True)
+
+
+def softmax_online(x: Any, block: int = 4) -> Any:
+    """One pass over blocks: the sum so far is rescaled when a larger number comes."""
+    highest = np.full((*x.shape[:-1], 1), -np.inf, x.dtype)
+    total = np.zeros_like(highest)
+    for start in range(0, x.shape[-1], block):
+        part = x[..., start : start + block]
+        higher = np.maximum(highest, np.max(part, -1, keepdims=True))
+        total = total * np.exp(highest - higher) + np.sum(np.exp(part - higher), -1, keepdims=True)
+        highest = higher
+    return np.exp(x - highest) / total
+
+
+def softmax_inside_float64(x: Any) -> Any:
+    return mathematics.softmax(x.astype(np.float64)).astype(x.dtype)
+
+
+def softmax_as_exp_of_the_logarithm(x: Any) -> Any:
+    """exp(x - max - log(sum)): the logarithm of the sum is rounded at its own size, at most log n."""
+    shifted = x - np.max(x, -1, keepdims=True)
+    return np.exp(shifted - np.log(np.sum(np.exp(shifted), -1, keepdims=True)))
+
+
+SOFTMAXES = [mathematics.softmax, softmax_with_rounded_reciprocal, softmax_by_powers_of_two, softmax_online,
+             softmax_inside_float64]  # fmt: skip
+
+
+def log_softmax_in_two_sums(x: Any) -> Any:
+    shifted = x - np.max(x, -1, keepdims=True)
+    return shifted - np.log(pairwise([np.exp(shifted[..., k : k + 1]) for k in range(x.shape[-1])], np.add))
+
+
+def log_softmax_inside_float64(x: Any) -> Any:
+    return mathematics.log_softmax(x.astype(np.float64)).astype(x.dtype)
+
+
+def sigmoid_by_cases(x: Any) -> Any:
+    one = x.dtype.type(1)
+    return np.where(x >= 0, one / (one + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (one + np.exp(-np.abs(x))))
+
+
+def sigmoid_that_overflows_inside(x: Any) -> Any:
+    return x.dtype.type(1) / (x.dtype.type(1) + np.exp(-x))
+
+
+SIGMOIDS = [mathematics.sigmoid, sigmoid_by_cases, sigmoid_that_overflows_inside]
+
+
+def mean_of(x: Any) -> Any:
+    return np.sum(x, -1, keepdims=True) * (x.dtype.type(1) / x.dtype.type(x.shape[-1]))
+
+
+def layer_norm_with_reciprocal_root(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
+    centred = x - mean_of(x)
+    root = x.dtype.type(1) / np.sqrt(mean_of(centred * centred) + x.dtype.type(epsilon))
+    return centred * root * scale + shift
+
+
+def layer_norm_with_combined_scale(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
+    centred = x - mean_of(x)
+    root = x.dtype.type(1) / np.sqrt(mean_of(centred * centred) + x.dtype.type(epsilon))
+    return centred * (root * scale) + shift
+
+
+def layer_norm_after_welford(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
+    """Mean and squares in one pass (Welford, Technometrics 4(3), 1962)."""
+    mean, squares = x[..., :1], np.zeros_like(x[..., :1])
+    for k in range(1, x.shape[-1]):
+        step = x[..., k : k + 1] - mean
+        mean = mean + step / x.dtype.type(k + 1)
+        squares = squares + step * (x[..., k : k + 1] - mean)
+    return (x - mean) / np.sqrt(squares / x.dtype.type(x.shape[-1]) + x.dtype.type(epsilon)) * scale + shift
+
+
+def layer_norm_inside_float64(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
+    wide = (y.astype(np.float64) for y in (x, scale, shift))
+    return mathematics.layer_norm(*wide, epsilon).astype(x.dtype)
+
+
+def layer_norm_as_defined(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
+    """The definition's own order of operations, in the format."""
+    centred = x - np.sum(x, -1, keepdims=True) / x.dtype.type(x.shape[-1])
+    variance = np.sum(centred * centred, -1, keepdims=True) / x.dtype.type(x.shape[-1])
+    return centred / np.sqrt(variance + x.dtype.type(epsilon)) * scale + shift
+
+
+LAYER_NORMS = [layer_norm_as_defined, layer_norm_with_reciprocal_root, layer_norm_with_combined_scale,
+               layer_norm_after_welford, layer_norm_inside_float64]  # fmt: skip
+
+SCALES = st.sampled_from([1e-4, 1.0, 8.0, 100.0])
+EXTENTS = st.sampled_from([1, 2, 5, 33, 130])
+
+
+def share_used(computed: Any, bound: Bounded) -> float:
+    """The largest share of the bound that was used; fails where it was exceeded."""
+    assert computed.dtype == bound.dtype
+    with np.errstate(all="ignore"):
+        apart = np.abs(computed.astype(bound.format.wide) - bound.value)
+        apart = np.where(computed.astype(bound.format.wide) == bound.value, 0, apart)
+    silent = np.isinf(bound.error)
+    assert np.all((apart <= bound.error) | silent), float(np.nanmax(np.where(silent, 0, apart / bound.error)))
+    return float(np.max(np.where(silent | (apart == 0), 0, apart / np.where(apart == 0, 1, bound.error)), initial=0))
+
+
+def drawn(g: np.random.Generator, shape: tuple[int, ...], scale: float, format: Format) -> Any:
+    return (g.standard_normal(shape) * scale).astype(format.dtype)
+
+
+def held_to(
+    ways: list[Callable[..., Any]], bound: Bounded, arguments: tuple[Any, ...], used: dict[str, list[float]]
+) -> None:
+    for way in ways:
+        with np.errstate(all="ignore"):
+            share = share_used(np.asarray(way(*arguments)).astype(bound.dtype), bound)
+        if share:
+            used.setdefault(way.__name__, []).append(share)
+
+
+def not_idle(used: dict[str, list[float]], record_property: Callable[[str, object], None]) -> None:
+    """A composition counts some ten roundings of 8 (an exponential, a root), and n for a sum of up to 130 numbers, each
+    at its worst and all with one sign: some 250 together. One rounding of u / 4 that is not averaged away is then
+    1e-3 of the bound.
+    """
+    for way, shares in used.items():
+        record_property(f"median share of the bound used by {way}", f"{np.median(shares):.3g}")
+        assert np.median(shares) > 1e-3, way
+
+
+def test_no_algorithm_for_the_softmax_leaves_its_bound(
+    format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    used: dict[str, list[float]] = {}
+
+    @settings(examples, max_examples=40)
+    @given(seeds, EXTENTS, SCALES)
+    def holds(seed: int, extent: int, scale: float) -> None:
+        x = drawn(np.random.default_rng(seed), (3, extent), scale, format)
+        held_to(SOFTMAXES, mathematics.softmax(asbounded(x, format)), (x,), used)
+
+    holds()
+    not_idle(used, record_property)
+
+
+def test_masking_after_the_softmax_and_renormalizing_stays_within_the_bound(
+    format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    """As long as masked scores do not exceed the others by more than the 4 that the exponential's 8 roundings,
+    of which a good one uses two, leave for the subtraction at the larger size.
+    """
+    used: dict[str, list[float]] = {}
+
+    @settings(examples, max_examples=40)
+    @given(seeds, EXTENTS)
+    def holds(seed: int, extent: int) -> None:
+        g = np.random.default_rng(seed)
+        x = g.uniform(-2, 2, (3, extent)).astype(format.dtype)
+        mask = g.random((3, extent)) < 0.6
+        mask[:, 0] = True
+
+        def masked_late(x: Any) -> Any:
+            weights = softmax_with_rounded_reciprocal(x) * mask.astype(x.dtype)
+            return weights / np.sum(weights, -1, keepdims=True)
+
+        held_to([masked_late], mathematics.softmax(asbounded(x, format), where=mask), (x,), used)
+
+    holds()
+    not_idle(used, record_property)
+
+
+def test_no_algorithm_for_its_logarithm_leaves_its_bound(
+    format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    used: dict[str, list[float]] = {}
+
+    @settings(examples, max_examples=40)
+    @given(seeds, EXTENTS, SCALES)
+    def holds(seed: int, extent: int, scale: float) -> None:
+        x = drawn(np.random.default_rng(seed), (3, extent), scale, format)
+        bound = mathematics.log_softmax(asbounded(x, format))
+        held_to([mathematics.log_softmax, log_softmax_in_two_sums, log_softmax_inside_float64], bound, (x,), used)
+
+    holds()
+    not_idle(used, record_property)
+
+
+def test_no_algorithm_for_the_sigmoid_leaves_its_bound(
+    format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    used: dict[str, list[float]] = {}
+
+    @settings(examples, max_examples=40)
+    @given(seeds, SCALES)
+    def holds(seed: int, scale: float) -> None:
+        x = drawn(np.random.default_rng(seed), (40,), scale, format)
+        held_to(SIGMOIDS, mathematics.sigmoid(asbounded(x, format)), (x,), used)
+
+    holds()
+    not_idle(used, record_property)
+
+
+def test_no_algorithm_for_layer_normalization_leaves_its_bound(
+    format: Format, record_property: Callable[[str, object], None]
+) -> None:
+    used: dict[str, list[float]] = {}
+
+    @settings(examples, max_examples=40)
+    @given(seeds, EXTENTS, SCALES, st.sampled_from([0.0, 1.0, 30.0]))
+    def holds(seed: int, extent: int, scale: float, offset: float) -> None:
+        g = np.random.default_rng(seed)
+        x = (drawn(g, (3, extent), scale, format).astype(np.float64) + offset * scale).astype(format.dtype)
+        gain, shift = drawn(g, (extent,), 1.0, format), drawn(g, (extent,), 1.0, format)
+        bound = mathematics.layer_norm(*(asbounded(y, format) for y in (x, gain, shift)), 1e-5)
+        held_to(LAYER_NORMS, bound, (x, gain, shift, 1e-5), used)
+
+    holds()
+    not_idle(used, record_property)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_a_constant_that_was_rounded_itself_counts_as_rounded(name: str) -> None:
+    """x / sqrt(n) and x * n**-0.5 are the same mathematics; in double sqrt(n) is no exact constant, either."""
+    format = FORMATS[name]
+    x = np.random.default_rng(3).standard_normal(200).astype(format.dtype)
+    for n in range(1, 200):
+        quotient, product = asbounded(x) / mathematics.root(n), asbounded(x) * mathematics.root(n)
+        share_used(x * format.dtype.type(n**-0.5), quotient)
+        share_used(x / format.dtype.type(math.sqrt(n)), quotient)
+        share_used(x / format.dtype.type(n**-0.5), product + 0 * x)
+
+
+# --- infinities, overflow, underflow, not a number ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+def test_where_a_result_may_overflow_nothing_is_claimed(name: str) -> None:
+    format = EVERY_FORMAT[name]
+    big = asbounded(np.array([format.largest, -format.largest], format.dtype), format)
+    for result in (big + big, big * 2, big * big, big / 0.5, np.square(big), np.exp(np.abs(big)), np.sum(np.abs(big)),
+                   np.abs(big) @ np.abs(big), np.cumsum(np.abs(big), 0)[1], np.mean(np.abs(big))):  # fmt: skip
+        assert np.isinf(result.error).all()
+    assert np.isinf((big * big - big).error).all()
+    assert np.isinf(rounded(format.largest * (1 + 0j).real, format).error) or format.largest < math.inf
+    assert np.isinf(asbounded(np.longdouble("1e4000"), format).error) or np.longdouble is np.float64
+
+
+def test_infinities_follow_ieee_754(format: Format) -> None:
+    infinite = asbounded(np.array([np.inf, -np.inf], format.dtype), format)
+    unsure = Bounded(np.array([3.0, 3.0]), 0.5, format)
+    for result, value in (
+        (infinite + unsure, [np.inf, -np.inf]), (infinite * unsure, [np.inf, -np.inf]),
+        (infinite / unsure, [np.inf, -np.inf]), (unsure / infinite, [0, 0]), (unsure / 0.0, [np.inf, np.inf]),
+        (np.exp(infinite), [np.inf, 0]), (np.tanh(infinite), [1, -1]), (np.square(infinite), [np.inf, np.inf]),
+        (np.sqrt(np.abs(infinite)), [np.inf, np.inf]), (np.log(np.abs(infinite)), [np.inf, np.inf]),
+        (np.log(unsure * 0), [-np.inf, -np.inf]), (np.reciprocal(np.abs(unsure * 0)), [np.inf, np.inf]),
+        (np.log1p(np.zeros(2) - asbounded(np.ones(2), format)), [-np.inf, -np.inf]),
+        (np.maximum(infinite, unsure), [np.inf, 3]), (np.cumsum(infinite[:1], 0), [np.inf]),
+        (np.sum(np.stack([unsure, infinite]), axis=0), [np.inf, -np.inf]),
+        (np.stack([infinite, unsure], 1) @ asbounded(np.ones(2), format), [np.inf, -np.inf]),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(result.value, value)
+        assert np.all(np.isfinite(result.error)), value
+
+
+def test_an_infinity_whose_sign_or_existence_is_in_doubt_is_not_claimed(format: Format) -> None:
+    infinite = asbounded(np.array([np.inf], format.dtype), format)
+    around_zero = Bounded(np.array([0.5]), 1.0, format)
+    for result in (infinite * around_zero, infinite / around_zero, 1 / around_zero, np.log(around_zero),
+                   np.reciprocal(around_zero), around_zero / 0.0, infinite @ around_zero, around_zero @ infinite):  # fmt: skip
+        assert np.isinf(result.error).all()
+
+
+def test_what_is_unknown_stays_unknown(format: Format) -> None:
+    unknown = Bounded(np.array([1.0, 1.0]), np.inf, format)
+    certain = asbounded(np.ones(2), format)
+    for result in (unknown + certain, unknown * 0.0, certain / unknown, np.exp(unknown), np.tanh(unknown), -unknown,
+                   np.maximum(unknown, certain), np.max(unknown), np.sum(unknown), np.mean(unknown), unknown @ certain,
+                   certain @ unknown, np.cumsum(unknown, 0), np.where(True, unknown, 0), np.sin(unknown)):  # fmt: skip
+        assert np.isinf(result.error).all()
+
+
+def test_what_is_not_a_number_keeps_a_finite_error(format: Format) -> None:
+    """So that no claim about it holds; where the definition itself has no number, `Implementation` claims nothing."""
+    nothing = Bounded(np.array([np.nan, np.nan]), 0.1, format)
+    certain = asbounded(np.ones(2), format)
+    for result in (nothing + certain, nothing * 0.0, certain / nothing, np.exp(nothing), np.tanh(nothing), -nothing,
+                   np.maximum(nothing, certain), np.max(nothing), np.sum(nothing), np.mean(nothing), nothing @ certain,
+                   certain @ nothing, np.cumsum(nothing, 0), np.log(nothing), np.sqrt(nothing)):  # fmt: skip
+        assert np.isnan(result.value).all()
+        assert np.isfinite(result.error).all()
+
+
+def test_a_root_of_what_may_be_positive_is_not_claimed_to_be_no_number(format: Format) -> None:
+    result = np.sqrt(Bounded(np.array([-1e-3, -1.0]), np.array([1e-2, 0.0]), format))
+    assert np.isnan(result.value).all()
+    assert np.isinf(result.error[0])
+    assert np.isfinite(result.error[1])
