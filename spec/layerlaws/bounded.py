@@ -97,8 +97,8 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             if not isinstance(operands[1], int | float) or operands[1] != 2:
                 raise TypeError(f"a Bounded is raised to the power 2 only, not {operands[1]!r}; use exp and log")
             ufunc, operands = np.square, operands[:1]
-        bounded = [asbounded(x, self.format) for x in operands]
         with np.errstate(all="ignore"):
+            bounded = [asbounded(x, self.format) for x in operands]
             if ufunc in rounding.DECISIONS:
                 return _decide(ufunc, bounded)
             rule = rounding.RULES.get(ufunc)

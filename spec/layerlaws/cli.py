@@ -18,7 +18,7 @@ from layerlaws import __version__
 from layerlaws.backends import Backend, installed_backends, load_backend
 from layerlaws.catalogue import WrongUse, catalogue
 from layerlaws.check import PROFILES
-from layerlaws.explanation import explain
+from layerlaws.explanation import explain, notes_table
 from layerlaws.journal import RecordError
 from layerlaws.progress import Progress, summarize
 from layerlaws.runner import Plan, run
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="the notes, and the backends that are installed")
+    listing.add_argument("--markdown", action="store_true", help="the notes as a Markdown table")
     listing.set_defaults(command=_list)
 
     explaining = commands.add_parser("explain", help="a note, an operation or a law in words")
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(options: argparse.Namespace, console: Console) -> int:
     known = catalogue()
+    if options.markdown:
+        console.print(notes_table(known), markup=False)
+        return 0
     notes = Table(box=None, pad_edge=False, title="Notes", title_justify="left", title_style="bold")
     for heading, right in (("note", False), ("laws", True), ("faults", True), ("says", False)):
         notes.add_column(heading, justify="right" if right else "left", no_wrap=heading != "says")

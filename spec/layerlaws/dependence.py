@@ -79,7 +79,8 @@ def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) ->
         apart, allowed = one != other, np.zeros(one.shape)
         moved = apart
     else:
-        apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
+        with np.errstate(all="ignore"):
+            apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
         allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
         moved = np.isnan(apart) | (apart > allowed)
     hidden = ~moved & (apart > 0)

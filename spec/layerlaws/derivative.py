@@ -16,6 +16,8 @@ Computational graphs and rounding errors, SIAM J. Numer. Anal. 11(1), 1974) and 
 - A sweep forward over tangents bounds something else: it counts n u for a product with n columns where the way
   back adds m rows, nothing for a broadcast that the way back adds up, and may lose an error to cancellation
   between inputs that a gradient keeps apart.
+- Shares that an array gets from several uses are rounded one by one and added in any order, as the terms of a
+  sum are on the way forth.
 - Fused backward passes add the same products in other groups. The group that is common, sum(dO * O) in place of
   sum(P * dP) in attention (Dao, FlashAttention-2, 2023, section 3.1), is counted in `slopes.product`.
 

@@ -7,20 +7,17 @@ the definition by enough of them. No match, no diagnosis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, settings
 
 from layerlaws.backends import Backend
 from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.catalogue import Case, Note
 from layerlaws.claims import Broken, closely
 from layerlaws.dependence import changed
-from layerlaws.formats import Format
+from layerlaws.examples import examples
 from layerlaws.law import Fault
 from layerlaws.operation import Implementation, Operation, Raised, cast_to
 
@@ -52,7 +49,8 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
     format = max(backend.formats, key=lambda f: f.precision)
     implementation = Implementation(operation, backend, format)
     telling = dict.fromkeys(faults, 0)
-    for inputs in _examples(operation, format):
+    for drawn in examples(operation.inputs, INPUTS):
+        inputs = cast_to(drawn, format)
         try:
             computed, expected = implementation.compare(**inputs)
         except (Raised, Broken, Undecidable):
@@ -83,23 +81,3 @@ def _faulty(fault: Fault, implementation: Implementation, inputs: dict[str, Any]
         for got, want in pairs
     )
     return bounded if isinstance(expected, tuple) else bounded[0]
-
-
-def _examples(operation: Operation, format: Format) -> Iterator[dict[str, Any]]:
-    """Always the same inputs of an operation."""
-    drawn: list[dict[str, Any]] = []
-
-    @settings(
-        max_examples=INPUTS,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
-    @hypothesis.given(operation.inputs)
-    def collect(inputs: dict[str, Any]) -> None:
-        drawn.append(cast_to(inputs, format))
-
-    collect()
-    return iter(drawn)

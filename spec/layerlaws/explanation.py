@@ -6,6 +6,8 @@ import inspect
 import textwrap
 from collections.abc import Iterable
 
+from tabulate import tabulate
+
 from layerlaws import free_laws
 from layerlaws.catalogue import Case, Catalogue, Note, WrongUse, catalogue, known_name
 from layerlaws.law import Fault
@@ -50,6 +52,21 @@ def explain(name: str) -> str:
     if name in known.operations:
         return _operation(known, name)
     return "\n\n".join(_law(case) for case in known.cases if name in (case.id, case.law.name))
+
+
+def notes_table(known: Catalogue) -> str:
+    """The notes as a Markdown table: operations, numbers of laws and faults, and what each says."""
+    rows = [
+        (
+            f"`{note.name}`",
+            ", ".join(f"`{operation.name}`" for operation in note.operations),
+            len(note.cases),
+            len(note.faults),
+            note.title,
+        )
+        for note in known.notes
+    ]
+    return str(tabulate(rows, headers=("note", "operations", "laws", "faults", "says"), tablefmt="github"))
 
 
 def _note(note: Note) -> str:

@@ -59,10 +59,9 @@ class Format:
         """Relative size of one rounding, as the bounds count it.
 
         It is u plus the roundoff of the wide format: the definition is rounded too, and where longdouble is
-        no wider than double (Windows, Apple silicon) a float64 bound doubles instead of becoming wrong. The
-        factor covers the rounding of the bound itself, which is computed in double (up to 2**32 operations).
+        no wider than double (Windows, Apple silicon) a float64 bound doubles instead of becoming wrong.
         """
-        return (self.unit_roundoff + float(np.finfo(self.wide).eps) / 2) * (1 + 2.0**-20)
+        return self.unit_roundoff + float(np.finfo(self.wide).eps) / 2
 
 
 FORMATS = {

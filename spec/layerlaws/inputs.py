@@ -18,6 +18,9 @@ from layerlaws.formats import format_of
 TILE_EDGES = tuple(n + d for n in (16, 32, 64, 128, 256) for d in (-1, 0, 1))
 """Extents around the tile sizes of kernels: where they break."""
 
+LIKELY_EDGES = TILE_EDGES + 2 * tuple(n for n in TILE_EDGES if n > 62)
+"""The larger ones are likelier: what breaks beyond a tile of any size breaks there."""
+
 seeds = st.integers(0, 2**32 - 1)
 """Seeds for numbers a law makes up itself: `normal(seed, shape, like)`."""
 
@@ -51,18 +54,18 @@ def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] 
 def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int = 1) -> tuple[int, ...]:
     """Sizes of `count` axes: mostly small and different from each other, sometimes equal, 1 well represented.
 
-    edges: positions of the axes of which one, in every twelfth example, is at a tile's edge.
+    edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
     least: the smallest extent.
     """
-    kind = draw(st.integers(0, 11))
-    if kind == 11 and edges:
+    kind = draw(st.integers(0, 7))
+    if kind == 7 and edges:
         sizes = [least + draw(st.integers(0, 1)) for _ in range(count)]
-        sizes[draw(st.sampled_from(edges))] = draw(st.sampled_from(TILE_EDGES))
+        sizes[draw(st.sampled_from(edges))] = draw(st.sampled_from(LIKELY_EDGES))
         return tuple(sizes)
     sizes = []
     for _ in range(count):
-        size = least + draw(st.integers(0, 4 if kind < 4 else max(5, count)))
-        while kind >= 4 and size in sizes:  # single integers, moved apart: a unique list draws three times as long
+        size = least + draw(st.integers(0, 4 if kind < 3 else max(5, count)))
+        while kind >= 3 and size in sizes:  # single integers, moved apart: a unique list draws three times as long
             size += 1
         sizes.append(size)
     return tuple(sizes)

@@ -46,6 +46,12 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0.0)
 
 
+def affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x weight + bias, the bias as one more term of the sums: kernels start from it, or add it last. (n, m), (m,)."""
+    ones = np.ones((*x.shape[:-1], 1), x.dtype)
+    return np.concatenate([x, ones], axis=-1) @ np.concatenate([weight, bias[None]], axis=0)
+
+
 def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * scale + shift over the last axis, biased variance.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from layerlaws.explanation import failure
 from layerlaws.runner import Plan
 from layerlaws.verdict import STATES, Verdict
 
-SHOWN = 3
+SHOWN = 2
 """Failures of a backend that are printed in full; of the others, what was seen."""
 
 COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
@@ -55,14 +56,10 @@ class Progress:
 
 def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None:
     """Print failures, the table of verdicts, and where the records are."""
+    order = {case.id: place for place, case in enumerate(plan.cases)}
     for backend in plan.backends:
         failures = [verdict for verdict in verdicts if verdict.unexpected and verdict.backend == backend.name]
-        for verdict in failures[:SHOWN]:
-            console.print("\n" + failure(verdict), markup=False)
-        if failures[SHOWN:]:
-            console.print(f"\n{backend.name}, also (--law shows one in full):", markup=False)
-        for verdict in failures[SHOWN:]:
-            console.print(f"  {verdict.id} is {verdict.state}\n    {_line(verdict.reason)}", markup=False)
+        _failures(console, backend.name, sorted(failures, key=lambda verdict: order[verdict.id]))
     console.print()
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
@@ -70,6 +67,19 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
         console.print(_examples(backend.name, own), markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
+
+
+def _failures(console: Console, name: str, failures: Sequence[Verdict]) -> None:
+    """The first failures in full, a line for each of the others; a diagnosis is given once."""
+    diagnosed: set[str] = set()
+    for verdict in failures[:SHOWN]:
+        known = verdict.diagnosis in diagnosed
+        diagnosed.add(verdict.diagnosis)
+        console.print("\n" + failure(replace(verdict, diagnosis="") if known else verdict), markup=False)
+    if failures[SHOWN:]:
+        console.print(f"\n{name}, also (--law shows one in full):", markup=False)
+    for verdict in failures[SHOWN:]:
+        console.print(f"  {verdict.id} is {verdict.state}\n    {_line(verdict.reason)}", markup=False)
 
 
 def _line(text: str, longest: int = 76) -> str:

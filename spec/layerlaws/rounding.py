@@ -29,6 +29,11 @@ ELEMENTARY = 8
 """Roundings that an elementary function counts for: 4 ulp, of two unit roundoffs each."""
 
 
+MARGIN = 1 + 2.0**-20
+"""Covers the rounding of a bound, which is itself computed in double: up to 2**32 operations, all but free of
+cancellation."""
+
+
 UNDERFLOW = 4 * float(np.finfo(np.float64).smallest_subnormal)
 """What the double in which an error is computed may lose to underflow, in the products of one rule."""
 
@@ -52,7 +57,7 @@ def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: 
     # Below the smallest normal number a rounding is absolute, and the last one may flush.
     least = format.smallest_normal
     flushed = np.where(small & (reach > 0), np.minimum(reach, least) + (roundings - 1) * format.unit * least, 0.0)
-    error = np.where(reach + added > format.largest, np.inf, carried + added + flushed)
+    error = np.where(reach + added > format.largest, np.inf, (carried + added + flushed) * MARGIN)
     return np.where(np.isfinite(value), error, carried)
 
 
@@ -63,7 +68,8 @@ def of_constants(format: Format, value: Array, bits: int | None = None) -> Array
     exact = (scaled == np.rint(scaled)) & (
         (value == 0) | ((np.abs(value) >= format.smallest_normal) & (np.abs(value) <= format.largest))
     )
-    return np.where(exact | np.isinf(value), 0.0, once(format, as_double(value)))
+    inexact = np.where(exact | ~np.isfinite(value), 0, value)
+    return once(format, as_double(inexact))
 
 
 def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> Array:
@@ -76,7 +82,7 @@ def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> A
     additions = np.maximum(np.asarray(terms) - 1, 0)
     added = additions * format.unit * size
     flushed = additions * np.minimum(size, format.smallest_normal)
-    return np.where(size + added <= format.largest, carried + added + flushed, np.inf)
+    return np.where(size + added <= format.largest, (carried + added + flushed) * MARGIN, np.inf)
 
 
 def _settled(
@@ -84,10 +90,10 @@ def _settled(
 ) -> Array:
     """`once`, where infinities and what is not a number may have come in.
 
-    An operand of which nothing is known leaves the result unknown, and so does overflow. A `definite` infinity,
-    which infinite operands or a pole give in every implementation, is exact, as in IEEE 754. What is not a number
-    has a finite error, too, so that no claim about it ever holds. An undefined product in `carried`, such as 0
-    times the infinite argument of exp(-inf), belongs to an exact limit.
+    An operand of which nothing is known leaves the result unknown, and so does overflow. `definite`: where infinite
+    operands, a pole or what is not a number give the same in every implementation, as IEEE 754 has it. The error is
+    finite there, for what is not a number, too, so that no claim about it ever holds. An undefined product in
+    `carried`, such as 0 times the infinite argument of exp(-inf), belongs to an exact limit.
     """
     error = once(format, value, np.where(np.isnan(carried) | definite, 0.0, carried), roundings)
     return np.where(unknown | (np.isinf(value) & ~definite), np.inf, error)
@@ -97,7 +103,7 @@ def _unary(
     carry: Callable[[Format, Array, Array, Array], Array], roundings: int, pole: float = np.inf
 ) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array) -> Array:
-        definite = np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0)))
+        definite = np.isnan(a) | (np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0))))
         return _settled(format, y, carry(format, y, a, ea), np.isinf(ea), definite, roundings)
 
     return rule
@@ -108,6 +114,7 @@ def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundin
         carried = carry(y, a, ea, b, eb)
         signed = (ea < np.abs(a)) & ((eb < np.abs(b)) | (eb == 0))
         definite = np.isinf(y) & (np.isinf(a) | np.isinf(b) | (b == 0)) & (signed | ~np.isposinf(carried))
+        definite |= np.isnan(a) | np.isnan(b)
         return _settled(format, y, carried, np.isinf(ea) | np.isinf(eb), definite, roundings)
 
     return rule
@@ -131,12 +138,12 @@ def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) 
         carried = carried + np.abs(a) @ eb
     added = terms * format.unit * size
     flushed = terms * np.minimum(size, format.smallest_normal)
-    return np.where(size + added <= format.largest, carried + added + flushed, np.inf)
+    return np.where(size + added <= format.largest, (carried + added + flushed) * MARGIN, np.inf)
 
 
 def _divide(y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
     room = np.abs(b) - eb
-    return np.where((room > 0) | ((eb == 0) & (ea == 0)), (ea + np.abs(y) * eb) / room, np.inf)
+    return np.where((room > 0) | ((eb == 0) & (ea == 0)), ea / room + np.abs(y) * (eb / room), np.inf)
 
 
 def _exp_argument(format: Format, a: Array, ea: Array) -> Array:
@@ -165,7 +172,7 @@ def _sqrt(format: Format, y: Array, a: Array, ea: Array) -> Array:
 
 def _tanh(format: Format, y: Array, a: Array, ea: Array) -> Array:
     nearest = np.maximum(np.abs(a) - ea, 0.0)  # where within the box the slope is steepest
-    carried: Array = np.minimum(ea * (1 - np.tanh(nearest) ** 2), 2.0)
+    carried: Array = np.minimum(ea / np.cosh(nearest) ** 2, 2.0)
     return carried
 
 

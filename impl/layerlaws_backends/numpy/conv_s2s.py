@@ -34,7 +34,8 @@ def gated_linear_unit(x: Array) -> Array:
     with np.errstate(over="ignore"):  # a gate that is shut: exp(-gate) is infinite, the quotient 0
         np.exp(divisor, out=divisor)
     divisor += 1
-    return np.divide(content, divisor, out=divisor)
+    result: Array = np.divide(content, divisor, out=divisor)
+    return result
 
 
 def conv_s2s_block(x: Array, kernel: Array, bias: Array, causal: bool) -> Array:

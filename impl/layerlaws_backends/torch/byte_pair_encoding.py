@@ -43,10 +43,14 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
 
     starts = ((text[:-1] != _NONE) & (text[1:] != _NONE)).nonzero().squeeze(1)
     slot = torch.full_like(text, _NONE)  # which pair starts at a place, as its number among all pairs ever seen
-    keys, slot[starts] = (text[starts] * size + text[starts + 1]).unique(return_inverse=True)
+    keys, slot[starts] = torch.unique(text[starts] * size + text[starts + 1], return_inverse=True)
     known = len(keys)
-    # Each merged occurrence brings two new pairs at most, and there are fewer occurrences than symbols.
-    keys = torch.cat([keys, keys.new_zeros(2 * len(text))])
+    # A pair's places are all known when it first appears: only a new id makes new pairs. Each merged occurrence makes
+    # two at most, and there are fewer occurrences than symbols, so that much room is enough.
+    room = keys.new_zeros(2 * len(text))
+    places = torch.cat([starts[slot[starts].argsort(stable=True)], room])
+    begins = torch.cat([_ends(torch.bincount(slot[starts], minlength=known)), room])
+    keys = torch.cat([keys, room])
     totals = torch.zeros_like(keys).index_add_(0, slot[starts], weights[starts])
     floor, candidates = 0, totals.new_empty(0)
     merges: list[tuple[int, int]] = []
@@ -61,12 +65,14 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
             candidates = (totals[:known] >= floor).nonzero().squeeze(1)
             rivals = totals[candidates]
         winners = candidates[rivals == highest]
-        winner = winners[keys[winners].argmin()]
+        winner = int(winners[keys[winners].argmin()])
         first, second = divmod(int(keys[winner]), size)
         new = base + len(merges)
         merges.append((first, second))
 
-        at = _taken((slot == winner).nonzero().squeeze(1), first == second, following)
+        start, end = begins[winner : winner + 2].tolist()
+        at = places[start:end]
+        at = _taken(at[slot[at] == winner], first == second, following)
         swallowed = following[at]
         behind, before = following[swallowed], preceding[at]
         gone = torch.cat([at, swallowed])
@@ -77,12 +83,15 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
         totals.index_add_(0, slot[before], -weights[before])
         text[at], following[at], preceding[behind] = new, behind, at
         changed = torch.cat([before, at[text[behind] != _NONE]])
-        fresh, number = (text[changed] * size + text[following[changed]]).unique(return_inverse=True)
+        fresh, number = torch.unique(text[changed] * size + text[following[changed]], return_inverse=True)
         slot[changed] = number + known
-        keys[known : known + len(fresh)] = fresh
+        more = known + len(fresh)
+        keys[known:more] = fresh
+        begins[known : more + 1] = begins[known] + _ends(torch.bincount(number, minlength=len(fresh)))
+        places[begins[known] : begins[more]] = changed[number.argsort(stable=True)]
         totals.index_add_(0, slot[changed], weights[changed])
-        risen = (totals[known : known + len(fresh)] >= floor).nonzero().squeeze(1) + known
-        candidates, known = torch.cat([candidates, risen]), known + len(fresh)
+        risen = (totals[known:more] >= floor).nonzero().squeeze(1) + known
+        candidates, known = torch.cat([candidates, risen]), more
     return torch.tensor(merges, dtype=torch.int64, device=symbols.device).reshape(-1, 2)
 
 
@@ -134,7 +143,7 @@ def bpe_decode(ids: Tensor, offsets: Tensor, merges: Tensor, base: int) -> tuple
     """Every id spelled out. ids (N',), offsets (W + 1,), merges (M, 2)  ->  symbols (N,), offsets (W + 1,)."""
     _check_table(merges, base)
     _check_words(ids, offsets, base + len(merges), "ids")
-    spelled, inverse = ids.unique(return_inverse=True)
+    spelled, inverse = torch.unique(ids, return_inverse=True)
     used = len(spelled)
     owner = torch.arange(used, device=ids.device)
     while bool((nested := spelled >= base).any()):
@@ -170,7 +179,7 @@ def _distinct(symbols: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(2**62, (longest + 1,), generator=generator).to(symbols.device) | 1
     sums = _ends((symbols + 1) * factors[place])
-    hashes, inverse = (sums[offsets].diff() + lengths * factors[longest]).unique(return_inverse=True)
+    hashes, inverse = torch.unique(sums[offsets].diff() + lengths * factors[longest], return_inverse=True)
     number = torch.arange(words, device=symbols.device)
     kinds = number.new_full((len(hashes),), words).scatter_reduce_(0, inverse, number, "amin")
     twin = kinds[inverse]

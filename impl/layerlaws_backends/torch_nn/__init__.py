@@ -21,8 +21,25 @@ _ALIGNMENT = Known(
     "https://github.com/pytorch/pytorch/issues/103082",
 )
 
+_ANY_TABLE = Known(
+    "nn.Embedding takes a table of any number of rows; that BERT has two segments is not its business",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html",
+)
+_BROADCASTING = Known(
+    "sums broadcast an axis of extent 1 instead of refusing another extent",
+    "https://docs.pytorch.org/docs/stable/notes/broadcasting.html",
+)
+_EVEN_KERNEL = Known(
+    "nn.Conv1d takes kernels of any width; padded by half of an even one it returns one step more",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
+)
+
 known = {
     "decoding_in_chunks_is_the_parallel_pass": _ALIGNMENT,
+    "the_segment_table_has_exactly_two_rows": _ANY_TABLE,
+    "segment_ids_of_another_length_are_refused": _BROADCASTING,
+    "the_encoder_refuses_an_even_kernel": _EVEN_KERNEL,
+    "a_block_refuses_a_kernel_that_does_not_double_the_channels": _BROADCASTING,
 }
 
 

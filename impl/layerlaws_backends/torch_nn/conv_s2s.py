@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 
 def encoder_convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """nn.Conv1d(padding="same"). x (B, T, C), kernel (K, C, O), bias (O,)  ->  (B, T, O)."""
-    return _convolve(x.mT, kernel, bias, padding="same").mT
+    """nn.Conv1d with its own padding. x (B, T, C), kernel (K, C, O), bias (O,)  ->  (B, T, O)."""
+    return _convolve(x.mT, kernel, bias, padding=kernel.shape[0] // 2).mT
 
 
 def decoder_convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -31,7 +31,7 @@ def conv_s2s_block(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, ca
     return (x + F.glu(convolve(x, kernel, bias))) * math.sqrt(0.5)
 
 
-def _convolve(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, padding: str | int = 0) -> torch.Tensor:
+def _convolve(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, padding: int = 0) -> torch.Tensor:
     """nn.Conv1d with these weights, which it keeps as (out, in, width). The meta device spares drawing others."""
     width, channels, out = kernel.shape
     layer = nn.Conv1d(channels, out, width, padding=padding, device="meta")

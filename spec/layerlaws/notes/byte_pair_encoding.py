@@ -76,9 +76,11 @@ def corpora(draw: st.DrawFn) -> dict[str, Any]:
     base, words = draw(texts)
     symbols, offsets = packed(words)
     drawn = np.random.default_rng(draw(seeds)).integers(0, draw(st.sampled_from([2, 4, 30])), len(words))
-    counts = np.ones(len(words), np.int64) if draw(st.booleans()) else drawn
-    return {"symbols": symbols, "offsets": offsets, "counts": counts, "base": base + draw(st.sampled_from([0, 0, 3])),
-            "num_merges": draw(st.integers(0, 12)), "min_count": draw(st.sampled_from([0, 1, 1, 2, 2, 3]))}  # fmt: skip
+    counts = drawn if draw(st.booleans()) else np.ones(len(words), np.int64)
+    return {
+        "symbols": symbols, "offsets": offsets, "counts": counts, "base": base + draw(st.sampled_from([0, 0, 3])),
+        "num_merges": draw(st.sampled_from([12, 8, 4, 2, 1, 0])), "min_count": draw(st.sampled_from([1, 1, 2, 0, 3])),
+    }  # fmt: skip
 
 
 def _table(base: int, words: Words, size: int, generator: np.random.Generator, distinct: bool) -> Any:
@@ -89,17 +91,22 @@ def _table(base: int, words: Words, size: int, generator: np.random.Generator, d
     def spelling(id: int) -> tuple[int, ...]:
         return spelled.get(id, (id,))
 
-    for _ in range(size):
+    while len(rows) < size:
         found = [pair for word in words for pair in pairwise(word)]
         kind = generator.random()
-        if found and kind < 0.8:
-            row = found[generator.integers(len(found))]
-        elif rows and kind < 0.9:
-            row = rows[generator.integers(len(rows))]
-        else:
+        row = found[generator.integers(len(found))] if found else (0, 0)
+        if not found or kind < 0.1:
             row = (int(generator.integers(base + len(rows))), int(generator.integers(base + len(rows))))
+        elif not distinct and kind < 0.2 and rows:
+            row = rows[generator.integers(len(rows))]
+        elif not distinct and kind < 0.5 and row[1] >= base:
+            again = (base + len(rows), rows[row[1] - base][1])  # x (yz) is in the text: rows for xy and (xy) z
+            rows, row = [*rows, (row[0], rows[row[1] - base][0])], again
+            spelled[again[0]] = spelling(rows[-1][0]) + spelling(rows[-1][1])
+            words = [_replaced(word, *rows[-1], again[0]) for word in words]
         both = spelling(row[0]) + spelling(row[1])
         if distinct and both in spelled.values():
+            size -= 1
             continue
         spelled[base + len(rows)] = both
         words = [_replaced(word, *row, base + len(rows)) for word in words]
@@ -206,11 +213,16 @@ def _replaced(word: Sequence[int], first: int, second: int, merged: int) -> list
 
 def _most_frequent(words: Iterable[Sequence[int]], counts: Any) -> tuple[tuple[int, int], int]:
     """The pair that occurs most often, the smallest among equals, and how often; 0 times where there is none."""
+    return min(_found(words, counts).items(), key=lambda item: (-item[1], item[0]), default=((0, 0), 0))
+
+
+def _found(words: Iterable[Sequence[int]], counts: Any) -> Counter[tuple[int, int]]:
+    """How often each pair occurs, overlapping occurrences too, in the order in which pairs are first seen."""
     found: Counter[tuple[int, int]] = Counter()
     for word, count in zip(words, counts.tolist(), strict=True):
         for pair in pairwise(word):
             found[pair] += count
-    return min(found.items(), key=lambda item: (-item[1], item[0]), default=((0, 0), 0))
+    return found
 
 
 def _encoded(word: list[int], rows: list[tuple[int, int]], base: int) -> list[int]:
@@ -320,11 +332,11 @@ def the_table_is_applied_from_top_to_bottom(
     return exactly(np.insert(ids, ends[1:], end), text)
 
 
-@law(inputs=tables_and_texts(distinct=False))
+@law()
 def decoding_undoes_encoding(
     bpe_encode: Any, bpe_decode: Any, symbols: Any, offsets: Any, merges: Any, base: int
 ) -> Claim:
-    """Whatever the symbols and whatever the well-formed table, decoding gives back every word."""
+    """Whatever the symbols and whatever the table, decoding gives back every word."""
     ids, ends = bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=base)
     return exactly(bpe_decode(ids=ids, offsets=ends, merges=merges, base=base), (symbols, offsets))
 
@@ -341,9 +353,7 @@ def every_byte_and_every_word_survives(bpe_encode: Any, bpe_decode: Any, seed: i
 
 
 @law()
-def more_merges_never_make_a_word_longer(
-    bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int
-) -> Claim:
+def more_merges_never_make_a_word_longer(bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int) -> Claim:
     """Row by row of the table, no word gets longer."""
     lengths = [np.diff(bpe_encode(symbols=symbols, offsets=offsets, merges=merges[:rows], base=base)[1])
                for rows in range(len(merges) + 1)]  # fmt: skip
@@ -397,12 +407,18 @@ def of_equal_merges_the_first_counts(
 
 
 @law(inputs=tables_and_texts(distinct=False))
-def rows_that_spell_the_same_stay_apart(bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int) -> Claim:
-    """A row joins its two ids, not whatever spells them: (ab)c and a(bc) are two ids, also for what follows."""
+def rows_that_spell_the_same_stay_apart(
+    bpe_encode: Any, bpe_decode: Any, symbols: Any, offsets: Any, merges: Any, base: int
+) -> Claim:
+    """A row joins its two ids, not whatever spells them: (ab)c and a(bc) are two ids, also for what follows; and
+    decoding undoes encoding with such a table, too.
+    """
     words, rows = unpacked(symbols, offsets), _rows(merges, base)
     for k, row in enumerate(rows):
         words = [_replaced(word, *row, base + k) for word in words]
-    return exactly(bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=base), packed(words))
+    ids, ends = bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=base)
+    text = bpe_decode(ids=ids, offsets=ends, merges=merges, base=base)
+    return all_of(exactly((ids, ends), packed(words)), exactly(text, (symbols, offsets)))
 
 
 # --- laws: training -------------------------------------------------------------------------------------------
@@ -515,8 +531,10 @@ def real_text_is_trained_encoded_and_decoded_as_defined(
     """On some thousand words of Python's documentation, 40 merges are those of the plain loop, and so is the code."""
     base, words = _library(start, size)
     symbols, offsets = packed(words)
-    corpus = {"symbols": symbols, "offsets": offsets, "counts": np.ones(len(words), np.int64)}
-    merges, expected = bpe_train.compare(**corpus, base=base, num_merges=40, min_count=2)
+    found = Counter(map(tuple, words))
+    distinct, ends = packed(list(found))
+    corpus = {"symbols": distinct, "offsets": ends, "counts": np.array(list(found.values())), "base": base}
+    merges, expected = bpe_train.compare(**corpus, num_merges=40, min_count=2)
     (ids, ends), code = bpe_encode.compare(symbols=symbols, offsets=offsets, merges=expected, base=base)
     return all_of(
         exactly(merges, expected),
@@ -604,16 +622,14 @@ def symbols_outside_the_alphabet_are_refused_in_training(
     bpe_train: Any, inputs: dict[str, Any], place: int, shift: int
 ) -> Claim:
     """Symbols are less than base, where the new ids begin."""
-    corpus = inputs if len(inputs["symbols"]) else {
-        **inputs, "symbols": np.zeros(1, np.int64), "offsets": np.array([0, 1]), "counts": np.ones(1, np.int64)}  # fmt: skip
+    word = {"symbols": np.zeros(1, np.int64), "offsets": np.array([0, 1]), "counts": np.ones(1, np.int64)}
+    corpus = inputs if len(inputs["symbols"]) else {**inputs, **word}
     wrong = rewritten(corpus["symbols"], place % len(corpus["symbols"]), corpus["base"] + shift)
     return refused(bpe_train, "symbols", {**corpus, "symbols": wrong})
 
 
 @law()
-def offsets_that_cut_no_words_are_refused(
-    bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int
-) -> Claim:
+def offsets_that_cut_no_words_are_refused(bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int) -> Claim:
     """Offsets begin at 0, end at the last symbol, and do not fall."""
     symbols = np.append(symbols, 0)
     offsets = np.append(offsets, len(symbols))
@@ -636,3 +652,388 @@ def counts_and_limits_that_mean_nothing_are_refused(bpe_train: Any, inputs: dict
         refused(bpe_train, "min_count", {**inputs, "min_count": -1}),
         *negative,
     )
+
+
+# --- faults ---------------------------------------------------------------------------------------------------
+
+
+@fault(replace_pair, breaks=("a_run_is_merged_from_the_left", "the_length_drops_by_what_does_not_overlap",
+                             "every_short_string_is_replaced_as_by_the_loop"),
+       seen="https://github.com/karpathy/minbpe/pull/38")  # fmt: skip
+def replaces_every_match(symbols: Any, first: int, second: int, merged: int) -> Any:
+    """Matches are marked all at once and all replaced, overlapping ones too. In a run take every second one."""
+    hits = np.flatnonzero((symbols[:-1] == first) & (symbols[1:] == second))
+    left = np.ones(len(symbols), bool)
+    left[hits + 1] = False
+    result = symbols.copy()
+    result[hits] = merged
+    return result[left | (result == merged)]
+
+
+@fault(replace_pair, breaks=("a_run_is_merged_from_the_left", "every_short_string_is_replaced_as_by_the_loop"))
+def replaces_from_the_right(symbols: Any, first: int, second: int, merged: int) -> Any:
+    """Of an odd run the first symbol stays, because it is read from its end. Read from the left."""
+    return np.array(_replaced(symbols[::-1].tolist(), second, first, merged)[::-1], np.int64)
+
+
+@fault(replace_pair, breaks="ababab_becomes_ccc")
+def replaces_the_first_occurrence_only(symbols: Any, first: int, second: int, merged: int) -> Any:
+    """One occurrence is replaced and the rest left. Go on to the end."""
+    for place, pair in enumerate(pairwise(symbols.tolist())):
+        if pair == (first, second):
+            return np.concatenate([symbols[:place], [merged], symbols[place + 2 :]])
+    return symbols.copy()
+
+
+@fault(replace_pair, breaks="what_is_written_is_not_read_again")
+def reads_what_it_wrote(symbols: Any, first: int, second: int, merged: int) -> Any:
+    """A pair is looked for in the output, where the new symbol may begin one. Look in the input only."""
+    written: list[int] = []
+    for symbol in symbols.tolist():
+        found = written[-1:] == [first] and symbol == second
+        written[-1 if found else len(written) :] = [merged if found else symbol]
+    return np.array(written, np.int64)
+
+
+def _by_word(symbols: Any, offsets: Any, merges: Any, base: int, encode: Any) -> Any:
+    """Each word encoded by `encode`, after the checks that are not the point of a fault."""
+    rows = _rows(merges, base)
+    return packed(encode(word, rows) for word in _words(symbols, offsets, base))
+
+
+@fault(bpe_encode, breaks=("the_table_is_applied_from_top_to_bottom", "every_short_string_is_encoded_as_by_the_loop"))
+def merges_the_leftmost_pair_first(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """The first pair from the left that stands in the table is merged. Take the one that stands first in the table."""
+
+    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+        place = 0
+        while place + 1 < len(word):
+            pair = (word[place], word[place + 1])
+            if pair in rows:
+                word = [*word[:place], base + rows.index(pair), *word[place + 2 :]]
+                place = 0
+            else:
+                place += 1
+        return word
+
+    return _by_word(symbols, offsets, merges, base, encode)
+
+
+@fault(bpe_encode, breaks="more_merges_never_make_a_word_longer")
+def applies_the_table_from_its_end(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """The pair that stands last in the table goes first. Rank by the order in which merges were learned."""
+
+    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+        while found := set(pairwise(word)).intersection(rows):
+            rank = max(rows.index(pair) for pair in found)
+            word = _replaced(word, *rows[rank], base + rank)
+        return word
+
+    return _by_word(symbols, offsets, merges, base, encode)
+
+
+@fault(bpe_encode, breaks="of_equal_merges_the_first_counts")
+def takes_the_last_of_equal_merges(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """A dictionary from pairs to ranks is overwritten by later equal rows. Keep the first rank."""
+
+    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+        ranks = {row: k for k, row in enumerate(rows)}
+        while found := set(pairwise(word)).intersection(rows):
+            rank = min(ranks[pair] for pair in found)
+            word = _replaced(word, *rows[rank], base + rank)
+        return word
+
+    return _by_word(symbols, offsets, merges, base, encode)
+
+
+@fault(bpe_encode, breaks="rows_that_spell_the_same_stay_apart",
+       seen="https://github.com/karpathy/minbpe/issues/11")  # fmt: skip
+def merges_whatever_spells_a_piece(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Two neighbours are merged if together they spell a piece, however that one was made. Compare pairs of ids."""
+
+    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+        pieces = [_spelled([base + k], rows, base) for k in range(len(rows))]
+        while True:
+            spelled = {pair: _spelled(list(pair), rows, base) for pair in pairwise(word)}
+            found = {pieces.index(both): pair for pair, both in spelled.items() if both in pieces}
+            if not found:
+                return word
+            word = _replaced(word, *found[min(found)], base + min(found))
+
+    return _by_word(symbols, offsets, merges, base, encode)
+
+
+@fault(bpe_encode, breaks=("no_merge_crosses_a_word", "a_word_is_encoded_without_its_neighbours"),
+       seen="https://github.com/rasbt/LLMs-from-scratch/issues/558")  # fmt: skip
+def encodes_words_as_one(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Neighbouring words are encoded in one piece, and merges reach across their border. Encode them one by one."""
+    words, rows = _words(symbols, offsets, base), _rows(merges, base)
+    ids = _encoded([symbol for word in words for symbol in word], rows, base)
+    lengths = np.cumsum([0, *(len(_spelled([id], rows, base)) for id in ids)])
+    return np.array(ids, np.int64), np.searchsorted(lengths, offsets)
+
+
+@fault(bpe_encode, breaks="permuted_words_give_permuted_results")
+def returns_the_distinct_words_sorted(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Words are sorted to find equal ones, and the results come in that order. Undo the sorting."""
+    ids, ends = bpe_encode(symbols, offsets, merges, base)
+    order = sorted(range(len(offsets) - 1), key=lambda w: symbols[slice(*offsets[w : w + 2])].tolist())
+    words = unpacked(ids, ends)
+    return packed([words[w] for w in order])
+
+
+@fault(bpe_encode, breaks="every_byte_and_every_word_survives",
+       seen="https://github.com/dotnet/machinelearning/issues/7715")  # fmt: skip
+def drops_spaces(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Spaces find no place in the code and are left out without a word. Every byte has an id."""
+    return _by_word(symbols, offsets, merges, base,
+                    lambda word, rows: _encoded([symbol for symbol in word if symbol != 32], rows, base))  # fmt: skip
+
+
+@fault(bpe_encode, breaks="every_byte_and_every_word_survives")
+def drops_empty_words(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Words without symbols vanish, and all later ones move up. An empty word has an empty code."""
+    ids, ends = bpe_encode(symbols, offsets, merges, base)
+    return ids, np.unique(ends)
+
+
+@fault(bpe_decode, breaks="every_byte_and_every_word_survives",
+       seen="https://github.com/tensorflow/swift-models/pull/571")  # fmt: skip
+def replaces_what_is_no_utf8(ids: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Decoded bytes pass through a string, and what is no UTF-8 becomes a replacement character. Return bytes."""
+    words = unpacked(*bpe_decode(ids, offsets, merges, base))
+    return packed(bytes(word).decode(errors="replace").encode() if base == 256 else word for word in words)
+
+
+@fault(bpe_decode, breaks="every_byte_and_every_word_survives",
+       seen="https://github.com/huggingface/tokenizers/issues/817")  # fmt: skip
+def rounds_even_runs_of_spaces_up(ids: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """An even number of spaces comes back odd: pieces of spaces are joined by one more. Join without separator."""
+
+    def spaced(word: list[int]) -> list[int]:
+        runs = [list(run) for _, run in groupby(word)]
+        return [symbol for run in runs for symbol in ([*run, 32] if run[0] == 32 and len(run) % 2 == 0 else run)]
+
+    return packed(map(spaced, unpacked(*bpe_decode(ids, offsets, merges, base))))
+
+
+@fault(bpe_decode, breaks=("decoding_undoes_encoding", "an_id_spells_its_pair"))
+def spells_pairs_backwards(ids: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """The second half of a pair comes out before the first. A stack gives back last what was put there first."""
+    rows = [(second, first) for first, second in _rows(merges, base)]
+    return packed(_spelled(word, rows, base) for word in _words(ids, offsets, base + len(rows), "ids"))
+
+
+@fault(bpe_decode, breaks="ids_without_a_row_are_refused",
+       seen="https://github.com/huggingface/transformers/issues/20781")  # fmt: skip
+def skips_unknown_ids(ids: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Ids that no row has are left out of the text without a word. Refuse them."""
+    rows = _rows(merges, base)
+    words = [[id for id in word if 0 <= id < base + len(rows)] for word in unpacked(ids, offsets)]
+    return packed(_spelled(word, rows, base) for word in words)
+
+
+@fault(bpe_encode, breaks="tables_that_look_ahead_are_refused")
+def accepts_any_table(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """A row that names an id nobody has made is passed over. Check the table first."""
+    known = base + np.arange(len(merges))[:, None]
+    sound = np.where(((merges >= 0) & (merges < known)).all(axis=1, keepdims=True), merges, 0)
+    return bpe_encode(symbols, offsets, sound, base)
+
+
+@fault(bpe_encode, breaks="symbols_outside_the_alphabet_are_refused_in_encoding",
+       seen="https://github.com/huggingface/tokenizers/issues/517")  # fmt: skip
+def ignores_unknown_symbols(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """A symbol that is none of the alphabet leaves no trace in the code. Refuse it."""
+    words = [[symbol for symbol in word if 0 <= symbol < base] for word in unpacked(symbols, offsets)]
+    return bpe_encode(*packed(words), merges, base)
+
+
+@fault(bpe_encode, breaks="offsets_that_cut_no_words_are_refused")
+def cuts_wherever_it_is_told(symbols: Any, offsets: Any, merges: Any, base: int) -> Any:
+    """Offsets are taken as they come, and symbols outside them are lost. Check that they cover the text."""
+    cuts = offsets.tolist()
+    return bpe_encode(*packed([symbols[start:end].tolist() for start, end in pairwise(cuts)]), merges, base)
+
+
+Choice = tuple[tuple[int, int], int]
+
+
+def _trained(
+    words: Words, counts: Any, base: int, num_merges: int, least: int, choose: Any = _most_frequent,
+    replaced: Any = _replaced,
+) -> Any:  # fmt: skip
+    """Training with the knobs that faults turn: how the next pair is chosen, and how it is replaced."""
+    merges: list[tuple[int, int]] = []
+    while len(merges) < num_merges:
+        pair, count = choose(words, counts)
+        if count < max(least, 1):
+            break
+        words = [replaced(word, *pair, base + len(merges)) for word in words]
+        merges.append(pair)
+    return np.array(merges, np.int64).reshape(-1, 2)
+
+
+def _checked(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Words:
+    """The words, after the definition's own checks."""
+    bpe_train(symbols, offsets, counts, base, min(num_merges, 0), min_count)  # trains nothing
+    return unpacked(symbols, offsets)
+
+
+@fault(bpe_train, breaks="overlapping_occurrences_are_counted", seen="https://github.com/karpathy/minbpe/issues/51")
+def counts_without_overlap(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """Of a run only the pairs that can be replaced are counted: a convention, but another one. Count all."""
+
+    def choose(words: Words, counts: Any) -> Choice:
+        best = ((0, 0), 0)
+        for pair in sorted(_found(words, counts)):
+            drops = [len(word) - len(_replaced(word, *pair, -1)) for word in words]
+            count = sum(drop * weight for drop, weight in zip(drops, counts.tolist(), strict=True))
+            best = (pair, count) if count > best[1] else best
+        return best
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, choose)
+
+
+@fault(bpe_train, breaks="among_equally_frequent_pairs_the_smallest_is_merged",
+       seen="https://github.com/karpathy/minbpe/pull/90")  # fmt: skip
+def breaks_ties_by_first_sight(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """Of equally frequent pairs the first in the text wins, so that the order of words matters. Take the smallest."""
+
+    def choose(words: Words, counts: Any) -> Choice:
+        return max(_found(words, counts).items(), key=lambda item: item[1], default=((0, 0), 0))
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, choose)
+
+
+@fault(bpe_train, breaks="among_equally_frequent_pairs_the_smallest_is_merged")
+def breaks_ties_by_the_largest(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """Of equally frequent pairs the largest wins, as in subword-nmt: a convention, but another one."""
+
+    def choose(words: Words, counts: Any) -> Choice:
+        return max(_found(words, counts).items(), key=lambda item: (item[1], item[0]), default=((0, 0), 0))
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, choose)
+
+
+@fault(bpe_train, breaks="each_merge_is_the_most_frequent_pair_of_what_encoding_gives")
+def counts_once_and_for_all(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """Pairs are counted before the first merge and never again. Count anew, or keep the counts up to date."""
+    found = _found(_checked(symbols, offsets, counts, base, num_merges, min_count), counts)
+    ranked = sorted((-count, pair) for pair, count in found.items() if count >= max(min_count, 1))
+    return np.array([pair for _, pair in ranked[:num_merges]], np.int64).reshape(-1, 2)
+
+
+@fault(bpe_train, breaks="a_table_is_the_beginning_of_every_longer_one",
+       seen="https://github.com/karpathy/minbpe/issues/95")  # fmt: skip
+def merges_several_pairs_a_round(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """To save counting, a share of the wanted merges is taken from each count, though the first changes it for the
+    next. One merge, one count.
+    """
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    merges: list[tuple[int, int]] = []
+    while len(merges) < num_merges:
+        ranked = sorted((-n, pair) for pair, n in _found(words, counts).items() if n >= max(min_count, 1))
+        for _, pair in ranked[: min(num_merges // 2 + 1, num_merges - len(merges))]:
+            words = [_replaced(word, *pair, base + len(merges)) for word in words]
+            merges.append(pair)
+        if not ranked:
+            break
+    return np.array(merges, np.int64).reshape(-1, 2)
+
+
+@fault(bpe_train, breaks="a_higher_threshold_only_ends_the_table_earlier")
+def drops_rare_words(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """The threshold is applied to words, and the rare ones do not train. It belongs to pairs."""
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, np.where(counts < min_count, 0, counts), base, num_merges, 1)
+
+
+@fault(bpe_train, breaks=("gage_writes_ten_bytes_for_the_six_of_ababab", "overlapping_occurrences_are_counted"))
+def ignores_the_threshold(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """Merging goes on with pairs that occur once. Stop below min_count."""
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, 1)
+
+
+@fault(bpe_train, breaks="counts_weigh_as_repetition",
+       seen="https://github.com/rohitg00/ai-engineering-from-scratch/pull/47")  # fmt: skip
+def overwrites_counts_of_equal_words(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """In a dictionary from words to counts, a word that comes again replaces its earlier count. Add them up."""
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    table = dict(zip(map(tuple, words), counts.tolist(), strict=True))
+    return _trained(list(map(list, table)), np.array(list(table.values()), np.int64), base, num_merges, min_count)
+
+
+@fault(bpe_train, breaks="only_proportions_of_counts_matter",
+       seen="https://github.com/huggingface/tokenizers/issues/2058")  # fmt: skip
+def counts_in_32_bits(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """Counts wrap around beyond two billion, and the most frequent pair of all is passed over. Count in 64 bits."""
+
+    def choose(words: Words, counts: Any) -> Choice:
+        wrapped = {pair: (n + 2**31) % 2**32 - 2**31 for pair, n in _found(words, counts).items()}
+        return min(wrapped.items(), key=lambda item: (-item[1], item[0]), default=((0, 0), 0))
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, choose)
+
+
+@fault(bpe_train, breaks="words_of_one_symbol_train_nothing",
+       seen="https://github.com/rasbt/LLMs-from-scratch/pull/975")  # fmt: skip
+def trains_across_words(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """The text is trained on as one word, and learns pairs that encoding will never meet. Count inside words."""
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    text = [symbol for word in words for symbol in word]
+    return _trained([text], np.ones(1, np.int64), base, num_merges, min_count)
+
+
+@fault(bpe_train, breaks="no_two_merges_spell_the_same")
+def merges_a_pair_once_per_word(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """Only the first occurrence in a word is merged, and the pair is learned again for the next. Merge all."""
+
+    def once(word: list[int], first: int, second: int, merged: int) -> list[int]:
+        return [*map(int, replaces_the_first_occurrence_only.function(np.array(word), first, second, merged))]
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, replaced=once)
+
+
+@fault(bpe_train, breaks="real_text_is_trained_encoded_and_decoded_as_defined")
+def counts_the_first_block_only(
+    symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int
+) -> Any:
+    """Pairs are counted in the first 512 words, a block, and the rest of a long text is left out. Count all."""
+
+    def choose(words: Words, counts: Any) -> Choice:
+        return _most_frequent(words[:512], counts[:512])
+
+    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    return _trained(words, counts, base, num_merges, min_count, choose)
+
+
+@fault(bpe_train, breaks="symbols_outside_the_alphabet_are_refused_in_training")
+def learns_unknown_symbols(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """A symbol from base on is trained on like any other, though its number is that of a merge. Refuse it."""
+    bpe_train(symbols % max(base, 1), offsets, counts, base, 0, min_count)
+    return _trained(unpacked(symbols, offsets), counts, base, num_merges, min_count)
+
+
+@fault(bpe_train, breaks="counts_and_limits_that_mean_nothing_are_refused")
+def accepts_any_counts(symbols: Any, offsets: Any, counts: Any, base: int, num_merges: int, min_count: int) -> Any:
+    """Counts are cut to the number of words, and negative numbers taken for none. Refuse them."""
+    words = _words(symbols, offsets, base)
+    counts = np.maximum(counts[: len(words)], 0)
+    return bpe_train(symbols, offsets, counts, base, max(num_merges, 0), max(min_count, 0))

@@ -27,7 +27,7 @@ from layerlaws import Claim, all_of, at_most, closely, exactly, fault, law, oper
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
 from layerlaws.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
-from layerlaws.mathematics import merge_heads, require, root, softmax, split_heads
+from layerlaws.mathematics import affine, merge_heads, require, root, softmax, split_heads
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ def _weights(query: Any, key: Any, mask: Any) -> Any:
     return softmax(scores, where=True if mask is None else mask)
 
 
-@operation(inputs=attention_states(), batch=("query", "key", "value", "mask"))
+@operation(inputs=attention_states(), batch=("query", "key", "value", "mask"), differentiable=True)
 def scaled_dot_product_attention(query: Any, key: Any, value: Any, mask: Any) -> Any:
     """softmax(query keyT / sqrt(d) over the keys that the mask allows) value; 0 where it allows none.
 
@@ -84,7 +84,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, mask: Any) ->
     return _weights(query, key, mask) @ value
 
 
-@operation(inputs=projected_states(), batch=("query", "key", "value", "mask"))
+@operation(inputs=projected_states(), batch=("query", "key", "value", "mask"), differentiable=True)
 def multi_head_attention(
     query: Any, key: Any, value: Any, w_q: Any, w_k: Any, w_v: Any, w_o: Any, b_q: Any, b_k: Any, b_v: Any, b_o: Any,
     num_heads: int, mask: Any,
@@ -97,14 +97,14 @@ def multi_head_attention(
     width = query.shape[-1]
     require(num_heads >= 1 and width % num_heads == 0, f"num_heads = {num_heads} does not divide the width {width}")
     require(value.shape[1] == key.shape[1], f"value has {value.shape[1]} positions, key has {key.shape[1]}")
-    q, k, v = (split_heads(x @ w + b, num_heads) for x, w, b in
+    q, k, v = (split_heads(affine(x, w, b), num_heads) for x, w, b in
                ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))  # fmt: skip
     if mask is not None:
         expected = (query.shape[0], query.shape[1], key.shape[1])
         require(mask.shape == expected, f"mask has the shape {mask.shape}, not {expected}")
         mask = np.broadcast_to(mask[:, None], (mask.shape[0], num_heads, *mask.shape[1:]))
     weights = _weights(q, k, mask)
-    return merge_heads(weights @ v) @ w_o + b_o, weights
+    return affine(merge_heads(weights @ v), w_o, b_o), weights
 
 
 # --- inputs of single laws ------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def visible_states(draw: st.DrawFn) -> dict[str, Any]:
     mask = np.broadcast_to(draw(masks((queries, keys))), (batch, heads, queries, keys)).copy()
     shapes = ((batch, heads, queries, width), (batch, heads, keys, width), (batch, heads, keys, value_width))
     query, key, value = draw(arrays(*shapes, textures=PLAIN))
-    return {"query": query, "key": key, "value": value, "mask": mask}
+    return {"query": query / 4, "key": key, "value": value, "mask": mask}
 
 
 @st.composite
@@ -194,7 +194,7 @@ def a_query_sees_what_its_mask_allows(
 
     def moved(j: int) -> dict[str, Any]:
         place = (slice(None), slice(None), j)
-        noise = normal(seed, value[:, :, 0].shape, value) + value.dtype.type(8)
+        noise = normal(seed, value[:, :, 0].shape, value) + value.dtype.type(64)
         changed = value if j < 0 else rewritten(value, place, value[place] + noise)
         return {"query": query, "key": key, "value": changed, "mask": mask}
 
@@ -311,20 +311,16 @@ def no_gradient_flows_through_a_query_that_sees_nothing(
     cotangent = np.ones((*query.shape[:-1], value.shape[-1]), value.dtype)
     gradient = scaled_dot_product_attention.gradient(cotangent, query=query, key=key, value=value, mask=mask)
     finite = np.array([np.isfinite(gradient[name]).all() for name in ("query", "key", "value")])
-    return all_of(
-        exactly(finite, np.ones(3, bool)), exactly(gradient["query"][blind], np.zeros_like(query[blind]))
-    )
+    return all_of(exactly(finite, np.ones(3, bool)), exactly(gradient["query"][blind], np.zeros_like(query[blind])))
 
 
 @law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3))
 def keys_without_values_are_refused(
     scaled_dot_product_attention: Any, query: Any, key: Any, value: Any, surplus: int
 ) -> Claim:
-    """There are as many values as keys."""
-    longer = np.concatenate([value] * (surplus + 1), axis=2)
-    return refused(
-        scaled_dot_product_attention, "value", {"query": query, "key": key, "value": longer, "mask": None}
-    )
+    """Every key has a value."""
+    longer = np.concatenate([key] * (surplus + 1), axis=2)
+    return refused(scaled_dot_product_attention, "value", {"query": query, "key": longer, "value": value, "mask": None})
 
 
 @law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3))
@@ -446,9 +442,7 @@ def a_query_of_zeros_gives_the_mean_value(multi_head_attention: Any, inputs: dic
 
 
 @law(inputs=projected_states(least=2), head=st.integers(0, 9), seed=seeds)
-def a_head_knows_only_its_own_columns(
-    multi_head_attention: Any, inputs: dict[str, Any], head: int, seed: int
-) -> Claim:
+def a_head_knows_only_its_own_columns(multi_head_attention: Any, inputs: dict[str, Any], head: int, seed: int) -> Claim:
     """Other columns of w_q and w_k for one head leave the weights of the other heads as they were."""
     heads, width = inputs["num_heads"], inputs["query"].shape[-1]
     chosen = np.arange(width) // (width // heads) == head % heads
@@ -510,6 +504,14 @@ def _attend(
     raised = np.exp(scores - np.where(np.isfinite(highest), highest, 0.0))
     total = np.sum(raised, axis=axis, keepdims=True) + extra
     return np.divide(raised, np.where(total == 0, 1.0, total)).astype(query.dtype)
+
+
+def _bare_attend(query: Any, key: Any, mask: Any) -> Any:
+    """Weights as a mask that is added gives them: not a number where a row has nothing but -inf."""
+    hidden = np.where(_allowed(mask, query, key), 0.0, -np.inf).astype(query.dtype)
+    scores = query @ key.swapaxes(-1, -2) / root(query.shape[-1]) + hidden
+    raised = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
+    return raised / np.sum(raised, axis=-1, keepdims=True)
 
 
 def _attention(query: Any, key: Any, value: Any, mask: Any, **knobs: Any) -> Any:
@@ -601,8 +603,7 @@ def sees_everything_where_nothing_is_allowed(query: Any, key: Any, value: Any, m
        seen="https://github.com/pytorch/pytorch/issues/103749")  # fmt: skip
 def nothing_to_see_is_not_a_number(query: Any, key: Any, value: Any, mask: Any) -> Any:
     """The softmax of a row of -inf is 0 / 0, in the result and in all gradients. Give such a row weights 0."""
-    result = _attention(query, key, value, mask)
-    return np.where(_allowed(mask, query, key).any(axis=-1, keepdims=True), result, result.dtype.type(np.nan))
+    return _bare_attend(query, key, mask) @ value
 
 
 @fault(scaled_dot_product_attention, breaks="large_logits_stay_finite",
@@ -624,10 +625,11 @@ def softmax_with_one_more_in_the_sum(query: Any, key: Any, value: Any, mask: Any
     return _attention(query, key, value, mask, extra=1.0)
 
 
-@fault(scaled_dot_product_attention, breaks="keys_without_values_are_refused")
-def ignores_surplus_values(query: Any, key: Any, value: Any, mask: Any) -> Any:
-    """Values beyond the last key are silently dropped. Compare the lengths, and raise ValueError."""
-    return _attention(query, key, value[:, :, : key.shape[2]], mask)
+@fault(scaled_dot_product_attention, breaks="keys_without_values_are_refused",
+       seen="https://github.com/pytorch/pytorch/pull/193728")  # fmt: skip
+def counts_keys_by_their_values(query: Any, key: Any, value: Any, mask: Any) -> Any:
+    """The number of keys is taken from the values, and more keys are dropped. Compare them, and raise ValueError."""
+    return _attention(query, key[:, :, : value.shape[2]], value, mask)
 
 
 @fault(scaled_dot_product_attention, breaks="a_mask_for_other_keys_is_refused")
@@ -750,10 +752,7 @@ def takes_the_mask_for_its_opposite(**inputs: Any) -> Any:
        seen="https://github.com/pytorch/pytorch/issues/41508")  # fmt: skip
 def a_blind_query_spoils_all_gradients(**inputs: Any) -> Any:
     """The softmax of a row of -inf is not a number, and backwards it reaches the shared weights. Give it weights 0."""
-    output, weights = _heads(inputs)
-    blind = ~_allowed(inputs["mask"], inputs["query"], inputs["key"]).any(axis=-1)
-    nan = output.dtype.type(np.nan)
-    return np.where(blind[..., None], nan, output), np.where(blind[:, None, :, None], nan, weights)
+    return _heads(inputs, attend=_bare_attend)
 
 
 @fault(multi_head_attention, breaks="a_query_that_sees_nothing_gets_the_output_bias")

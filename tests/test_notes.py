@@ -1,0 +1,128 @@
+"""Every law earns its place by a fault it catches, and every fault is caught by the laws it names.
+
+Nothing here is listed by hand: a note dropped into the catalogue is held to all of this.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from layerlaws import catalogue, free_laws, load_backend
+from layerlaws.backends import Backend
+from layerlaws.catalogue import Case, Note
+from layerlaws.check import Tally, check
+from layerlaws.law import Fault
+from layerlaws.reference import reference
+from layerlaws.verdict import Verdict
+
+CATALOGUE = catalogue()
+NOTES = {note.name: note for note in CATALOGUE.notes}
+OWN_BACKENDS = ("numpy", "torch-cpu")
+FREE = tuple({law.name for operation in CATALOGUE.operations.values() for law in free_laws.laws_of(operation)})
+
+
+@pytest.fixture(params=NOTES)
+def note(request: pytest.FixtureRequest) -> Note:
+    return NOTES[request.param]
+
+
+def faults_of(note: Note) -> Iterator[Fault]:
+    """The faults of a note, and those that come with its operations."""
+    yield from note.faults
+    for operation in note.operations:
+        yield from free_laws.faults_of(operation)
+
+
+def cases_of(fault: Fault, note: Note) -> list[Case]:
+    """The laws that a fault names, of its own operation where the law comes with every operation."""
+    return [
+        case
+        for case in note.cases
+        if case.law.name in fault.breaks
+        and fault.operation in case.operations
+        and (case.operation is fault.operation or case.law.name not in FREE)
+    ]
+
+
+@cache
+def caught(fault: Fault, case: Case) -> Verdict:
+    """What the law says to the definitions with this fault among them: few examples first."""
+    backend = reference(CATALOGUE, fault)
+    verdict = check(backend, case, profile="quick", shrink=False)
+    return verdict if verdict.state == "broken" else check(backend, case, profile="standard", shrink=False)
+
+
+def test_every_fault_is_caught_by_each_law_it_names(note: Note) -> None:
+    missed = []
+    for fault in faults_of(note):
+        named = cases_of(fault, note)
+        assert set(fault.breaks) <= {case.law.name for case in named}, f"{fault.name} names laws that do not speak of it"
+        missed += [f"{fault.name}: {case.id} is {v.state} {v.reason}" for case in named
+                   if (v := caught(fault, case)).state != "broken"]  # fmt: skip
+    assert not missed, "\n".join(missed)
+
+
+def test_every_law_is_broken_by_a_fault(note: Note) -> None:
+    named = {case.id for fault in faults_of(note) for case in cases_of(fault, note)}
+    assert {case.id for case in note.cases} == named
+
+
+def test_the_definitions_hold_every_law(note: Note) -> None:
+    backend = reference(CATALOGUE)
+    verdicts = [check(backend, case, profile="quick", shrink=False) for case in note.cases]
+    assert not [f"{v.id}: {v.state}, {v.reason} ({v.dtype})" for v in verdicts if v.state != "held"]
+    assert {dtype for v in verdicts for dtype in v.accuracy} == {"float32", "float64"}
+
+
+def test_every_law_and_every_operation_has_a_sentence(note: Note) -> None:
+    for case in note.cases:
+        assert case.law.statement.endswith((".", "!", "?")), case.id
+        assert len(case.law.statement) > 20, case.id
+    for operation in note.operations:
+        assert operation.definition.__doc__, operation.name
+    assert note.title.endswith("."), "the note begins with a sentence"
+    assert len(note.prose.splitlines()) > 3
+
+
+def test_every_fault_says_what_is_wrong_and_where_it_was_seen(note: Note) -> None:
+    for fault in faults_of(note):
+        assert fault.description.endswith("."), fault.name
+        assert fault.breaks, fault.name
+        assert fault.seen == "constructed" or fault.seen.startswith("https://"), fault.name
+    names = [fault.name for fault in note.faults]
+    assert len(set(names)) == len(names)
+
+
+def test_faults_take_the_arguments_of_their_operations(note: Note) -> None:
+    import inspect
+
+    for fault in note.faults:
+        inspect.signature(fault.function).bind(**dict.fromkeys(fault.operation.parameters))
+
+
+@cache
+def loaded(name: str) -> Backend:
+    return load_backend(name, CATALOGUE)
+
+
+def refuses(case: Case) -> bool:
+    """Whether the law claims that something is refused."""
+    return "refused" in inspect.getclosurevars(case.law.state).globals
+
+
+@pytest.mark.parametrize("backend_name", OWN_BACKENDS)
+def test_bad_arguments_raise_value_error_naming_them(note: Note, backend_name: str) -> None:
+    """Conformance takes any exception for a refusal; our own backends are to be helpful."""
+    if backend_name.startswith("torch"):
+        pytest.importorskip("torch")
+    backend = loaded(backend_name)
+    unhelpful = set()
+    for case in filter(refuses, note.cases):
+        tally = Tally()
+        check(backend, case, profile="quick", shrink=False, tally=tally)
+        unhelpful |= {f"{case.id}: {type(error).__name__}: {error}" for naming, error in tally.refusals
+                      if not isinstance(error, ValueError) or naming not in str(error)}  # fmt: skip
+    assert not unhelpful, "\n".join(sorted(unhelpful))
