@@ -110,7 +110,7 @@ def _run(
         return _failed(blank, "error", str(raised), tally)
     except Unoffered as unoffered:
         return replace(blank, state="missing", reason=str(unoffered))
-    except ValueError as nonsense:  # the law, or a definition, refuses what an earlier call returned
+    except (ValueError, LookupError) as nonsense:  # the law, or a definition, refuses what an earlier call returned
         return _failed(blank, "broken", f"a result makes no sense to the law: {nonsense}", tally)
     except hypothesis.errors.Flaky as flaky:
         return _failed(blank, "broken", f"the same input did not fail twice, so results depend on more: {flaky}", tally)

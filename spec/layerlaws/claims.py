@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,18 @@ class Claim:
 
 @dataclass(frozen=True)
 class closely(Claim):
-    """Both sides are equal, up to the rounding errors that each of them carries."""
+    """Both sides are equal, up to the rounding errors that each of them carries. names: of the sides, in messages."""
 
     left: Any
     right: Any
+    names: tuple[str, str] = ("left", "right")
 
     def settle(self) -> Settlement:
-        return _compare(self.left, self.right, lambda left, right: abs(left - right))
+        if isinstance(self.left, tuple) or isinstance(self.right, tuple):
+            return _each(self.left, self.right, partial(closely, names=self.names))
+        if not isinstance(self.left, Bounded) and not isinstance(self.right, Bounded):
+            return exactly(self.left, self.right).settle()
+        return _compare(self.left, self.right, lambda left, right: abs(left - right), "apart", self.names)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class at_most(Claim):
     right: Any
 
     def settle(self) -> Settlement:
+        if isinstance(self.left, tuple) or isinstance(self.right, tuple):
+            return _each(self.left, self.right, at_most)
         return _compare(self.left, self.right, lambda left, right: np.maximum(left - right, 0), "above")
 
 
@@ -81,7 +89,9 @@ class exactly(Claim):
         _same_shape(left, right)
         different = np.asarray(left != right)  # not-a-number differs from everything, itself included
         if different.any():
-            raise _broken("differ", different, left, right, f"{different.sum()} of {different.size} elements differ")
+            extent = f"{different.sum()} of {different.size} elements differ"
+            sides = (("left", self.left), ("right", self.right))
+            raise Broken(_where("differ", different, left, right, extent), sides)
         return Settlement(telling=different.size > 0)
 
 
@@ -170,12 +180,10 @@ def _same_shape(left: ArrayLike, right: ArrayLike) -> None:
         raise Broken(f"shape {np.shape(left)} is not {np.shape(right)}")
 
 
-def _compare(left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str = "apart") -> Settlement:
-    if isinstance(left, tuple) or isinstance(right, tuple):
-        return _each(left, right, closely if word == "apart" else at_most)
+def _compare(
+    left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str, names: tuple[str, str] = ("left", "right")
+) -> Settlement:
     _same_shape(left, right)
-    if not isinstance(left, Bounded) and not isinstance(right, Bounded) and word == "apart":
-        return exactly(left, right).settle()
     one, other = value_of(left), value_of(right)
     allowed = np.asarray(error_of(left) + error_of(right))
     apart = np.where(one == other, 0.0, np.asarray(distance(one, other)))
@@ -183,13 +191,16 @@ def _compare(left: Any, right: Any, distance: Callable[[Any, Any], Any], word: s
     # Not-a-number is never within a bound, so that nan on both sides holds nowhere.
     bad = ~(apart <= allowed) & ~silent
     if bad.any():
-        raise _broken(word, bad, one, other, f"{bad.sum()} of {bad.size} elements", apart, allowed)
+        extent = f"{bad.sum()} of {bad.size} elements"
+        raise Broken(
+            _where(word, bad, one, other, extent, apart, allowed), tuple(zip(names, (left, right), strict=True))
+        )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
     telling = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
     return Settlement(float(np.max(share, initial=0.0)), bool(telling.any()))
 
 
-def _broken(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> Broken:
+def _where(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> str:
     """The message at the place where the claim is broken worst."""
     place = (np.argmax(bad) if apart is None else
              np.argmax(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0)))  # fmt: skip
@@ -201,7 +212,7 @@ def _broken(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any 
     else:
         reach = float(np.broadcast_to(allowed, bad.shape)[index])
         message += f"{float(apart[index]):.3g} {word}, {reach:.3g} allowed ({extent})"
-    return Broken(message, (("left", left), ("right", right)))
+    return message
 
 
 def _number(x: Any) -> str:

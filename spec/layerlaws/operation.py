@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,12 @@ class Operation:
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(inspect.signature(self.definition).parameters)
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether any argument may be an array: the definition annotates the others as Python's own types."""
+        annotations = (str(p.annotation) for p in inspect.signature(self.definition).parameters.values())
+        return any(set(re.split(r"\W+", kind)) - {"int", "float", "bool", "str", "None"} for kind in annotations)
 
     @property
     def signature(self) -> str:

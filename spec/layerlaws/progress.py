@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -79,12 +80,13 @@ def _failures(console: Console, name: str, failures: Sequence[Verdict]) -> None:
     if failures[SHOWN:]:
         console.print(f"\n{name}, also (--law shows one in full):", markup=False)
     for verdict in failures[SHOWN:]:
-        console.print(f"  {verdict.id} is {verdict.state}\n    {_line(verdict.reason)}", markup=False)
+        console.print(f"  {verdict.id} is {verdict.state}", markup=False)
+        console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
 
 
-def _line(text: str, longest: int = 76) -> str:
-    line = text.partition("\n")[0]
-    return line if len(line) <= longest else line[: longest - 4] + " ..."
+def _brief(text: str) -> str:
+    """The first line of a reason, on two lines of a terminal at most."""
+    return "\n".join(textwrap.wrap(text.partition("\n")[0], 76, max_lines=2, placeholder=" ..."))
 
 
 def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:

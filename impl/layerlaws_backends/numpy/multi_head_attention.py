@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 def _weights(query: Array, key: Array, mask: Array | None) -> Array:
     """Softmax of the scaled scores over the allowed keys, 0 where none is. -> (B, H, T, S)."""
-    scores = (query * query.dtype.type(query.shape[-1] ** -0.5)) @ key.swapaxes(-1, -2)
+    scores: Array = (query * query.dtype.type(query.shape[-1] ** -0.5)) @ key.swapaxes(-1, -2)
     if mask is not None:
         if mask.shape[-2:] != scores.shape[-2:]:
             raise ValueError(f"mask has the shape {mask.shape}, scores have {scores.shape}")
@@ -53,7 +53,7 @@ def multi_head_attention(
         raise ValueError(f"value has {value.shape[1]} positions, key has {key.shape[1]}")
 
     def project(x: Array, w: Array, b: Array) -> Array:  # (B, T, D) -> (B, H, T, d)
-        return (x @ w + b).reshape(*x.shape[:2], num_heads, -1).swapaxes(1, 2)
+        return (x @ w + b).reshape(*x.shape[:2], num_heads, width // num_heads).swapaxes(1, 2)
 
     weights = _weights(project(query, w_q, b_q), project(key, w_k, b_k), None if mask is None else mask[:, None])
     mixed = (weights @ project(value, w_v, b_v)).swapaxes(1, 2)  # (B, T, H, d)

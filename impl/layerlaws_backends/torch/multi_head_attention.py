@@ -35,9 +35,9 @@ def multi_head_attention(
         raise ValueError(f"num_heads = {num_heads} does not divide the width {width}")
     if value.shape[1] != key.shape[1]:
         raise ValueError(f"value has {value.shape[1]} positions, key has {key.shape[1]}")
-    q, k, v = (F.linear(x, w.mT, b).unflatten(-1, (num_heads, -1)).transpose(1, 2)
+    q, k, v = (F.linear(x, w.mT, b).view(*x.shape[:2], num_heads, width // num_heads).transpose(1, 2)
                for x, w, b in ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))  # fmt: skip
-    scores = q * (width // num_heads) ** -0.5 @ k.mT
+    scores = (q * (width // num_heads) ** -0.5) @ k.mT
     if mask is None:
         weights = scores.softmax(dim=-1)
     else:

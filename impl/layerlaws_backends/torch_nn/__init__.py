@@ -34,12 +34,24 @@ _EVEN_KERNEL = Known(
     "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
 )
 
+_BLIND_QUERY = Known(
+    "with need_weights=True the softmax of a row that is masked from end to end is not a number",
+    "https://github.com/pytorch/pytorch/issues/41508",
+)
+_WIDE_KERNEL = Known(
+    "nn.Conv1d takes kernels of any width; a wider one without padding makes the sequence shorter",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
+)
+
 known = {
     "decoding_in_chunks_is_the_parallel_pass": _ALIGNMENT,
     "the_segment_table_has_exactly_two_rows": _ANY_TABLE,
     "segment_ids_of_another_length_are_refused": _BROADCASTING,
     "the_encoder_refuses_an_even_kernel": _EVEN_KERNEL,
     "a_block_refuses_a_kernel_that_does_not_double_the_channels": _BROADCASTING,
+    "a_query_that_sees_nothing_gets_the_output_bias": _BLIND_QUERY,
+    "gradients_are_finite_where_a_query_sees_nothing": _BLIND_QUERY,
+    "wider_kernels_are_refused": _WIDE_KERNEL,
 }
 
 

@@ -18,8 +18,9 @@ def feed_forward(
         x.shape[-1], nhead=1, dim_feedforward=b_1.shape[-1], batch_first=True, device="meta", dtype=x.dtype
     ).eval()
     hidden = layer.activation(functional_call(layer.linear1, {"weight": w_1.mT, "bias": b_1}, x))
-    result: torch.Tensor = functional_call(layer.linear2, {"weight": w_2.mT, "bias": b_2}, layer.dropout(hidden))
-    return layer.dropout2(result)
+    result = functional_call(layer.linear2, {"weight": w_2.mT, "bias": b_2}, layer.dropout(hidden))
+    dropped: torch.Tensor = layer.dropout2(result)
+    return dropped
 
 
 def feed_forward_convolution(

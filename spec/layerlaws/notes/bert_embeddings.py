@@ -79,7 +79,7 @@ def segment_ids(first_length: int, second_length: int | None) -> Any:
     return np.repeat(np.arange(2), [first_length + 2, second])
 
 
-@operation(inputs=sentences(), batch=("token_ids", "segment_ids"))
+@operation(inputs=sentences(), batch=("token_ids", "segment_ids"), differentiable=True)
 def bert_embeddings(
     token_ids: Any, segment_ids: Any, token_table: Any, segment_table: Any, position_table: Any,
     scale: Any, shift: Any, epsilon: float,

@@ -91,7 +91,7 @@ def convolution(x: Any, kernel: Any, bias: Any, before: int, after: int) -> Any:
     return np.concatenate([taps, one], axis=-1) @ weights
 
 
-@operation(inputs=convolutions(odd=True), batch=("x",))
+@operation(inputs=convolutions(odd=True), batch=("x",), differentiable=True)
 def encoder_convolution(x: Any, kernel: Any, bias: Any) -> Any:
     """bias + sum over k of x[i - (K-1)/2 + k] kernel[k], K odd, zeros beyond both ends.
 
@@ -102,7 +102,7 @@ def encoder_convolution(x: Any, kernel: Any, bias: Any) -> Any:
     return convolution(x, kernel, bias, half, half)
 
 
-@operation(inputs=convolutions(), batch=("x",))
+@operation(inputs=convolutions(), batch=("x",), differentiable=True)
 def decoder_convolution(x: Any, kernel: Any, bias: Any) -> Any:
     """bias + sum over k of x[i - K + 1 + k] kernel[k], zeros before the beginning.
 
@@ -111,7 +111,7 @@ def decoder_convolution(x: Any, kernel: Any, bias: Any) -> Any:
     return convolution(x, kernel, bias, kernel.shape[0] - 1, 0)
 
 
-@operation(inputs=gates())
+@operation(inputs=gates(), differentiable=True)
 def gated_linear_unit(x: Any) -> Any:
     """A sigmoid(B), where A is the first half of the last axis and B the second. (..., 2C) -> (..., C)."""
     width, odd = divmod(x.shape[-1], 2)
@@ -119,7 +119,7 @@ def gated_linear_unit(x: Any) -> Any:
     return x[..., :width] * sigmoid(x[..., width:])
 
 
-@operation(inputs=blocks(), batch=("x",))
+@operation(inputs=blocks(), batch=("x",), differentiable=True)
 def conv_s2s_block(x: Any, kernel: Any, bias: Any, causal: bool) -> Any:
     """(x + glu(convolution of x)) sqrt(1/2): the decoder's convolution where causal, else the encoder's.
 
