@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -75,7 +76,9 @@ MOVED = REARRANGEMENTS | {np.where, np.concatenate, np.stack, np.split}
 
 
 def cases(functions: Any) -> list[Any]:
-    return [pytest.param(call, id=f"{f.__name__}-{k}") for f in CALLS if f in functions for k, call in enumerate(CALLS[f])]
+    return [
+        pytest.param(call, id=f"{f.__name__}-{k}") for f in CALLS if f in functions for k, call in enumerate(CALLS[f])
+    ]
 
 
 def test_every_function_is_tested() -> None:
@@ -137,7 +140,7 @@ def test_python_operators() -> None:
 
 @pytest.mark.parametrize("wrong", [
     lambda x: x**3, lambda x: 2**x, lambda x: x**0.5, lambda x: np.power(x, x), lambda x: np.arctan(x),
-    lambda x: np.add.reduce(x), lambda x: np.add(x, 1, where=[True, False]), lambda x: np.sort(x), lambda x: np.median(x),
+    lambda x: np.add.reduce(x), lambda x: np.add(x, 1, where=[True, False]), lambda x: np.sort(x),
     lambda x: np.asarray(x), np.array, lambda x: float(x[0]), bool, lambda x: operator.setitem(x, 0, 1.0),
     lambda x: operator.iadd(np.zeros(2), x), lambda x: np.linalg.norm(x),
 ])  # fmt: skip
@@ -147,7 +150,7 @@ def test_what_has_no_rule_is_refused(wrong: Call) -> None:
 
 
 def test_a_bounded_is_never_taken_for_a_plain_array() -> None:
-    with pytest.raises(TypeError, match="take .value where the error may be lost"):
+    with pytest.raises(TypeError, match=r"take \.value where the error may be lost"):
         np.asarray(asbounded(np.ones(2)))
     with pytest.raises(TypeError, match="neither true nor false"):
         assert asbounded(np.ones(2))
@@ -157,7 +160,7 @@ def test_formats_do_not_mix() -> None:
     single, double = asbounded(np.ones(2, np.float32)), asbounded(np.ones(2))
     for meet in (operator.add, operator.matmul, operator.lt, np.maximum, lambda a, b: np.concatenate([a, b]),
                  lambda a, b: np.where(True, a, b), lambda a, b: np.stack([a, b])):  # fmt: skip
-        with pytest.raises(TypeError, match="float\\d\\d result meets a float\\d\\d one"):
+        with pytest.raises(TypeError, match=r"float\d\d result meets a float\d\d one"):
             meet(single, double)
     with pytest.raises(TypeError, match="float32 result meets a float64 one"):
         asbounded(single, FLOAT64)
@@ -173,7 +176,9 @@ def test_constants_are_rounded_once(name: str) -> None:
         assert abs(constant) * u <= asbounded(constant, format).error <= 2 * abs(constant) * u * 1.01
     assert asbounded(2**54 - 1, FLOAT64).error > 0
     assert (asbounded(2**30 + 1, format).error == 0) == (name == "float64")
-    assert asbounded(np.array([1 / 3]).astype(format.dtype), format).error == 0, "what an implementation is given is exact"
+    assert asbounded(np.array([1 / 3]).astype(format.dtype), format).error == 0, (
+        "what an implementation is given is exact"
+    )
     below = format.smallest_normal / 4
     if name != "float64":
         assert below <= asbounded(below, format).error < 2 * below
@@ -209,9 +214,11 @@ def near(value: Any, error: Any) -> Bounded:
 @pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne])
 def test_a_comparison_within_the_errors_is_undecidable(compare: Callable[[Any, Any], Any]) -> None:
     assert compare(near([1.0], 0.1), near([1.5], 0.1)).tolist() == [compare(1.0, 1.5)]
-    for left, right in ((near([1.0], 0.1), near([1.2], 0.1)), (near([1.0], 0.1), 1.0), (near([1.0], 0.0), near([1.0], 1e-9)),
-                        (near([1.0], np.inf), 5.0), (near([-np.inf], 0.0), near([1.0], np.inf)),
-                        (near([np.inf], np.inf), 1.0), (near([1.0, 1.0], [0.0, 0.1]), np.array([2.0, 1.0]))):  # fmt: skip
+    for left, right in (
+        (near([1.0], 0.1), near([1.2], 0.1)), (near([1.0], 0.1), 1.0), (near([1.0], 0.0), near([1.0], 1e-9)),
+        (near([1.0], np.inf), 5.0), (near([-np.inf], 0.0), near([1.0], np.inf)), (near([np.inf], np.inf), 1.0),
+        (near([1.0, 1.0], [0.0, 0.1]), np.array([2.0, 1.0])),
+    ):  # fmt: skip
         with pytest.raises(Undecidable):
             compare(left, right)
     assert compare(near([1.0], 0.0), 1.0).tolist() == [compare(1.0, 1.0)], "exact ties are decided"
@@ -297,8 +304,9 @@ NARROW.__dict__["wide"] = np.float64
 
 @pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(np.float64).eps, reason="longdouble is double here")
 @pytest.mark.parametrize("compute", [
-    lambda x: x + 1, lambda x: x @ x.T, lambda x: np.mean(x, axis=-1), lambda x: np.exp(x) / 3.0, lambda x: np.cumsum(x, 1),
-    mathematics.softmax, mathematics.log_softmax, mathematics.sigmoid, lambda x: mathematics.layer_norm(x, x, x, 1e-5),
+    lambda x: x + 1, lambda x: x @ x.T, lambda x: np.mean(x, axis=-1), lambda x: np.exp(x) / 3.0,
+    lambda x: np.cumsum(x, 1), mathematics.softmax, mathematics.log_softmax, mathematics.sigmoid,
+    lambda x: mathematics.layer_norm(x, x, x, 1e-5),
 ])  # fmt: skip
 def test_without_a_wider_format_bounds_double_and_stay_true(compute: Call) -> None:
     """The value is then rounded as often as an implementation's, so that twice the error is allowed."""
@@ -346,9 +354,9 @@ def test_other_dtypes_are_no_formats() -> None:
 
 
 @pytest.mark.parametrize("x", [
-    np.array([[0.1, -2.5e-30], [np.nan, -np.inf]]), np.array(1 / 3, np.float32), np.zeros((0, 3)), np.array([True, False]),
-    np.array([[1, -2]]), np.array([6.1e-5, 1 / 3], np.float16), 3, "text", None, 0.1, float("inf"), float("-inf"), (1, (2.5,)),
-    [1, 2], np.arange(600),
+    np.array([[0.1, -2.5e-30], [np.nan, -np.inf]]), np.array(1 / 3, np.float32), np.zeros((0, 3)), np.arange(600),
+    np.array([True, False]), np.array([[1, -2]]), np.array([6.1e-5, 1 / 3], np.float16), 3, "text", None, 0.1,
+    float("inf"), float("-inf"), (1, (2.5,)), [1, 2],
 ], ids=str)  # fmt: skip
 def test_a_literal_gives_the_argument_back(x: Any) -> None:
     back = eval(literal(x), {"np": np})  # what a reproducing script does
@@ -365,10 +373,15 @@ def test_a_bfloat16_literal_gives_the_argument_back() -> None:
     np.testing.assert_array_equal(eval(literal(x), {"np": np}).view(np.uint16), x.view(np.uint16))
 
 
-def test_a_long_literal_says_that_it_is_cut() -> None:
-    text = literal(np.random.default_rng(0).standard_normal(1000))
+@pytest.mark.parametrize("shape", [(1000,), (512, 2048)])
+def test_a_long_literal_says_that_it_is_cut(shape: tuple[int, ...]) -> None:
+    """And takes no longer to print for what is not shown."""
+    start = time.process_time()
+    text = literal(np.random.default_rng(0).standard_normal(shape))
+    assert time.process_time() - start < 5
     assert LONGEST < len(text) < LONGEST + 60
-    assert text.endswith("characters)")
+    assert text.endswith(f" ... (cut, shape {shape})")
+    assert literal("x" * 9000).endswith("characters)")
 
 
 def test_a_bounded_is_printed_as_the_computed_number() -> None:

@@ -64,14 +64,23 @@ def test_not_a_number_holds_nowhere(claim: Any, error: float | None) -> None:
 
 def test_not_a_number_breaks_claims_about_what_was_computed_from_it() -> None:
     nothing = bounded([1.0, np.nan])
-    for result in (nothing + 1, nothing * 0, np.exp(nothing), np.sum(nothing), nothing @ np.ones(2), np.maximum(nothing, 3.0),
-                   np.concatenate([nothing, nothing]), np.where([False, True], nothing, 0.0), nothing - nothing):  # fmt: skip
+    for result in (
+        nothing + 1, nothing * 0, np.exp(nothing), np.sum(nothing), nothing @ np.ones(2), np.maximum(nothing, 3.0),
+        np.concatenate([nothing, nothing]), np.where([False, True], nothing, 0.0), nothing - nothing,
+    ):  # fmt: skip
         broken(closely(result, result))
 
 
 def test_a_wrong_infinity_does_not_turn_into_something_that_holds() -> None:
     infinite = bounded([np.inf, 1.0])
-    for result in (infinite + 1, infinite * 2.0, infinite / 3.0, np.exp(infinite), np.sum(infinite), infinite @ np.ones(2)):
+    for result in (
+        infinite + 1,
+        infinite * 2.0,
+        infinite / 3.0,
+        np.exp(infinite),
+        np.sum(infinite),
+        infinite @ np.ones(2),
+    ):
         broken(closely(result, np.zeros(result.shape)))
     broken(closely(infinite - infinite, np.zeros(2)))
 
@@ -171,7 +180,9 @@ def test_not_a_number_is_no_change() -> None:
     before, after, nothing = bounded([1.0], 0.1), bounded([2.0], 0.1), bounded([np.nan], 0.1)
     assert "not a number" in broken(differ(nothing, nothing, expected=(before, after)))
     assert "not a number" in broken(differ(before, nothing, expected=(before, after)))
-    assert "not a number" in broken(differ((before, nothing), (after, after), expected=((before, before), (after, after))))
+    assert "not a number" in broken(
+        differ((before, nothing), (after, after), expected=((before, before), (after, after)))
+    )
 
 
 def refusing(result: Any) -> Any:

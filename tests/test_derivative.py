@@ -16,7 +16,8 @@ from layerlaws.derivative import vjp
 from layerlaws.formats import format_of
 from layerlaws.free_laws import faults_of
 from layerlaws.mathematics import layer_norm, log_softmax, sigmoid, softmax
-from layerlaws.operation import Operation, cast_to
+from layerlaws.implementation import cast_to
+from layerlaws.operation import Operation
 from layerlaws.reference import reference
 
 

@@ -34,11 +34,13 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     return {"x": draw(arrays(draw(extents(2, edges=(1,)))))}
 
 
-def note_of(*parts: Operation | Law | Any, name: str = "small_note") -> Catalogue:
-    """A catalogue of one note that consists of these operations, laws and faults."""
+def note_of(*parts: Operation | Law, name: str = "small_note") -> Catalogue:
+    """A catalogue of one note that consists of these operations and laws."""
     module = ModuleType(name, "A small note.")
     for part in parts:
-        function = part.definition if isinstance(part, Operation) else part.state if isinstance(part, Law) else part.function
+        function = (
+            part.definition if isinstance(part, Operation) else part.state if isinstance(part, Law) else part.function
+        )
         function.__module__ = name
         setattr(module, function.__name__, part)
     return catalogue_of([module])
@@ -125,9 +127,7 @@ def test_a_law_whose_allowed_error_is_as_large_as_the_values_is_an_error() -> No
 
     verdict = of_law(anything_goes)
     assert verdict.state == "error"
-    assert verdict.reason == (
-        "the law said nothing: in 20 of 20 examples the allowed error was as large as the values"
-    )
+    assert verdict.reason == ("the law said nothing: in 20 of 20 examples the allowed error was as large as the values")
 
 
 @pytest.mark.parametrize("compare", [closely, exactly, at_most])
@@ -171,7 +171,7 @@ def test_a_law_or_fault_without_words_and_a_law_of_nothing_are_refused() -> None
         """Names no operation."""
         return closely(1, 1)
 
-    with pytest.raises(WrongUse, match="small_note.about_nobody names no operation"):
+    with pytest.raises(WrongUse, match=r"small_note\.about_nobody names no operation"):
         note_of(twice, law()(about_nobody))
 
 
@@ -203,7 +203,7 @@ def test_unknown_names_give_near_ones() -> None:
     catalogue = note_of(doubling(), name="small_note")
     with pytest.raises(WrongUse, match="no note called 'smal_note'; did you mean small_note"):
         catalogue.note("smal_note")
-    with pytest.raises(WrongUse, match="no law called 'agrees_with_definitoin'; did you mean .*agrees_with_definition"):
+    with pytest.raises(WrongUse, match=r"no law called 'agrees_with_definitoin'; .* agrees_with_definition"):
         catalogue.select((), ["agrees_with_definitoin"])
     with pytest.raises(WrongUse, match="no note called 'q'; there are small_note"):
         catalogue.select(["q"])
@@ -260,7 +260,7 @@ def test_a_format_nobody_knows_is_refused(module: ModuleType) -> None:
 
 def test_a_known_deviation_from_no_law_is_refused(module: ModuleType) -> None:
     module.known = {"agrees_with_definitions": Known("by design", "https://example.org")}  # type: ignore[attr-defined]
-    with pytest.raises(WrongUse, match="did you mean .*agrees_with_definition"):
+    with pytest.raises(WrongUse, match=r"did you mean .*agrees_with_definition"):
         load_backend("tried_backend", note_of(doubling()))
 
 
@@ -322,14 +322,19 @@ def overwrites(x: Any) -> Any:
     return result
 
 
+def one_not_a_number(x: Any) -> Any:
+    result = 2 * x + 1
+    result[-1, -1] = np.nan
+    return result
+
+
 WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "not a number": (lambda x: np.full_like(x, np.nan), "agrees_with_definition", "nan is not"),
     "infinite": (lambda x: np.full_like(x, np.inf), "agrees_with_definition", "inf is not"),
-    "one not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size - 1, np.nan, 2 * x + 1).astype(x.dtype),
-                         "agrees_with_definition", "nan is not"),
+    "one not a number": (one_not_a_number, "agrees_with_definition", "nan is not"),
     "dtype": (lambda x: (2 * x + 1).astype(np.float64 if x.dtype == np.float32 else np.float32),
               "agrees_with_definition", "returned dtype float"),
-    "whole numbers": (lambda x: np.rint(2 * x + 1).astype(np.int64), "agrees_with_definition", "returned dtype int64, not float"),
+    "whole numbers": (lambda x: np.rint(2 * x + 1).astype(np.int64), "agrees_with_definition", "returned dtype int64"),
     "complex": (lambda x: (2 * x + 1) * 1j, "agrees_with_definition", "returned dtype complex"),
     "shape": (lambda x: (2 * x + 1)[..., None], "agrees_with_definition", "twice returned shape ("),
     "scalar": (lambda x: np.asarray(x.dtype.type(1)), "agrees_with_definition", "twice returned shape (), not ("),
@@ -337,7 +342,8 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "list": (lambda x: (2 * x + 1).tolist(), "agrees_with_definition", "returned a list of"),
     "nothing": (lambda x: None, "agrees_with_definition", "returned a NoneType"),
     "slightly off": (lambda x: (2 * x + 1) * x.dtype.type(1 + 1e-5), "agrees_with_definition", "apart"),
-    "wrong beyond 64": (lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype), "agrees_with_definition", "1 apart"),
+    "wrong beyond 64": (lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype),
+                        "agrees_with_definition", "1 apart"),
     "mutating": (overwrites, "leaves_its_inputs_alone", "twice changed its argument 'x'"),
     "aliasing": (lambda x: x[:, ::-1], "leaves_its_inputs_alone", "shares memory with its argument 'x'"),
     "stateful": (counts_its_calls, "answers_the_same_twice", "is not"),
@@ -350,7 +356,7 @@ def test_a_wrong_backend_is_broken_and_told_why(name: str) -> None:
     function, law, reason = WRONG[name]
     catalogue = note_of(doubling())
     (case,) = catalogue.select((), [law])
-    verdict = check(backend_of(twice=function), case, profile="thorough" if "beyond" in name else "standard")
+    verdict = check(backend_of(twice=function), case, profile="standard")
     assert verdict.state == "broken"
     assert reason in verdict.reason
     assert set(verdict.counterexample) == {"x"}
@@ -362,7 +368,7 @@ def test_the_smallest_counterexample_is_small() -> None:
     (case,) = catalogue.select((), ["agrees_with_definition"])
     verdict = check(backend_of(twice=lambda x: 2 * x + 1 + (x > 0)), case)
     assert eval(verdict.counterexample["x"], {"np": np}).size <= 4
-    beyond = check(backend_of(twice=WRONG["wrong beyond 64"][0]), case, profile="thorough")
+    beyond = check(backend_of(twice=WRONG["wrong beyond 64"][0]), case)
     assert eval(beyond.counterexample["x"], {"np": np}).shape == (1, 65), "the first size that breaks"
 
 
@@ -442,7 +448,9 @@ def test_every_free_law_catches_its_own_fault() -> None:
         for wrong in free_laws.faults_of(made):
             for name in wrong.breaks:
                 (case,) = catalogue.select((), [name])
-                assert check(reference(catalogue, wrong), case, profile="quick", shrink=False).state == "broken", wrong.name
+                assert check(reference(catalogue, wrong), case, profile="quick", shrink=False).state == "broken", (
+                    wrong.name
+                )
 
 
 def test_a_case_knows_its_operation_and_its_name() -> None:

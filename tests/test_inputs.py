@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layerlaws.formats import FORMATS
 from layerlaws.inputs import (
-    PLAIN, TEXTURES, TILE_EDGES, arrays, extents, huge, ids, masks, normal, rewritten,
+    PLAIN,
+    TEXTURES,
+    TILE_EDGES,
+    arrays,
+    extents,
+    huge,
+    ids,
+    masks,
+    normal,
+    rewritten,
 )  # fmt: skip
 
 COUNT = 240
@@ -32,7 +41,7 @@ def drawn(strategy: st.SearchStrategy[Any], count: int = COUNT) -> list[Any]:
 
 
 def test_one_extent_is_at_a_tile_edge_in_about_a_tenth_of_the_examples() -> None:
-    """An eighth of fair draws; Hypothesis repeats parts of earlier examples, which thins out and clumps what is rare."""
+    """An eighth of fair draws; Hypothesis repeats parts of earlier examples, which thins out what is rare."""
     at_edge = [sizes for sizes in drawn(extents(4, edges=(1, 3)), 600) if max(sizes) >= min(TILE_EDGES)]
     assert 600 / 20 < len(at_edge) < 600 / 5
     for sizes in at_edge:

@@ -129,7 +129,9 @@ PERIODIC, EXPONENTIAL = (np.sin, np.cos), (np.exp, np.expm1)
 
 def roundings_of(ufunc: np.ufunc) -> int:
     """How often the documentation of the rules lets an implementation round."""
-    return 0 if ufunc in EXACT_OPERATIONS else 2 if ufunc in TWO_ROUNDINGS else 1 if ufunc in ONE_ROUNDING else ELEMENTARY
+    return (
+        0 if ufunc in EXACT_OPERATIONS else 2 if ufunc in TWO_ROUNDINGS else 1 if ufunc in ONE_ROUNDING else ELEMENTARY
+    )
 
 
 def worst_results(ufunc: np.ufunc, operands: list[Any], format: Format) -> list[Any]:
@@ -288,7 +290,9 @@ ORDERS: dict[str, Callable[..., Any]] = {
 @settings(examples, max_examples=60)
 @given(seeds, st.sampled_from(list(NUMBERS)), st.sampled_from([1, 2, 3, 17, 130]), st.booleans(), st.booleans())
 @pytest.mark.parametrize("name", EVERY_FORMAT)
-def test_no_order_of_summation_leaves_the_bound(name: str, seed: int, texture: str, count: int, flush: bool, certain: bool) -> None:
+def test_no_order_of_summation_leaves_the_bound(
+    name: str, seed: int, texture: str, count: int, flush: bool, certain: bool
+) -> None:
     format = EVERY_FORMAT[name]
     g = np.random.default_rng(seed)
     numbers = operand(g, texture, count, format)
@@ -305,11 +309,17 @@ def test_no_order_of_summation_leaves_the_bound(name: str, seed: int, texture: s
                 assert np.isinf(total.error)
                 continue
             assert fits(result, total.value, total.error, fraction)
-            for computed in (result / format.dtype.type(count), result * (format.dtype.type(1) / format.dtype.type(count))):
+            for computed in (
+                result / format.dtype.type(count),
+                result * (format.dtype.type(1) / format.dtype.type(count)),
+            ):
                 assert fits(format.dtype.type(computed), mean.value, mean.error, fraction)
         for k, computed in enumerate(itertools.accumulate(taken, added(format, flush))):
             assert np.isnan(float(computed)) or fits(computed, running.value[k], running.error[k], fraction)
-        for computed in (np.sum(taken), np.float64(math.fsum(taken)).astype(format.dtype) if np.isfinite(total.error) else taken.sum()):
+        for computed in (
+            np.sum(taken),
+            np.float64(math.fsum(taken)).astype(format.dtype) if np.isfinite(total.error) else taken.sum(),
+        ):
             assert np.isnan(float(computed)) or fits(computed, total.value, total.error, fraction)
 
 
@@ -358,7 +368,9 @@ def test_inner_products_with_large_errors_do_not_cancel_in_their_own_bound() -> 
     for format in EVERY_FORMAT.values():
         a = Bounded(g.uniform(0.5, 1, (1, 4000)), 2.0**-70, format)
         b = Bounded(g.uniform(0.5, 1, (4000, 1)), 2.0**-70, format)
-        carried = sum((fraction(x) + fraction(y)) * Fraction(2) ** -70 for x, y in zip(a.value[0], b.value[:, 0], strict=True))
+        carried = sum(
+            (fraction(x) + fraction(y)) * Fraction(2) ** -70 for x, y in zip(a.value[0], b.value[:, 0], strict=True)
+        )
         size = sum(fraction(x) * fraction(y) for x, y in zip(a.value[0], b.value[:, 0], strict=True))
         rounding = 4000 * Fraction(format.unit_roundoff) * size
         assert fraction((a @ b).error[0, 0]) >= carried + rounding
@@ -368,9 +380,10 @@ def test_inner_products_with_large_errors_do_not_cancel_in_their_own_bound() -> 
 def test_the_bound_of_a_sum_is_not_idle(
     count: int, format: Format, record_property: Callable[[str, object], None]
 ) -> None:
-    """Adding n like numbers one by one, step k errs by about u / 4 of the k-th partial sum, in either direction: together
-    by u n**1.5 / 7 of one number (the root of sum k**2 / 16), where the bound says u n**2. That is 1 / (7 sqrt n) for
-    one standard deviation, and half of the time more than 2/3 of it; a narrow format counts u twice.
+    """Adding n like numbers one by one, step k errs by about u / 4 of the k-th partial sum, in either direction:
+    together by u n**1.5 / 7 of one number (the root of sum k**2 / 16), where the bound says u n**2. That is
+    1 / (7 sqrt n) for one standard deviation, and half of the time more than 2/3 of it; a narrow format counts u
+    twice.
     """
     g = np.random.default_rng(2)
     used = []
@@ -665,7 +678,8 @@ def test_an_infinity_whose_sign_or_existence_is_in_doubt_is_not_claimed(format: 
     infinite = asbounded(np.array([np.inf], format.dtype), format)
     around_zero = Bounded(np.array([0.5]), 1.0, format)
     for result in (infinite * around_zero, infinite / around_zero, 1 / around_zero, np.log(around_zero),
-                   np.reciprocal(around_zero), around_zero / 0.0, infinite @ around_zero, around_zero @ infinite):  # fmt: skip
+                   np.reciprocal(around_zero), around_zero / 0.0, infinite @ around_zero,
+                   around_zero @ infinite):  # fmt: skip
         assert np.isinf(result.error).all()
 
 

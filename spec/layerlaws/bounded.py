@@ -13,6 +13,7 @@ be flushed below the smallest normal number, and overflow, where nothing is clai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, value: ArrayLike, error: ArrayLike, format: Format) -> None:
         self.value: NDArray[Any] = np.asarray(value, format.wide)
-        self.error: NDArray[Any] = np.broadcast_to(np.asarray(error, np.float64), self.value.shape)
+        absolute: NDArray[Any] = np.asarray(error, np.float64)
+        self.error = absolute if absolute.shape == self.value.shape else np.broadcast_to(absolute, self.value.shape)
         self.format = format
 
     shape = property(lambda self: self.value.shape)
@@ -130,15 +132,23 @@ def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
         if format is not None and x.format is not format:
             raise TypeError(f"a {x.format.name} result meets a {format.name} one; a law computes in one format")
         return x
+    if format is not None and type(x) in (int, float, bool):
+        return _number(x, str(x), format)
     array = np.asarray(x)
     if format is None:
         format = format_of(array)
     wide = array.astype(format.wide)
-    if type(x) is float:
-        return Bounded(wide, rounding.of_constants(format, wide, min(format.precision, SHORT)), format)
     if array.dtype == format.dtype or array.dtype.kind == "b":
         return Bounded(wide, 0.0, format)
     return Bounded(wide, rounding.of_constants(format, wide), format)
+
+
+@cache
+def _number(x: float, spelled: str, format: Format) -> Bounded:
+    """A Python number as a constant; spelled: tells 1 from True and 0.0 from -0.0, which are equal as keys."""
+    wide = np.asarray(x).astype(format.wide)
+    bits = min(format.precision, SHORT) if type(x) is float else None
+    return Bounded(wide, rounding.of_constants(format, wide, bits), format)
 
 
 def rounded(x: ArrayLike, format: Format | str) -> Bounded:

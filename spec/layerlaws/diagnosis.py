@@ -18,8 +18,9 @@ from layerlaws.catalogue import Case, Note
 from layerlaws.claims import Broken, closely
 from layerlaws.dependence import changed
 from layerlaws.examples import examples
+from layerlaws.implementation import Implementation, Raised, cast_to
 from layerlaws.law import Fault
-from layerlaws.operation import Implementation, Operation, Raised, cast_to
+from layerlaws.operation import Operation
 
 INPUTS = 40
 """Inputs on which implementation and faults are compared."""

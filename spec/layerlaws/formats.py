@@ -6,6 +6,7 @@ normal and its largest number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +48,8 @@ class Format:
             raise ModuleNotFoundError(
                 "bfloat16 arrays need ml_dtypes: pip install 'layerlaws[half]'", name=missing.name
             ) from missing
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
 
     @cached_property
     def wide(self) -> type[np.floating[Any]]:
@@ -62,6 +64,10 @@ class Format:
         no wider than double (Windows, Apple silicon) a float64 bound doubles instead of becoming wrong.
         """
         return self.unit_roundoff + float(np.finfo(self.wide).eps) / 2
+
+    def growth(self, roundings: int) -> float:
+        """(1 + unit)**roundings - 1: how much a number may grow, relatively, in so many roundings."""
+        return math.expm1(roundings * math.log1p(self.unit))
 
 
 FORMATS = {

@@ -12,9 +12,10 @@ from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.claims import Broken, Claim, closely, exactly
 from layerlaws.derivative import constant
 from layerlaws.formats import is_float
+from layerlaws.implementation import Implementation
 from layerlaws.inputs import normal, seeds
 from layerlaws.law import Fault, Law
-from layerlaws.operation import Implementation, Operation
+from layerlaws.operation import Operation
 
 Definition = Callable[..., Any]
 

@@ -7,6 +7,7 @@ shrinks to small integers. What carries structure (sizes, masks, cut points, tex
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,24 @@ PLAIN = ("integers", "normal")
 """Textures whose sizes are alike: for laws that need every influence to be visible."""
 
 
+# Building a strategy costs more than drawing from it.
+_between = cache(st.integers)
+_one_of = cache(st.sampled_from)
+_COIN = st.booleans()
+
+
+def _digits(draw: st.DrawFn, base: int, count: int) -> list[int]:
+    """`count` numbers below `base`, drawn as one: the cost of a draw is by the choice, and most of that of a law."""
+    code = draw(_between(0, base**count - 1))
+    return [code // base**place % base for place in range(count)]
+
+
 @st.composite
 def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] = tuple(TEXTURES)) -> Any:
     """float64 arrays of these shapes, each of its own texture; one array where one shape is given."""
     generator = np.random.default_rng(draw(seeds))
-    drawn = [TEXTURES[draw(st.sampled_from(textures))](generator, shape) for shape in shapes]
+    chosen = _digits(draw, len(textures), len(shapes))
+    drawn = [TEXTURES[textures[digit]](generator, shape) for digit, shape in zip(chosen, shapes, strict=True)]
     return drawn[0] if len(drawn) == 1 else drawn
 
 
@@ -57,15 +71,15 @@ def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int
     edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
     least: the smallest extent.
     """
-    kind = draw(st.integers(0, 7))
+    kind = draw(_between(0, 7))
     if kind == 7 and edges:
-        sizes = [least + draw(st.integers(0, 1)) for _ in range(count)]
-        sizes[draw(st.sampled_from(edges))] = draw(st.sampled_from(LIKELY_EDGES))
+        sizes = [least + digit for digit in _digits(draw, 2, count)]
+        sizes[draw(_one_of(edges))] = draw(_one_of(LIKELY_EDGES))
         return tuple(sizes)
     sizes = []
-    for _ in range(count):
-        size = least + draw(st.integers(0, 4 if kind < 3 else max(5, count)))
-        while kind >= 3 and size in sizes:  # single integers, moved apart: a unique list draws three times as long
+    for digit in _digits(draw, 5 if kind < 3 else max(6, count + 1), count):
+        size = least + digit
+        while kind >= 3 and size in sizes:
             size += 1
         sizes.append(size)
     return tuple(sizes)
@@ -76,8 +90,8 @@ def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64
     """int64 ids in [0, count), every one as likely, the ends well represented."""
     generator = np.random.default_rng(draw(seeds))
     drawn: NDArray[np.int64] = generator.integers(0, count, shape)
-    if drawn.size and draw(st.booleans()):
-        drawn.flat[generator.integers(drawn.size)] = draw(st.sampled_from([0, count - 1]))
+    if drawn.size and draw(_COIN):
+        drawn.flat[generator.integers(drawn.size)] = draw(_one_of((0, count - 1)))
     return drawn
 
 
@@ -85,7 +99,7 @@ def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64
 def masks(draw: st.DrawFn, shape: tuple[int, ...], empty_rows: bool = True) -> NDArray[np.bool_]:
     """Boolean masks (True: may be used) of every density; rows of the last axis may be empty where allowed."""
     generator = np.random.default_rng(draw(seeds))
-    mask: NDArray[np.bool_] = generator.random(shape) < draw(st.sampled_from([0.2, 0.5, 0.9, 1.0]))
+    mask: NDArray[np.bool_] = generator.random(shape) < draw(_one_of((0.2, 0.5, 0.9, 1.0)))
     if not empty_rows and mask.size:
         mask |= np.arange(shape[-1]) == generator.integers(0, shape[-1], (*shape[:-1], 1))
     return mask
@@ -97,7 +111,7 @@ def normal(seed: int, shape: tuple[int, ...], like: Any, scale: float = 1.0) -> 
 
 
 def huge(like: Any) -> float:
-    """A number far outside what is computed with, 1e10 where the format of `like` has it, else a thousandth of its largest."""
+    """A number far outside what is computed with: 1e10, or a thousandth of the largest where the format ends below."""
     return min(1e10, format_of(like).largest / 1000)
 
 

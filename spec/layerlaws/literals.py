@@ -18,8 +18,14 @@ def literal(x: Any) -> str:
         return f"({''.join(literal(part) + ', ' for part in x).rstrip()})"
     if isinstance(x, Bounded):
         x = x.value.astype(x.dtype)
-    text = _array(x) if isinstance(x, np.ndarray) else _scalar(x)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... (cut, {len(text)} characters)"
+    if isinstance(x, np.ndarray):
+        # An element takes a character at least: no more of them need printing than are shown.
+        text = _array(x if x.size <= LONGEST else x.ravel()[:LONGEST])
+        whole = f"shape {x.shape}"
+    else:
+        text = _scalar(x)
+        whole = f"{len(text)} characters"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... (cut, {whole})"
 
 
 def _scalar(x: Any) -> str:

@@ -64,7 +64,8 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
 
 def one_hot(ids: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """(...) ids in [0, count) -> (..., count): 1 at the id, 0 elsewhere."""
-    return (np.asarray(ids)[..., None] == np.arange(count)).astype(np.float64)
+    hot: NDArray[np.bool_] = np.asarray(ids)[..., None] == np.arange(count)
+    return hot.astype(np.float64)
 
 
 def split_heads(x: Any, num_heads: int) -> Any:

@@ -42,8 +42,12 @@ def as_double(value: NDArray[Any]) -> Array:
     """The value in the double that errors are computed in; what is finite in a wider format stays finite."""
     if value.dtype == np.float64:
         return value
-    largest = np.finfo(np.float64).max
-    return np.where(np.isfinite(value), np.clip(value, -largest, largest), value).astype(np.float64)
+    with np.errstate(over="ignore"):
+        double = value.astype(np.float64)
+    if np.isinf(double).any():
+        largest = np.finfo(np.float64).max
+        double = np.where(np.isinf(value), double, np.clip(double, -largest, largest))
+    return double
 
 
 def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: int = 1) -> Array:
@@ -51,9 +55,12 @@ def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: 
 
     Where it may overflow, nothing is claimed. Infinities and what is not a number are exact: see `_settled`.
     """
-    reach = np.abs(value) + carried
-    added = np.expm1(roundings * np.log1p(format.unit)) * reach + np.where(reach > 0, UNDERFLOW, 0.0)
-    small = np.abs(value) - carried - added < format.smallest_normal
+    size = np.abs(value)
+    reach = size + carried
+    added = format.growth(roundings) * reach + np.where(reach > 0, UNDERFLOW, 0.0)
+    small = size - carried - added < format.smallest_normal
+    if not small.any() and np.max(reach + added, initial=0.0) <= format.largest:
+        return np.asarray((carried + added) * MARGIN)  # nothing flushed, nothing overflown: most calls
     # Below the smallest normal number a rounding is absolute, and the last one may flush.
     least = format.smallest_normal
     flushed = np.where(small & (reach > 0), np.minimum(reach, least) + (roundings - 1) * format.unit * least, 0.0)
@@ -99,12 +106,20 @@ def _settled(
     return np.where(unknown | (np.isinf(value) & ~definite), np.inf, error)
 
 
+def _finite(*arrays: Array) -> bool:
+    """Whether no infinity and nothing that is not a number has come in: then `once` is all of the rule."""
+    return all(bool(np.isfinite(x).all()) for x in arrays)
+
+
 def _unary(
     carry: Callable[[Format, Array, Array, Array], Array], roundings: int, pole: float = np.inf
 ) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array) -> Array:
+        carried = carry(format, y, a, ea)
+        if _finite(y, ea, carried):
+            return once(format, y, carried, roundings)
         definite = np.isnan(a) | (np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0))))
-        return _settled(format, y, carry(format, y, a, ea), np.isinf(ea), definite, roundings)
+        return _settled(format, y, carried, np.isinf(ea), definite, roundings)
 
     return rule
 
@@ -112,6 +127,8 @@ def _unary(
 def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundings: int) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
         carried = carry(y, a, ea, b, eb)
+        if _finite(y, ea, eb, carried):
+            return once(format, y, carried, roundings)
         signed = (ea < np.abs(a)) & ((eb < np.abs(b)) | (eb == 0))
         definite = np.isinf(y) & (np.isinf(a) | np.isinf(b) | (b == 0)) & (signed | ~np.isposinf(carried))
         definite |= np.isnan(a) | np.isnan(b)
@@ -121,7 +138,7 @@ def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundin
 
 
 def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    if not all(np.isfinite(x).all() for x in (a, ea, b, eb)):
+    if not _finite(a, ea, b, eb):
         # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
         blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
         meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),

@@ -1,0 +1,41 @@
+"""The README shows what really happens: its table is generated, its example runs, its output is printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, first: str) -> str:
+    """The code block of this language that begins like this."""
+    found = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if text.startswith(first)]
+    assert len(found) == 1, f"the README has {len(found)} {language} blocks that begin with {first!r}"
+    return found[0]
+
+
+def test_the_table_of_notes_is_the_generated_one(command: Command) -> None:
+    table = command("list", "--markdown").stdout.strip()
+    assert table in README, "paste the output of `layerlaws list --markdown` into README.md"
+
+
+def test_the_example_fails_as_shown(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_backend.py").write_text(block("python", '"""Causal attention'), encoding="utf-8")
+    shown = block("console", "$ layerlaws check")
+    first, _, rest = shown.partition("\n")
+    run = command(*first.removeprefix("$ layerlaws ").split())
+    assert run.returncode == 1
+    assert rest.strip() == run.stdout.strip()
+
+
+def test_the_example_holds_once_it_is_repaired(command: Command, tmp_path: Path) -> None:
+    wrong = "np.tri(length, keys, dtype=bool)"
+    repaired = block("python", '"""Causal attention').replace(wrong, "np.tri(length, keys, keys - length, dtype=bool)")
+    (tmp_path / "my_backend.py").write_text(repaired, encoding="utf-8")
+    run = command("check", "./my_backend.py", "--note", "masked_attention", "--profile", "quick")
+    assert run.returncode == 0, run.stdout
