@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from layerlaws import mathematics
 from layerlaws.bounded import FUNCTIONS, REARRANGEMENTS, Bounded, Undecidable, asbounded, error_of, rounded, value_of
 from layerlaws.formats import FORMATS, Format, format_of, formats_named, is_float

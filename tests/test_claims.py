@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.claims import Broken, Claim, Settlement, all_of, at_most, closely, differ, exactly, refused, settle
 from layerlaws.formats import FORMATS

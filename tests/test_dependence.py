@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.claims import Broken
 from layerlaws.dependence import changed, dependence

@@ -9,14 +9,15 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+
 from layerlaws import Bounded, asbounded, catalogue, check, load_backend
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case
 from layerlaws.derivative import vjp
 from layerlaws.formats import format_of
 from layerlaws.free_laws import faults_of
-from layerlaws.mathematics import layer_norm, log_softmax, sigmoid, softmax
 from layerlaws.implementation import cast_to
+from layerlaws.mathematics import layer_norm, log_softmax, sigmoid, softmax
 from layerlaws.operation import Operation
 from layerlaws.reference import reference
 

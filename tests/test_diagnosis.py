@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from layerlaws.catalogue import Case, Note, catalogue
 from layerlaws.diagnosis import diagnose
 from layerlaws.law import Fault

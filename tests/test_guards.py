@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
+
 from layerlaws import Known, WrongUse, load_backend
 from layerlaws.backends import Backend
 from layerlaws.bounded import Bounded, Undecidable

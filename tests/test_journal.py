@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from layerlaws.journal import Header, Journal, RecordError, read_record, record_name, records_in
 from layerlaws.verdict import Accuracy, Verdict
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+
 from layerlaws import catalogue, free_laws, load_backend
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case, Note

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import layerlaws.report
 import pytest
+from markdown_it import MarkdownIt
+
+import layerlaws.report
 from layerlaws import __version__
 from layerlaws.catalogue import Catalogue, catalogue_of
 from layerlaws.journal import Header, Journal, RecordError, records_in
@@ -19,7 +21,6 @@ from layerlaws.report import write_report
 from layerlaws.report.contents import MEANINGS, NOT_RUN, Report
 from layerlaws.report.tables import report_of
 from layerlaws.verdict import STATES, Accuracy, Verdict
-from markdown_it import MarkdownIt
 
 SOURCE = "https://github.com/somebody/something/issues/7"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from layerlaws.report.text import block, line, link, link_name
 
 SOURCE = "https://github.com/somebody/something/issues/7"

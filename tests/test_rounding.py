@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from layerlaws import mathematics
 from layerlaws.bounded import Bounded, asbounded, rounded
 from layerlaws.formats import FORMATS, Format
@@ -197,17 +198,15 @@ def test_no_evaluation_leaves_the_bound_of_an_operation(ufunc: np.ufunc, format:
     holds()
 
 
-def half_used(used: list[float], record_property: Callable[[str, object], None]) -> float:
-    """The median share of the bound that was used; kept in the test report."""
+def half_used(used: list[float], by: str = "") -> float:
+    """The median share of the bound that was used; printed (pytest -rP)."""
     median = float(np.median(used))
-    record_property("median share of the bound used", f"{median:.3g}")
+    print(f"median share of the bound used {by}: {median:.3g}")
     return median
 
 
 @pytest.mark.parametrize("ufunc", [u for u in EXACTLY if roundings_of(u)], ids=lambda ufunc: ufunc.__name__)
-def test_the_bound_of_an_operation_is_not_idle(
-    ufunc: np.ufunc, format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_bound_of_an_operation_is_not_idle(ufunc: np.ufunc, format: Format) -> None:
     """A correctly rounded result is u / 4 of its size off, or more, half of the time: its error is spread evenly up
     to half a unit in the last place, and that is between u / 2 and u of the size. The rule counts R roundings, two
     more per unit of the argument for an exponential, and a narrow format counts each of them twice.
@@ -226,10 +225,10 @@ def test_the_bound_of_an_operation_is_not_idle(
     counted = (roundings_of(ufunc) + (4 if ufunc in EXPONENTIAL else 0)) * (2 if format is NARROW else 1)
     if not used:
         pytest.fail("every result was exact")
-    assert half_used(used, record_property) > 1 / (8 * counted)
+    assert half_used(used) > 1 / (8 * counted)
 
 
-def test_a_perturbed_operand_reaches_the_end_of_its_bound(record_property: Callable[[str, object], None]) -> None:
+def test_a_perturbed_operand_reaches_the_end_of_its_bound() -> None:
     """Where the operands' errors are large, rounding is nothing, and the worst corner of the box is the bound."""
     f = FORMATS["float32"]
     u = f.unit_roundoff
@@ -246,7 +245,7 @@ def test_a_perturbed_operand_reaches_the_end_of_its_bound(record_property: Calla
         apart = max(abs(float(ufunc(a)) - float(result.value[0])) for a in (2.5, 3.5))
         assert apart <= result.error[0] <= apart * (MARGIN + 256 * u), ufunc
         used.append(apart / result.error[0])
-    half_used(used, record_property)
+    half_used(used)
 
 
 # --- sums and products of matrices ----------------------------------------------------------------------------
@@ -377,9 +376,7 @@ def test_inner_products_with_large_errors_do_not_cancel_in_their_own_bound() -> 
 
 
 @pytest.mark.parametrize("count", [4, 64, 400])
-def test_the_bound_of_a_sum_is_not_idle(
-    count: int, format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_bound_of_a_sum_is_not_idle(count: int, format: Format) -> None:
     """Adding n like numbers one by one, step k errs by about u / 4 of the k-th partial sum, in either direction:
     together by u n**1.5 / 7 of one number (the root of sum k**2 / 16), where the bound says u n**2. That is
     1 / (7 sqrt n) for one standard deviation, and half of the time more than 2/3 of it; a narrow format counts u
@@ -393,7 +390,7 @@ def test_the_bound_of_a_sum_is_not_idle(
         with np.errstate(all="ignore"):
             computed = forward(list(numbers), added(format, False))
         used.append(float(abs(fraction(computed) - sum(map(fraction, numbers)))) / float(bound.error))
-    assert half_used(used, record_property) > 1 / (14 * math.sqrt(count)) / (2 if format is NARROW else 1)
+    assert half_used(used) > 1 / (14 * math.sqrt(count)) / (2 if format is NARROW else 1)
 
 
 # --- compositions: other algorithms for the same mathematics ----------------------------------------------------
@@ -526,19 +523,16 @@ def held_to(
             used.setdefault(way.__name__, []).append(share)
 
 
-def not_idle(used: dict[str, list[float]], record_property: Callable[[str, object], None]) -> None:
+def not_idle(used: dict[str, list[float]]) -> None:
     """A composition counts some ten roundings of 8 (an exponential, a root), and n for a sum of up to 130 numbers, each
     at its worst and all with one sign: some 250 together. One rounding of u / 4 that is not averaged away is then
     1e-3 of the bound.
     """
     for way, shares in used.items():
-        record_property(f"median share of the bound used by {way}", f"{np.median(shares):.3g}")
-        assert np.median(shares) > 1e-3, way
+        assert half_used(shares, f"by {way}") > 1e-3, way
 
 
-def test_no_algorithm_for_the_softmax_leaves_its_bound(
-    format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_no_algorithm_for_the_softmax_leaves_its_bound(format: Format) -> None:
     used: dict[str, list[float]] = {}
 
     @settings(examples, max_examples=40)
@@ -548,12 +542,10 @@ def test_no_algorithm_for_the_softmax_leaves_its_bound(
         held_to(SOFTMAXES, mathematics.softmax(asbounded(x, format)), (x,), used)
 
     holds()
-    not_idle(used, record_property)
+    not_idle(used)
 
 
-def test_masking_after_the_softmax_and_renormalizing_stays_within_the_bound(
-    format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_masking_after_the_softmax_and_renormalizing_stays_within_the_bound(format: Format) -> None:
     """As long as masked scores do not exceed the others by more than the 4 that the exponential's 8 roundings,
     of which a good one uses two, leave for the subtraction at the larger size.
     """
@@ -574,12 +566,10 @@ def test_masking_after_the_softmax_and_renormalizing_stays_within_the_bound(
         held_to([masked_late], mathematics.softmax(asbounded(x, format), where=mask), (x,), used)
 
     holds()
-    not_idle(used, record_property)
+    not_idle(used)
 
 
-def test_no_algorithm_for_its_logarithm_leaves_its_bound(
-    format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_no_algorithm_for_its_logarithm_leaves_its_bound(format: Format) -> None:
     used: dict[str, list[float]] = {}
 
     @settings(examples, max_examples=40)
@@ -590,12 +580,10 @@ def test_no_algorithm_for_its_logarithm_leaves_its_bound(
         held_to([mathematics.log_softmax, log_softmax_in_two_sums, log_softmax_inside_float64], bound, (x,), used)
 
     holds()
-    not_idle(used, record_property)
+    not_idle(used)
 
 
-def test_no_algorithm_for_the_sigmoid_leaves_its_bound(
-    format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_no_algorithm_for_the_sigmoid_leaves_its_bound(format: Format) -> None:
     used: dict[str, list[float]] = {}
 
     @settings(examples, max_examples=40)
@@ -605,12 +593,10 @@ def test_no_algorithm_for_the_sigmoid_leaves_its_bound(
         held_to(SIGMOIDS, mathematics.sigmoid(asbounded(x, format)), (x,), used)
 
     holds()
-    not_idle(used, record_property)
+    not_idle(used)
 
 
-def test_no_algorithm_for_layer_normalization_leaves_its_bound(
-    format: Format, record_property: Callable[[str, object], None]
-) -> None:
+def test_no_algorithm_for_layer_normalization_leaves_its_bound(format: Format) -> None:
     used: dict[str, list[float]] = {}
 
     @settings(examples, max_examples=40)
@@ -623,7 +609,7 @@ def test_no_algorithm_for_layer_normalization_leaves_its_bound(
         held_to(LAYER_NORMS, bound, (x, gain, shift, 1e-5), used)
 
     holds()
-    not_idle(used, record_property)
+    not_idle(used)
 
 
 @pytest.mark.parametrize("name", ["float32", "float64"])

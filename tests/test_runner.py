@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from layerlaws.journal import read_record
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

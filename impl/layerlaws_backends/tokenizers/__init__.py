@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from layerlaws import Known
 from numpy.typing import NDArray
+
+from layerlaws import Known
 
 __all__ = ["describe", "dtypes", "from_numpy", "known", "to_numpy"]
 

@@ -44,4 +44,5 @@ def _convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, befo
         raise ValueError(f"kernel reads {kernel.shape[1]} channels, x has {x.shape[2]}")
     if bias.shape != kernel.shape[2:]:
         raise ValueError(f"bias has shape {tuple(bias.shape)}, kernel writes {kernel.shape[2]} channels")
-    return F.conv1d(F.pad(x.mT, (before, after)), kernel.permute(2, 1, 0), bias).mT
+    # Some of its backward kernels take contiguous weights only.
+    return F.conv1d(F.pad(x.mT, (before, after)), kernel.permute(2, 1, 0).contiguous(), bias).mT

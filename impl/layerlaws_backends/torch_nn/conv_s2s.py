@@ -35,5 +35,6 @@ def _convolve(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, padding
     """nn.Conv1d with these weights, which it keeps as (out, in, width). The meta device spares drawing others."""
     width, channels, out = kernel.shape
     layer = nn.Conv1d(channels, out, width, padding=padding, device="meta")
-    result: torch.Tensor = functional_call(layer, {"weight": kernel.permute(2, 1, 0), "bias": bias}, x)
+    weight = kernel.permute(2, 1, 0).contiguous()  # as a Parameter is that was copied into
+    result: torch.Tensor = functional_call(layer, {"weight": weight, "bias": bias}, x)
     return result

@@ -33,6 +33,8 @@ def feed_forward_convolution(
     width, hidden_width = x.shape[-1], b_1.shape[-1]
     first = nn.Conv1d(width, hidden_width, kernel_size=1, device="meta", dtype=x.dtype)
     second = nn.Conv1d(hidden_width, width, kernel_size=1, device="meta", dtype=x.dtype)
-    hidden = functional_call(first, {"weight": kernel_1.permute(2, 1, 0), "bias": b_1}, x.mT).relu()
-    result: torch.Tensor = functional_call(second, {"weight": kernel_2.permute(2, 1, 0), "bias": b_2}, hidden)
+    hidden = functional_call(first, {"weight": kernel_1.permute(2, 1, 0).contiguous(), "bias": b_1}, x.mT).relu()
+    result: torch.Tensor = functional_call(
+        second, {"weight": kernel_2.permute(2, 1, 0).contiguous(), "bias": b_2}, hidden
+    )
     return result.mT
