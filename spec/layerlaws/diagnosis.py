@@ -50,7 +50,7 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
     format = max(backend.formats, key=lambda f: f.precision)
     implementation = Implementation(operation, backend, format)
     telling = dict.fromkeys(faults, 0)
-    for drawn in examples(operation.inputs, INPUTS):
+    for drawn in examples(operation.inputs, INPUTS, None):
         inputs = cast_to(drawn, format)
         try:
             computed, expected = implementation.compare(**inputs)

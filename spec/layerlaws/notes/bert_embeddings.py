@@ -128,7 +128,7 @@ def no_second_input_has_no_separator(segment_ids: Any, first_length: int, second
     return all_of(*(exactly(segment_ids(first_length=first_length, second_length=none), zeros) for none in (None, 0)))
 
 
-@law(negative=st.integers(-3, -1))
+@law(negative=st.integers(-3, -1), examples=20)
 def negative_lengths_are_refused(
     segment_ids: Any, first_length: int, second_length: int | None, negative: int
 ) -> Claim:
@@ -147,7 +147,7 @@ def the_segment_table_has_exactly_two_rows(bert_embeddings: Any, inputs: dict[st
     return refused(bert_embeddings, "segment_table", {**inputs, "segment_table": table, "segment_ids": zeros})
 
 
-@law(bad=st.sampled_from([-2, -1, 2, 3, 15]), place=seeds)
+@law(bad=st.sampled_from([-2, -1, 2, 3, 15]), place=seeds, examples=20)
 def a_third_segment_is_refused(bert_embeddings: Any, inputs: dict[str, Any], bad: int, place: int) -> Claim:
     """A segment id is 0 or 1; no other is wrapped around, clipped or looked up."""
     found = inputs["segment_ids"]
@@ -272,7 +272,7 @@ def position_tells_tokens_apart(bert_embeddings: Any, inputs: dict[str, Any], se
     return differ(computed[:, 0], computed[later], expected=(expected[:, 0], expected[later]))
 
 
-@law(bad=st.sampled_from([-1, 0, 1, 1000]), place=seeds)
+@law(bad=st.sampled_from([-1, 0, 1, 1000]), place=seeds, examples=20)
 def token_ids_outside_the_vocabulary_are_refused(
     bert_embeddings: Any, inputs: dict[str, Any], bad: int, place: int
 ) -> Claim:
@@ -283,14 +283,14 @@ def token_ids_outside_the_vocabulary_are_refused(
     return refused(bert_embeddings, "token_ids", {**inputs, "token_ids": spoilt})
 
 
-@law()
+@law(examples=20)
 def more_tokens_than_positions_are_refused(bert_embeddings: Any, inputs: dict[str, Any]) -> Claim:
     """A learned table of positions ends: tokens beyond it have none."""
     short = inputs["position_table"][: inputs["token_ids"].shape[1] - 1]
     return refused(bert_embeddings, "position_table", {**inputs, "position_table": short})
 
 
-@law()
+@law(examples=20)
 def segment_ids_of_another_length_are_refused(bert_embeddings: Any, inputs: dict[str, Any]) -> Claim:
     """Each token has one segment id: one more than there are tokens is too many, even for a single token."""
     more = np.concatenate([inputs["segment_ids"], inputs["segment_ids"][:, :1]], axis=1)

@@ -583,7 +583,7 @@ def an_id_spells_its_pair(bpe_decode: Any, merges: Any, base: int, row: int) -> 
     return exactly(one, two)
 
 
-@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]))
+@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
 def ids_without_a_row_are_refused(
     bpe_decode: Any, ids: Any, offsets: Any, merges: Any, base: int, place: int, shift: int
 ) -> Claim:
@@ -593,7 +593,7 @@ def ids_without_a_row_are_refused(
     return refused(bpe_decode, "ids", {"ids": wrong, "offsets": offsets, "merges": merges, "base": base})
 
 
-@law(row=st.integers(0, 9), shift=st.sampled_from([0, 1, -99]), side=st.integers(0, 1))
+@law(row=st.integers(0, 9), shift=st.sampled_from([0, 1, -99]), side=st.integers(0, 1), examples=20)
 def tables_that_look_ahead_are_refused(
     bpe_encode: Any, bpe_decode: Any, symbols: Any, offsets: Any, merges: Any, base: int, row: int, shift: int,
     side: int,
@@ -607,7 +607,7 @@ def tables_that_look_ahead_are_refused(
                   refused(bpe_decode, "merges", {"ids": symbols, **rest}))  # fmt: skip
 
 
-@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]))
+@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
 def symbols_outside_the_alphabet_are_refused_in_encoding(
     bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int, place: int, shift: int
 ) -> Claim:
@@ -617,7 +617,7 @@ def symbols_outside_the_alphabet_are_refused_in_encoding(
     return refused(bpe_encode, "symbols", {"symbols": wrong, "offsets": offsets, "merges": merges, "base": base})
 
 
-@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]))
+@law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
 def symbols_outside_the_alphabet_are_refused_in_training(
     bpe_train: Any, inputs: dict[str, Any], place: int, shift: int
 ) -> Claim:
@@ -628,7 +628,7 @@ def symbols_outside_the_alphabet_are_refused_in_training(
     return refused(bpe_train, "symbols", {**corpus, "symbols": wrong})
 
 
-@law()
+@law(examples=20)
 def offsets_that_cut_no_words_are_refused(bpe_encode: Any, symbols: Any, offsets: Any, merges: Any, base: int) -> Claim:
     """Offsets begin at 0, end at the last symbol, and do not fall."""
     symbols = np.append(symbols, 0)
@@ -641,7 +641,7 @@ def offsets_that_cut_no_words_are_refused(bpe_encode: Any, symbols: Any, offsets
     ])  # fmt: skip
 
 
-@law()
+@law(examples=20)
 def counts_and_limits_that_mean_nothing_are_refused(bpe_train: Any, inputs: dict[str, Any]) -> Claim:
     """There is one count for each word, and no count, number of merges or threshold is negative."""
     counts = inputs["counts"]

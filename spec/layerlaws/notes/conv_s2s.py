@@ -396,14 +396,14 @@ def a_block_is_its_parts(
 # --- laws: refusals -------------------------------------------------------------------------------------------
 
 
-@law()
+@law(examples=20)
 def the_encoder_refuses_an_even_kernel(encoder_convolution: Any, x: Any, kernel: Any, bias: Any) -> Claim:
     """A kernel of even width has no middle tap, and no equal padding keeps the length."""
     even = np.concatenate([kernel, kernel[:1]])
     return refused(encoder_convolution, "kernel", {"x": x, "kernel": even, "bias": bias})
 
 
-@law(inputs=convolutions(odd=True))
+@law(inputs=convolutions(odd=True), examples=20)
 def other_channels_than_the_kernel_s_are_refused(
     encoder_convolution: Any, decoder_convolution: Any, x: Any, kernel: Any, bias: Any
 ) -> Claim:
@@ -419,7 +419,7 @@ def an_odd_number_of_channels_has_no_gate(gated_linear_unit: Any, x: Any) -> Cla
     return refused(gated_linear_unit, "x", {"x": x[..., 1:]})
 
 
-@law()
+@law(examples=20)
 def a_block_refuses_a_kernel_that_does_not_double_the_channels(
     conv_s2s_block: Any, x: Any, kernel: Any, bias: Any, causal: bool
 ) -> Claim:

@@ -131,7 +131,7 @@ def hidden_widths_have_to_match(feed_forward: Any, inputs: dict[str, Any], surpl
     return refused(feed_forward, "w_2", {**inputs, "w_2": np.concatenate([w_2, *[w_2] * surplus])})
 
 
-@law(inputs=convolutions(), width=st.integers(2, 4))
+@law(inputs=convolutions(), width=st.integers(2, 4), examples=20)
 def wider_kernels_are_refused(
     feed_forward_convolution: Any, x: Any, kernel_1: Any, b_1: Any, kernel_2: Any, b_2: Any, width: int
 ) -> Claim:

@@ -227,7 +227,7 @@ def positions_may_be_permuted_with_their_mask(
     return closely(permuted, masked_self_attention(query=query, key=key, value=value)[:, :, order])
 
 
-@law(inputs=plain_decoder_states(), surplus=st.integers(1, 3))
+@law(inputs=plain_decoder_states(), surplus=st.integers(1, 3), examples=20)
 def more_queries_than_keys_are_refused(
     masked_self_attention: Any, query: Any, key: Any, value: Any, surplus: int
 ) -> Claim:

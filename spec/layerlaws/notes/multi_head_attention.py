@@ -314,7 +314,7 @@ def no_gradient_flows_through_a_query_that_sees_nothing(
     return all_of(exactly(finite, np.ones(3, bool)), exactly(gradient["query"][blind], np.zeros_like(query[blind])))
 
 
-@law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3))
+@law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3), examples=20)
 def keys_without_values_are_refused(
     scaled_dot_product_attention: Any, query: Any, key: Any, value: Any, surplus: int
 ) -> Claim:
@@ -323,7 +323,7 @@ def keys_without_values_are_refused(
     return refused(scaled_dot_product_attention, "value", {"query": query, "key": longer, "value": value, "mask": None})
 
 
-@law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3))
+@law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3), examples=20)
 def a_mask_for_other_keys_is_refused(
     scaled_dot_product_attention: Any, query: Any, key: Any, value: Any, surplus: int
 ) -> Claim:
@@ -478,7 +478,7 @@ def gradients_are_finite_where_a_query_sees_nothing(multi_head_attention: Any, i
     return exactly(finite, np.ones(finite.shape, bool))
 
 
-@law(inputs=projected_states(textures=PLAIN), surplus=st.integers(1, 3))
+@law(inputs=projected_states(textures=PLAIN), surplus=st.integers(1, 3), examples=20)
 def heads_that_do_not_divide_the_width_are_refused(
     multi_head_attention: Any, inputs: dict[str, Any], surplus: int
 ) -> Claim:
