@@ -28,7 +28,7 @@ HOSTILE = {
     "dies": ("import os; os._exit(0)", "crashed", "process died"),
     "segfaults": ("import ctypes; ctypes.string_at(0)", "crashed", "process died"),
     "aborts": ("import os; os.abort()", "crashed", "process died"),
-    "nonsense": ("return 'attention'", "broken", "str"),
+    "nonsense": ("return 'attention'", "broken", "not a tuple of 2 arrays"),
 }
 
 

@@ -84,7 +84,7 @@ def laws_of(operation: Operation) -> list[Law]:
     """The free laws of an operation."""
     states: list[Callable[..., Claim]] = [agrees_with_definition, answers_the_same_twice]
     if operation.takes_arrays:
-        states.append(leaves_its_inputs_alone)
+        states.insert(1, leaves_its_inputs_alone)
     if operation.batch:
         states.append(batches_are_independent)
     laws = [Law(state.__name__, state) for state in states]
