@@ -12,7 +12,6 @@ import os
 import platform
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -57,7 +56,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Record:
-    """One backend's run, read back. seconds: wall time of the run; complete: whether it came to its end."""
+    """One backend's run, read back. seconds: spent on its laws by all workers; complete: whether it came to its end."""
 
     path: Path
     header: Header
@@ -107,7 +106,7 @@ class Journal:
         self.verdicts += 1
 
     def close(self, seconds: float) -> Path:
-        """The run is complete: write the footer and put the record in its place."""
+        """The run is complete: write the footer and put the record in its place. seconds: spent on its laws."""
         self._line({"kind": "footer", "verdicts": self.verdicts, "seconds": round(seconds, 3)})
         self._file.close()
         os.replace(self.part, self.path)
@@ -164,11 +163,6 @@ def records_in(directory: Path) -> list[Record]:
     if not records:
         raise RecordError(f"{directory} holds no record; `layerlaws check BACKEND --output {directory}` writes one")
     return sorted(records, key=lambda record: record.header.backend)
-
-
-def states(verdicts: Iterable[Verdict]) -> Counter[str]:
-    """How many verdicts are in each state."""
-    return Counter(verdict.state for verdict in verdicts)
 
 
 def _check_types(*parts: Any) -> None:

@@ -57,14 +57,13 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
     Returns the verdicts. Raises WrongUse before anything runs where records would overwrite each other or cannot
     be written.
     """
-    start = time.perf_counter()
     with ExitStack() as stack:
         journals = _journals(plan, stack)
         recorder = _Recorder(plan, journals, listen)
         status, said = _pytest(plan, recorder)
         if len(recorder.verdicts) == len(plan.pairs):
-            for journal in journals.values():
-                journal.close(time.perf_counter() - start)
+            for name, journal in journals.items():
+                journal.close(sum(verdict.seconds for verdict in recorder.verdicts if verdict.backend == name))
         elif status == pytest.ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         else:

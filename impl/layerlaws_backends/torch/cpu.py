@@ -15,4 +15,4 @@ from_numpy = into("cpu")
 
 def describe() -> str:
     """Device and library, for the header of a record."""
-    return f"CPU, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    return f"CPU, PyTorch {torch.__version__}"

@@ -63,4 +63,4 @@ known = {
 
 def describe() -> str:
     """Device and library, for the header of a record."""
-    return f"CPU, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    return f"CPU, PyTorch {torch.__version__}"
