@@ -62,7 +62,8 @@ def test_slopes_are_those_of_calculus(
     assert (np.abs(gradient.value - exact) <= gradient.error).all()
     assert (gradient.error <= 200 * format_of(x).unit * (1 + np.abs(exact))).all()  # the bound says something
     plain = gradient_of(function, GRID, np.ones_like(GRID))
-    np.testing.assert_allclose(plain, [slope(number) for number in GRID], rtol=1e-13)
+    double = gradient_of(function, asbounded(GRID), np.ones_like(GRID))
+    assert (np.abs(plain - double.value) <= double.error).all()
 
 
 LINEAR: list[tuple[str, Callable[[Any], Any], tuple[int, ...]]] = [

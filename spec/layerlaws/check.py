@@ -205,7 +205,7 @@ def try_once(
     try:
         with np.errstate(all="ignore"):
             settlement = settle(case.law.state(**{name: pool[name] for name in case.law.parameters}))
-    except Undecidable:
+    except (Undecidable, hypothesis.errors.UnsatisfiedAssumption):
         tally.undecidable += 1
         return None
     finally:

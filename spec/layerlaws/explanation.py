@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tabulate import tabulate
 
@@ -105,8 +106,8 @@ def _faults(case: Case) -> Iterable[Fault]:
         yield from free_laws.faults_of(operation)
 
 
-def _definition(definition: object) -> str:
-    source = inspect.getsource(definition)  # type: ignore[arg-type]
+def _definition(definition: Callable[..., Any]) -> str:
+    source = inspect.getsource(definition)
     return "\n".join(line for line in source.rstrip().splitlines() if not line.startswith("@"))
 
 
