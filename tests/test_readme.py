@@ -26,11 +26,13 @@ def test_the_table_of_notes_is_the_generated_one(command: Command) -> None:
 
 def test_the_example_fails_as_shown(command: Command, tmp_path: Path) -> None:
     (tmp_path / "my_backend.py").write_text(block("python", '"""Causal attention'), encoding="utf-8")
-    shown = block("console", "$ layerlaws check")
-    first, _, rest = shown.partition("\n")
+    first, _, rest = block("console", "$ layerlaws check").partition("\n")
     run = command(*first.removeprefix("$ layerlaws ").split())
     assert run.returncode == 1
-    assert rest.strip() == run.stdout.strip()
+    # How many examples it took differs between an editable and an installed copy: Hypothesis also draws constants
+    # that it finds in local sources.
+    shown, said = (re.sub(r"\d+ examples", "N examples", text.strip()) for text in (rest, run.stdout))
+    assert shown == said
 
 
 def test_the_example_holds_once_it_is_repaired(command: Command, tmp_path: Path) -> None:
