@@ -70,6 +70,12 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
         raise TypeError("a Bounded is a value with an error; take .value where the error may be lost")
 
+    def astype(self, dtype: Any) -> Bounded:
+        """Itself: results are in the format anyway. Raises TypeError for another one."""
+        if np.dtype(dtype) != self.dtype:
+            raise TypeError(f"a {self.format.name} result cannot become {np.dtype(dtype).name}")
+        return self
+
     def reshape(self, *shape: Any) -> Bounded:
         return Bounded(self.value.reshape(*shape), self.error.reshape(*shape), self.format)
 

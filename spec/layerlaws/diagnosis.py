@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from layerlaws.backends import Backend
-from layerlaws.bounded import Bounded, Undecidable
+from layerlaws.bounded import Bounded, Undecidable, asbounded
 from layerlaws.catalogue import Case, Note
 from layerlaws.claims import Broken, closely
 from layerlaws.dependence import changed
 from layerlaws.examples import examples
+from layerlaws.formats import Format, is_float
 from layerlaws.implementation import Implementation, Raised, cast_to
 from layerlaws.law import Fault
 from layerlaws.operation import Operation
@@ -53,14 +54,14 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
     for drawn in examples(operation.inputs, INPUTS, None):
         inputs = cast_to(drawn, format)
         try:
-            computed, expected = implementation.compare(**inputs)
-        except (Raised, Broken, Undecidable):
+            results, expected = implementation.results(**inputs), implementation.definition(**inputs)
+        except (Raised, Broken):
             return []
         for fault in list(telling):
             try:
                 faulty = _faulty(fault, implementation, inputs, expected)
-                telling[fault] += changed(faulty, expected, demanded=True)
-                closely(computed, faulty).settle()
+                closely(_exact(results, format), faulty).settle()
+                telling[fault] += _shapes(faulty) != _shapes(expected) or changed(faulty, expected, demanded=True)
             except Undecidable:
                 continue
             except Exception:  # the fault does not take this input, or gives other results
@@ -82,3 +83,13 @@ def _faulty(fault: Fault, implementation: Implementation, inputs: dict[str, Any]
         for got, want in pairs
     )
     return bounded if isinstance(expected, tuple) else bounded[0]
+
+
+def _exact(results: Any, format: Format) -> Any:
+    if isinstance(results, tuple):
+        return tuple(_exact(result, format) for result in results)
+    return asbounded(results, format) if is_float(results) else results
+
+
+def _shapes(results: Any) -> Any:
+    return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)

@@ -661,6 +661,16 @@ def splits_heads_without_transposing(**inputs: Any) -> Any:
 
 
 @fault(multi_head_attention, breaks=("heads_add_up", "unprojected_heads_attend_to_their_own_columns"))
+def reshapes_instead_of_transposing(**inputs: Any) -> Any:
+    """Heads are split off and joined by reshape alone, which mixes positions. Swap heads and positions both times."""
+    return _heads(
+        inputs,
+        split=lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1),
+        merge=lambda x: x.reshape(x.shape[0], x.shape[2], -1),
+    )
+
+
+@fault(multi_head_attention, breaks=("heads_add_up", "unprojected_heads_attend_to_their_own_columns"))
 def interleaves_heads(**inputs: Any) -> Any:
     """Head h takes every H-th column instead of d columns in a row. Reshape to (H, d), not to (d, H)."""
     return _heads(
