@@ -31,7 +31,8 @@ def as_markdown(report: Report) -> str:
         "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
-            "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1.",
+            "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1. "
+            "Operations that are exact wherever they are right (integers, masks) are left out.",
             _table(["operation", "of its", "dtype", *names], (map(escaped, row) for row in report.accuracy)),
         ],
         "Errata": ["\n".join(f"- `{row.name}`: {escaped(row.errata)}" for row in report.rows if row.errata)],

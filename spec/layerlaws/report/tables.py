@@ -112,6 +112,9 @@ def _accuracy(
         if case.law.name not in ACCURACY:
             continue
         found = [of.get(case.id) for of in verdicts]
+        used = [shares for verdict in found if verdict for shares in verdict.accuracy.values()]
+        if used and not any(shares.worst for shares in used):
+            continue  # integers and masks: exact wherever they are right
         for dtype in dict.fromkeys(dtype for verdict in found if verdict for dtype in verdict.accuracy):
             shares = [_shares(verdict, dtype, record) for verdict, record in zip(found, records, strict=True)]
             yield (case.operation.name, ACCURACY[case.law.name], text.line(dtype, 40), *shares)
