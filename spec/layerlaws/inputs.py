@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 from hypothesis import strategies as st
@@ -41,6 +41,18 @@ TEXTURES: dict[str, Texture] = {
 
 PLAIN = ("integers", "normal")
 """Textures whose sizes are alike: for laws that need every influence to be visible."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def composite(draw: Callable[Concatenate[st.DrawFn, P], T]) -> Callable[P, st.SearchStrategy[T]]:
+    """`hypothesis.strategies.composite`, but equal arguments give the same strategy: laws that name it share examples.
+
+    For the inputs of operations and laws; arguments have to be hashable.
+    """
+    return cast(Callable[P, st.SearchStrategy[T]], cache(st.composite(draw)))
 
 
 # Building a strategy costs more than drawing from it.

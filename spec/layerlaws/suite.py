@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from layerlaws.backends import Backend, load_backend
 from layerlaws.catalogue import Case, catalogue
 from layerlaws.pytest_plugin import conclude, hold
+
+gc.set_threshold(50_000)  # by default, looking for garbage takes a tenth of the time, and there is little
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from layerlaws import Claim, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import ids_within, layer_norm, one_hot, require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ pair_lengths = st.fixed_dictionaries({"first_length": lengths, "second_length": 
 epsilons = st.sampled_from([1e-12, 1e-5, 0.1])
 
 
-@st.composite
+@composite
 def sentences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least: int = 1) -> dict[str, Any]:
     """Token and segment ids with tables for them; there may be more positions than tokens. least: of the width."""
     batch, length, vocabulary, spare, narrow = draw(extents(5, edges=(1, 2, 4)))

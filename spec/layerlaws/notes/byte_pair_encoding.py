@@ -31,7 +31,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from layerlaws import Claim, all_of, at_most, exactly, fault, law, operation, refused
-from layerlaws.inputs import rewritten, seeds
+from layerlaws.inputs import composite, rewritten, seeds
 from layerlaws.mathematics import require
 from layerlaws.text import library_text, packed, unpacked
 
@@ -60,7 +60,7 @@ texts = st.one_of(
 """How many symbols there are, and words of them: few letters, so that pairs recur, any bytes, and real text."""
 
 
-@st.composite
+@composite
 def symbol_pairs(draw: st.DrawFn) -> dict[str, Any]:
     """A text without words, a pair that mostly stands in it, and an id that need not be new."""
     base, words = draw(texts)
@@ -71,7 +71,7 @@ def symbol_pairs(draw: st.DrawFn) -> dict[str, Any]:
     return {"symbols": symbols, "first": int(first), "second": int(second), "merged": int(merged)}
 
 
-@st.composite
+@composite
 def corpora(draw: st.DrawFn) -> dict[str, Any]:
     base, words = draw(texts)
     symbols, offsets = packed(words)
@@ -114,7 +114,7 @@ def _table(base: int, words: Words, size: int, generator: np.random.Generator, d
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
-@st.composite
+@composite
 def tables_and_texts(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     base, words = draw(texts)
     base += draw(st.sampled_from([0, 0, 3]))
@@ -123,7 +123,7 @@ def tables_and_texts(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     return {"symbols": symbols, "offsets": offsets, "merges": merges, "base": base}
 
 
-@st.composite
+@composite
 def encoded_texts(draw: st.DrawFn) -> dict[str, Any]:
     """Any ids that a table gives a meaning, whether or not encoding would ever write them."""
     drawn = draw(tables_and_texts())

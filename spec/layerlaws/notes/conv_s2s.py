@@ -31,13 +31,13 @@ from hypothesis import strategies as st
 
 from layerlaws import Claim, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, sigmoid
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@st.composite
+@composite
 def convolutions(
     draw: st.DrawFn, odd: bool = False, doubled: bool = False, textures: tuple[str, ...] = tuple(TEXTURES)
 ) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def convolutions(
     return {"x": x, "kernel": kernel, "bias": bias}
 
 
-@st.composite
+@composite
 def telling_convolutions(draw: st.DrawFn, odd: bool = False) -> dict[str, Any]:
     """Numbers of one size, and a weight in every tap and channel that shows what it reads."""
     drawn = draw(convolutions(odd=odd, textures=PLAIN))
@@ -57,13 +57,13 @@ def telling_convolutions(draw: st.DrawFn, odd: bool = False) -> dict[str, Any]:
     return {**drawn, "kernel": np.where(faint, 1.0, drawn["kernel"])}
 
 
-@st.composite
+@composite
 def blocks(draw: st.DrawFn) -> dict[str, Any]:
     causal = draw(st.booleans())
     return {**draw(convolutions(odd=not causal, doubled=True)), "causal": causal}
 
 
-@st.composite
+@composite
 def gates(draw: st.DrawFn) -> dict[str, Any]:
     *outer, channels = draw(extents(3, edges=(1, 2)))
     axes = tuple(outer[: draw(st.integers(0, 2))])

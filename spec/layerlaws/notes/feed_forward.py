@@ -29,13 +29,13 @@ from layerlaws import Claim, all_of, closely, exactly, fault, law, operation, re
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
 from layerlaws.formats import Format
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, normal, rewritten, seeds
 from layerlaws.mathematics import affine, relu, require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@st.composite
+@composite
 def networks(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least: int = 1) -> dict[str, Any]:
     """Rows and the weights and biases of both layers."""
     batch, length, width, hidden = draw(extents(4, edges=(1, 2, 3), least=least))
@@ -44,7 +44,7 @@ def networks(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least
     return dict(zip(names, draw(arrays(*shapes, textures=textures)), strict=True))
 
 
-@st.composite
+@composite
 def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     """The same with kernels of width 1."""
     drawn = draw(networks())
@@ -52,7 +52,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
             "kernel_2": drawn["w_2"][None], "b_2": drawn["b_2"]}  # fmt: skip
 
 
-@st.composite
+@composite
 def paper_networks(draw: st.DrawFn) -> dict[str, Any]:
     """512 -> 2048 -> 512, with weights of the size that is usual for these widths."""
     shapes = (1, draw(st.integers(1, 3)), 512), (512, 2048), (2048,), (2048, 512), (512,)
@@ -60,7 +60,7 @@ def paper_networks(draw: st.DrawFn) -> dict[str, Any]:
     return {"x": x, "w_1": w_1 / 512**0.5, "b_1": b_1, "w_2": w_2 / 2048**0.5, "b_2": b_2}
 
 
-@st.composite
+@composite
 def open_networks(draw: st.DrawFn) -> dict[str, Any]:
     """Each hidden unit has its negative beside it, so that no change of a row is swallowed by the ReLU."""
     drawn = draw(networks(textures=("normal",)))

@@ -27,19 +27,19 @@ from hypothesis import strategies as st
 
 from layerlaws import Claim, all_of, closely, exactly, fault, law, operation, refused
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@st.composite
+@composite
 def mask_sizes(draw: st.DrawFn) -> dict[str, Any]:
     queries, keys = draw(extents(2, edges=(0, 1)))
     return {"queries": queries, "keys": keys}
 
 
-@st.composite
+@composite
 def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
     """Queries, and at least as many keys and values; without a cache, as many."""
     batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5)))
@@ -50,7 +50,7 @@ def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
     return {"query": query, "key": key, "value": value}
 
 
-@st.composite
+@composite
 def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
     """Small numbers of one size, and scores near each other, so that every influence can be seen."""
     batch, heads, keys, width, value_width = draw(extents(5))
@@ -60,7 +60,7 @@ def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query, "key": key, "value": value}
 
 
-@st.composite
+@composite
 def target_batches(draw: st.DrawFn) -> dict[str, Any]:
     """Words 2, 3, ...; begin and end are two ids that are no words, or the same one."""
     shape = draw(extents(2))

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from layerlaws import Claim, all_of, at_most, closely, exactly, fault, law, operation, refused
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.mathematics import affine, merge_heads, require, root, softmax, split_heads
 
 # --- inputs ---------------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ PROJECTIONS = ("integers", "normal", "one-hot", "sparse", "tiny")
 WEIGHTS, BIASES = ("w_q", "w_k", "w_v", "w_o"), ("b_q", "b_k", "b_v", "b_o")
 
 
-@st.composite
+@composite
 def attention_states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -> dict[str, Any]:
     """Queries, keys, values and, mostly, a mask; every query may look somewhere."""
     batch, heads, queries, keys, width, value_width = draw(extents(6, edges=(2, 3, 4, 5)))
@@ -47,7 +47,7 @@ def attention_states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -
     return {"query": query, "key": key, "value": value, "mask": mask}
 
 
-@st.composite
+@composite
 def projected_states(
     draw: st.DrawFn, least: int = 1, textures: tuple[str, ...] | None = None, empty_rows: bool = False
 ) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def multi_head_attention(
 # --- inputs of single laws ------------------------------------------------------------------------------------
 
 
-@st.composite
+@composite
 def padded_states(draw: st.DrawFn) -> dict[str, Any]:
     """A mask that hides the same keys from every query, and some key at least from none."""
     inputs = draw(attention_states())
@@ -118,7 +118,7 @@ def padded_states(draw: st.DrawFn) -> dict[str, Any]:
     return {**inputs, "mask": np.broadcast_to(kept, (*inputs["query"].shape[:3], kept.size)).copy()}
 
 
-@st.composite
+@composite
 def visible_states(draw: st.DrawFn) -> dict[str, Any]:
     """Small numbers of one size, and one mask for all batches and heads, so that every influence can be seen."""
     batch, heads, queries, keys, width, value_width = draw(extents(6))
@@ -128,7 +128,7 @@ def visible_states(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query / 4, "key": key, "value": value, "mask": mask}
 
 
-@st.composite
+@composite
 def large_logits(draw: st.DrawFn) -> dict[str, Any]:
     """Scores of exactly 10,000 and -10,000, of both kinds wherever there are two keys."""
     batch, heads, queries, keys, value_width = draw(extents(5, edges=(2, 3)))
@@ -138,7 +138,7 @@ def large_logits(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query, "key": key, "value": draw(arrays((batch, heads, keys, value_width))), "mask": None}
 
 
-@st.composite
+@composite
 def blind_states(draw: st.DrawFn) -> dict[str, Any]:
     """Some queries may look nowhere."""
     inputs = draw(attention_states(textures=PLAIN))
@@ -146,7 +146,7 @@ def blind_states(draw: st.DrawFn) -> dict[str, Any]:
     return {**inputs, "mask": mask & draw(masks((*mask.shape[:3], 1)))}
 
 
-@st.composite
+@composite
 def blind_projected_states(draw: st.DrawFn) -> dict[str, Any]:
     """Some queries may look nowhere."""
     inputs = draw(projected_states(textures=PLAIN))
