@@ -38,13 +38,21 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     format: what the counterpart is computed in.
     """
 
-    __slots__ = ("error", "format", "value")
+    __slots__ = ("_double", "error", "format", "value")
 
     def __init__(self, value: ArrayLike, error: ArrayLike, format: Format) -> None:
         self.value: NDArray[Any] = np.asarray(value, format.wide)
         absolute: NDArray[Any] = np.asarray(error, np.float64)
         self.error = absolute if absolute.shape == self.value.shape else np.broadcast_to(absolute, self.value.shape)
         self.format = format
+        self._double: NDArray[np.float64] | None = None
+
+    @property
+    def double(self) -> NDArray[np.float64]:
+        """The value in the double that errors are computed in."""
+        if self._double is None:
+            self._double = rounding.as_double(self.value)
+        return self._double
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
@@ -113,9 +121,11 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             if rule is None:
                 return NotImplemented
             value, flushed = _in_range(ufunc(*(x.value for x in bounded)))
-            parts = [part for x in bounded for part in (rounding.as_double(x.value), x.error)]
-            error = rule(self.format, rounding.as_double(value), *parts)
-            return Bounded(value, error + flushed, self.format)
+            parts = [part for x in bounded for part in (x.double, x.error)]
+            double = rounding.as_double(value)
+            result = Bounded(value, rule(self.format, double, *parts) + flushed, self.format)
+            result._double = double
+            return result
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -178,9 +188,11 @@ def _in_range(value: NDArray[Any]) -> tuple[NDArray[Any], Any]:
     """Numbers of a longdouble that the double of the error does not reach, set to zero, and how much that moved."""
     if value.dtype == np.float64:
         return value, 0.0
-    least = np.finfo(np.float64).smallest_subnormal
-    below = (value != 0) & (np.abs(value) < least)
-    return np.where(below, 0, value), np.where(below, least, 0.0)
+    below = (value != 0) & (np.abs(value) < _LEAST)
+    return (np.where(below, 0, value), np.where(below, _LEAST, 0.0)) if below.any() else (value, 0.0)
+
+
+_LEAST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:

@@ -103,7 +103,7 @@ def _run(
     count = min(PROFILES[profile], case.law.examples or PROFILES[profile])
     try:
         aimed = count // 10 if profile == "thorough" else 0
-        _sweep(backend, case, count - aimed, seed, shrink, tally)
+        _sweep(backend, case, profile, count - aimed, seed, shrink, tally)
         if aimed:
             _search(backend, case, aimed, seed, shrink, tally, target=True)
     except Broken as broken:
@@ -120,19 +120,22 @@ def _run(
     return replace(blank, state="error", reason=silence) if silence else blank
 
 
-def _sweep(backend: Backend, case: Case, count: int, seed: int | None, shrink: bool, tally: Tally) -> None:
+def _sweep(
+    backend: Backend, case: Case, profile: str, count: int, seed: int | None, shrink: bool, tally: Tally
+) -> None:
     """Hold the law on examples that other laws share, which saves most of the drawing.
 
     Raises Broken or Raised at the first one that fails; where `shrink`, after a search for a small one.
     """
     law = case.law
     strategy = _inputs(case)
-    inputs = examples(strategy, count, seed)
+    size = PROFILES[profile] if law.inputs is None else count  # laws that need fewer share with those that need all
+    inputs = examples(strategy, size, seed)
     extra = {name: examples(strategy, count, seed) for name, strategy in law.extra.items()}
-    for i in range(max([len(inputs), *map(len, extra.values())])):
+    for i in range(min(count, max([len(inputs), *map(len, extra.values())]))):
         format = backend.formats[i % len(backend.formats)]
         further = {name: drawn[i % len(drawn)] for name, drawn in extra.items()}
-        example = _shared(strategy, count, seed, i % len(inputs), format)
+        example = _shared(strategy, size, seed, i % len(inputs), format)
         try:
             try_once(backend, case, format, example, further, tally)
         except (Broken, Raised):

@@ -15,6 +15,7 @@ SLEEF as used by PyTorch: 1 ulp; CUDA C++ Programming Guide, mathematical functi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,7 @@ def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: 
     """
     size = np.abs(value)
     reach = size + carried
-    added = format.growth(roundings) * reach + np.where(reach > 0, UNDERFLOW, 0.0)
+    added = format.growth(roundings) * reach + UNDERFLOW * (reach > 0)
     small = size - carried - added < format.smallest_normal
     if not small.any() and np.max(reach + added, initial=0.0) <= format.largest:
         return np.asarray((carried + added) * MARGIN)  # nothing flushed, nothing overflown: most calls
@@ -108,7 +109,7 @@ def _settled(
 
 def _finite(*arrays: Array) -> bool:
     """Whether no infinity and nothing that is not a number has come in: then `once` is all of the rule."""
-    return all(bool(np.isfinite(x).all()) for x in arrays)
+    return math.isfinite(sum(float(x.sum()) for x in arrays))  # may overflow: then the long way gives the same
 
 
 def _unary(
@@ -138,7 +139,7 @@ def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundin
 
 
 def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    if not _finite(a, ea, b, eb):
+    if not all(bool(np.isfinite(x).all()) for x in (a, ea, b, eb)):
         # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
         blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
         meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
