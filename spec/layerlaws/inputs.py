@@ -80,11 +80,11 @@ def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] 
 def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int = 1) -> tuple[int, ...]:
     """Sizes of `count` axes: mostly small and different from each other, sometimes equal, 1 well represented.
 
-    edges: positions of the axes of which one, in every twelfth example, is at a tile's edge.
+    edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
     least: the smallest extent.
     """
-    kind = draw(_between(0, 11))
-    if kind == 11 and edges:
+    kind = draw(_between(0, 7))
+    if kind == 7 and edges:
         sizes = [least + digit for digit in _digits(draw, 2, count)]
         sizes[draw(_one_of(edges))] = draw(_one_of(LIKELY_EDGES))
         return tuple(sizes)
