@@ -43,7 +43,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, value: ArrayLike, error: ArrayLike, format: Format) -> None:
         self.value: NDArray[Any] = np.asarray(value, format.wide)
         absolute: NDArray[Any] = np.asarray(error, np.float64)
-        self.error = absolute if absolute.shape == self.value.shape else np.broadcast_to(absolute, self.value.shape)
+        self.error = absolute if absolute.shape == self.value.shape else absolute + np.zeros(self.value.shape)
         self.format = format
         self._double: NDArray[np.float64] | None = None
 
@@ -120,19 +120,18 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             rule = rounding.RULES.get(ufunc)
             if rule is None:
                 return NotImplemented
-            value, flushed = _in_range(ufunc(*(x.value for x in bounded)))
-            parts = [part for x in bounded for part in (x.double, x.error)]
-            double = rounding.as_double(value)
-            result = Bounded(value, rule(self.format, double, *parts) + flushed, self.format)
+            value, double, flushed = _in_range(ufunc(*[x.value for x in bounded]))
+            error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.error)])
+            result = Bounded(value, error if flushed is None else error + flushed, self.format)
             result._double = double
             return result
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        with np.errstate(all="ignore"):
-            if function in FUNCTIONS:
+        if function in FUNCTIONS:
+            with np.errstate(all="ignore"):
                 return FUNCTIONS[function](*args, **options)
-            if function in REARRANGEMENTS:
-                return args[0]._apply(function, *args[1:], **options)
+        if function in REARRANGEMENTS:
+            return args[0]._apply(function, *args[1:], **options)
         return NotImplemented
 
 
@@ -184,12 +183,18 @@ def error_of(x: ArrayLike) -> NDArray[Any]:
     return x.error if isinstance(x, Bounded) else np.zeros(np.shape(x))
 
 
-def _in_range(value: NDArray[Any]) -> tuple[NDArray[Any], Any]:
-    """Numbers of a longdouble that the double of the error does not reach, set to zero, and how much that moved."""
-    if value.dtype == np.float64:
-        return value, 0.0
+def _in_range(value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64], Any]:
+    """Numbers, and the double of them that errors are computed in.
+
+    Those of a longdouble that the double does not reach are set to zero; the last is how much that moved, or None.
+    """
+    double = rounding.as_double(value)
+    if double is value or not np.minimum.reduce(np.abs(double), axis=None, initial=1.0) <= _LEAST:
+        return value, double, None
     below = (value != 0) & (np.abs(value) < _LEAST)
-    return (np.where(below, 0, value), np.where(below, _LEAST, 0.0)) if below.any() else (value, 0.0)
+    if not below.any():
+        return value, double, None
+    return np.where(below, 0, value), np.where(below, 0.0, double), np.where(below, _LEAST, 0.0)
 
 
 _LEAST = float(np.finfo(np.float64).smallest_subnormal)
@@ -200,8 +205,10 @@ def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
     if len(operands) == 2:
         gap = np.abs(operands[0].value - operands[1].value)
         reach = operands[0].error + operands[1].error
-        infinite = (np.isinf(operands[0].value) | np.isinf(operands[1].value)) & np.isfinite(reach)
-        unsure = _within(gap, reach) & ~infinite
+        unsure = _within(gap, reach)
+        if unsure.any():
+            infinite = np.isinf(operands[0].value) | np.isinf(operands[1].value)
+            unsure &= ~(infinite & np.isfinite(reach))
     else:
         low, high = (ufunc(operands[0].value + sign * operands[0].error) for sign in (-1, 1))
         unsure = (operands[0].error > 0) & ((low != high) | np.isinf(operands[0].error))
@@ -212,13 +219,13 @@ def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
 
 def _reach(x: Bounded) -> NDArray[np.float64]:
     """The largest size of each computed number, 0 for infinities, which leave a sum infinite without rounding."""
-    return np.where(np.isfinite(x.value), np.abs(rounding.as_double(x.value)) + x.error, 0.0)
+    return np.where(np.isfinite(x.double), np.abs(x.double) + x.error, 0.0)
 
 
 def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
-    value = np.sum(x.value, axis=axis, keepdims=keepdims)
-    total = np.sum(x.error, axis=axis, keepdims=keepdims)
-    size = np.sum(_reach(x), axis=axis, keepdims=keepdims)
+    add = np.add.reduce
+    value, total = add(x.value, axis=axis, keepdims=keepdims), add(x.error, axis=axis, keepdims=keepdims)
+    size = add(_reach(x), axis=axis, keepdims=keepdims)
     terms = x.size // value.size if value.size else 0
     return Bounded(value, rounding.of_sum(x.format, terms, size, total), x.format)
 

@@ -7,11 +7,15 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 BATCH = 10
-"""Draws in a row. From the tenth on Hypothesis mixes parts of earlier ones, so that what is rare (a large extent,
+"""Test cases in a row. From the tenth on Hypothesis mixes parts of earlier ones, so that what is rare (a large extent,
 say) comes in clumps or not at all, in twice the time."""
+
+PAIR = 2
+"""Draws per test case: half of what a draw costs is by the test case. With more, too many are the simplest of all."""
 
 
 @cache
@@ -20,14 +24,15 @@ def examples(strategy: SearchStrategy[Any], count: int, seed: int | None) -> tup
 
     seed: other draws than without one (None).
     """
+    together = st.tuples(*[strategy] * min(PAIR, count))
     drawn: list[Any] = []
-    for start in range(0, count, BATCH):
-        wanted = min(BATCH, count - start)
-        batch = _batch(strategy, wanted + 1, f"{seed} {start}")
-        drawn += batch[1:] if start else batch[:wanted]  # the first draw is always the simplest there is
-        if len(batch) <= wanted:
+    while len(drawn) < count:
+        batch = _batch(together, BATCH + 1, f"{seed} {len(drawn)}")
+        new = batch[1:] if drawn else batch[:BATCH]  # the first test case is always the simplest there is
+        drawn += [draw for pair in new for draw in pair]
+        if len(batch) <= BATCH:
             break  # there are no more
-    return tuple(drawn)
+    return tuple(drawn[:count])
 
 
 def _batch(strategy: SearchStrategy[Any], count: int, seed: str) -> list[Any]:

@@ -65,6 +65,11 @@ class Format:
         """
         return self.unit_roundoff + float(np.finfo(self.wide).eps) / 2
 
+    @cached_property
+    def least_without_flush(self) -> float:
+        """Numbers of this size and above lose nothing to underflow, nor does the double their error is computed in."""
+        return max(self.smallest_normal, 2.0**-900)
+
     def growth(self, roundings: int) -> float:
         """(1 + unit)**roundings - 1: how much a number may grow, relatively, in so many roundings."""
         return math.expm1(roundings * math.log1p(self.unit))
@@ -86,7 +91,7 @@ def is_float(array: ArrayLike) -> bool:
     dtype = getattr(array, "dtype", None)
     if dtype is None:
         return isinstance(array, float)
-    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
+    return bool(dtype.kind == "f" or (dtype.kind not in "iub" and dtype.name == "bfloat16"))
 
 
 def format_of(array: ArrayLike) -> Format:

@@ -70,12 +70,15 @@ class Implementation:
     def compare(self, **arguments: Any) -> tuple[Any, Any]:
         """The backend's results and the definition's, from one evaluation of each."""
         expected = self.definition(**arguments)
-        results = self.results(**arguments)
+        return self.beside(self.results(**arguments), expected), expected
+
+    def beside(self, results: Any, expected: Any) -> Any:
+        """Plain results with the errors they may have. Raises Broken where they are not of the definition's shapes."""
         if isinstance(expected, tuple):
             if not isinstance(results, tuple) or len(results) != len(expected):
                 raise Broken(f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays")
-            return tuple(map(self._with_error, results, expected)), expected
-        return self._with_error(results, expected), expected
+            return tuple(map(self._with_error, results, expected))
+        return self._with_error(results, expected)
 
     def results(self, **arguments: Any) -> Any:
         """The backend's results as plain arrays, in the dtypes it chose."""
@@ -145,7 +148,7 @@ class Implementation:
         """The array that the backend is given for an argument."""
         if isinstance(x, Bounded):
             return x.value.astype(self.format.dtype)
-        if is_float(x) and x.dtype != self.format.dtype:
+        if x.dtype != self.format.dtype and is_float(x):
             cast = x.astype(self.format.dtype)
             if not np.array_equal(cast.astype(x.dtype), x, equal_nan=True):
                 raise TypeError(

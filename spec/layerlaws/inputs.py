@@ -6,9 +6,11 @@ shrinks to small integers. What carries structure (sizes, masks, cut points, tex
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from hypothesis import strategies as st
@@ -47,12 +49,36 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def composite(draw: Callable[Concatenate[st.DrawFn, P], T]) -> Callable[P, st.SearchStrategy[T]]:
-    """`hypothesis.strategies.composite`, but equal arguments give the same strategy: laws that name it share examples.
+def composite(build: Callable[Concatenate[st.DrawFn, P], T]) -> Callable[P, st.SearchStrategy[T]]:
+    """`hypothesis.strategies.composite`, but equal arguments give the same strategy, so that laws that name it share
+    examples, and a strategy drawn within another is no more than a call, which halves the cost of a draw.
 
-    For the inputs of operations and laws; arguments have to be hashable.
+    Arguments have to be hashable.
     """
-    return cast(Callable[P, st.SearchStrategy[T]], cache(st.composite(draw)))
+    within = st.composite(lambda draw, *args, **options: build(_calling(draw), *args, **options))
+
+    @functools.lru_cache(maxsize=4096)  # arrays are of many shapes
+    @functools.wraps(build)
+    def strategy(*args: P.args, **options: P.kwargs) -> st.SearchStrategy[T]:
+        made = within(*args, **options)
+        _BUILDERS[made] = lambda draw: build(draw, *args, **options)
+        return made
+
+    return cast(Callable[P, st.SearchStrategy[T]], strategy)
+
+
+_BUILDERS: WeakKeyDictionary[st.SearchStrategy[Any], Callable[[st.DrawFn], Any]] = WeakKeyDictionary()
+"""How `composite` strategies draw, given a draw function."""
+
+
+def _calling(draw: st.DrawFn) -> st.DrawFn:
+    """Draws from `composite` strategies by calling what builds them."""
+
+    def drawn(strategy: st.SearchStrategy[Any], label: object = None) -> Any:
+        build = _BUILDERS.get(strategy)
+        return draw(strategy, label) if build is None else build(drawn)
+
+    return drawn
 
 
 # Building a strategy costs more than drawing from it.
@@ -61,22 +87,34 @@ _one_of = cache(st.sampled_from)
 _COIN = st.booleans()
 
 
+EVEN = 2**24
+"""How many numbers Hypothesis draws evenly from; of more it prefers small ones."""
+
+
 def _digits(draw: st.DrawFn, base: int, count: int) -> list[int]:
-    """`count` numbers below `base`, drawn as one: the cost of a draw is by the choice, and most of that of a law."""
-    code = draw(_between(0, base**count - 1))
+    """`count` numbers below `base`, drawn as few: the cost of a draw is by the choice, and much of that of a law."""
+    if base**count > EVEN:
+        return _digits(draw, base, count // 2) + _digits(draw, base, count - count // 2)
+    return _places(draw(_between(0, base**count - 1)), base, count)
+
+
+def _places(code: int, base: int, count: int) -> list[int]:
     return [code // base**place % base for place in range(count)]
 
 
-@st.composite
+@composite
 def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] = tuple(TEXTURES)) -> Any:
     """float64 arrays of these shapes, each of its own texture; one array where one shape is given."""
-    generator = np.random.default_rng(draw(seeds))
-    chosen = _digits(draw, len(textures), len(shapes))
+    base, count = len(textures), len(shapes)
+    few = base**count <= 2**12  # then one draw gives the seed, too
+    seed, code = divmod(draw(_between(0, EVEN - 1)), base**count if few else 1)
+    chosen = _places(code, base, count) if few else _digits(draw, base, count)
+    generator = np.random.default_rng(seed)
     drawn = [TEXTURES[textures[digit]](generator, shape) for digit, shape in zip(chosen, shapes, strict=True)]
     return drawn[0] if len(drawn) == 1 else drawn
 
 
-@st.composite
+@composite
 def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int = 1) -> tuple[int, ...]:
     """Sizes of `count` axes: mostly small and different from each other, sometimes equal, 1 well represented.
 
@@ -97,7 +135,7 @@ def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int
     return tuple(sizes)
 
 
-@st.composite
+@composite
 def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
     """int64 ids in [0, count), every one as likely, the ends well represented."""
     generator = np.random.default_rng(draw(seeds))
@@ -107,7 +145,7 @@ def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64
     return drawn
 
 
-@st.composite
+@composite
 def masks(draw: st.DrawFn, shape: tuple[int, ...], empty_rows: bool = True) -> NDArray[np.bool_]:
     """Boolean masks (True: may be used) of every density; rows of the last axis may be empty where allowed."""
     generator = np.random.default_rng(draw(seeds))

@@ -45,7 +45,7 @@ def as_double(value: NDArray[Any]) -> Array:
         return value
     with np.errstate(over="ignore"):
         double = value.astype(np.float64)
-    if np.isinf(double).any():
+    if not math.isfinite(np.add.reduce(np.abs(double), axis=None)):
         largest = np.finfo(np.float64).max
         double = np.where(np.isinf(value), double, np.clip(double, -largest, largest))
     return double
@@ -56,17 +56,43 @@ def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: 
 
     Where it may overflow, nothing is claimed. Infinities and what is not a number are exact: see `_settled`.
     """
+    error = _once_if_finite(format, value, carried, roundings)
+    if error is not None:
+        return error
     size = np.abs(value)
     reach = size + carried
-    added = format.growth(roundings) * reach + UNDERFLOW * (reach > 0)
-    small = size - carried - added < format.smallest_normal
-    if not small.any() and np.max(reach + added, initial=0.0) <= format.largest:
-        return np.asarray((carried + added) * MARGIN)  # nothing flushed, nothing overflown: most calls
-    # Below the smallest normal number a rounding is absolute, and the last one may flush.
+    added = format.growth(roundings) * reach
+    error = carried + added + _flushed(format, size - carried - added, reach, roundings)
+    return np.where(np.isfinite(value), np.where(reach + added > format.largest, np.inf, error * MARGIN), carried)
+
+
+def _once_if_finite(format: Format, value: Array, carried: Array | float, roundings: int) -> Array | None:
+    """`once`, None where infinities or what is not a number have come in or may come out: the way of most calls."""
+    size = np.abs(value)
+    reach = np.asarray(size + carried)
+    growth = format.growth(roundings)
+    if not _largest(reach) * (1 + growth) <= format.largest:
+        return None
+    added = growth * reach
+    low = size - carried - added
+    error: Array = carried + added
+    if np.minimum.reduce(low, axis=None, initial=np.inf) < format.least_without_flush:
+        error += _flushed(format, low, reach, roundings)
+    return error * MARGIN
+
+
+def _flushed(format: Format, low: Array, reach: Array, roundings: int) -> Array:
+    """What results add that may get below the smallest normal number: there a rounding is absolute, and the last
+    one may flush. low, reach: the least and the largest size of each result. Exact zeros stay exact."""
     least = format.smallest_normal
-    flushed = np.where(small & (reach > 0), np.minimum(reach, least) + (roundings - 1) * format.unit * least, 0.0)
-    error = np.where(reach + added > format.largest, np.inf, (carried + added + flushed) * MARGIN)
-    return np.where(np.isfinite(value), error, carried)
+    absolute = np.minimum(reach, least) + (roundings - 1) * format.unit * least
+    flushed: Array = ((low < least) * absolute + UNDERFLOW) * (reach > 0)
+    return flushed
+
+
+def _largest(x: Array) -> float:
+    """The largest of numbers that are not negative; not a number where one of them is not."""
+    return float(np.maximum.reduce(x, axis=None, initial=0.0))
 
 
 def of_constants(format: Format, value: Array, bits: int | None = None) -> Array:
@@ -87,10 +113,10 @@ def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> A
     bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal. Appl. 34(2), 2013). Each
     partial sum may be flushed. Where one may overflow, nothing is claimed.
     """
-    additions = np.maximum(np.asarray(terms) - 1, 0)
+    additions = np.maximum(terms - 1, 0) if isinstance(terms, np.ndarray) else max(terms - 1, 0)
     added = additions * format.unit * size
-    flushed = additions * np.minimum(size, format.smallest_normal)
-    return np.where(size + added <= format.largest, (carried + added + flushed) * MARGIN, np.inf)
+    error = (carried + added + additions * np.minimum(size, format.smallest_normal)) * MARGIN
+    return error if _largest(size + added) <= format.largest else np.where(size + added <= format.largest, error, np.inf)
 
 
 def _settled(
@@ -107,18 +133,14 @@ def _settled(
     return np.where(unknown | (np.isinf(value) & ~definite), np.inf, error)
 
 
-def _finite(*arrays: Array) -> bool:
-    """Whether no infinity and nothing that is not a number has come in: then `once` is all of the rule."""
-    return math.isfinite(sum(float(x.sum()) for x in arrays))  # may overflow: then the long way gives the same
-
-
 def _unary(
     carry: Callable[[Format, Array, Array, Array], Array], roundings: int, pole: float = np.inf
 ) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array) -> Array:
         carried = carry(format, y, a, ea)
-        if _finite(y, ea, carried):
-            return once(format, y, carried, roundings)
+        error = _once_if_finite(format, y, carried, roundings)
+        if error is not None:
+            return error
         definite = np.isnan(a) | (np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0))))
         return _settled(format, y, carried, np.isinf(ea), definite, roundings)
 
@@ -128,8 +150,9 @@ def _unary(
 def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundings: int) -> Callable[..., Array]:
     def rule(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
         carried = carry(y, a, ea, b, eb)
-        if _finite(y, ea, eb, carried):
-            return once(format, y, carried, roundings)
+        error = _once_if_finite(format, y, carried, roundings)
+        if error is not None:
+            return error
         signed = (ea < np.abs(a)) & ((eb < np.abs(b)) | (eb == 0))
         definite = np.isinf(y) & (np.isinf(a) | np.isinf(b) | (b == 0)) & (signed | ~np.isposinf(carried))
         definite |= np.isnan(a) | np.isnan(b)
@@ -139,24 +162,33 @@ def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundin
 
 
 def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    if not all(bool(np.isfinite(x).all()) for x in (a, ea, b, eb)):
-        # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
-        blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
-        meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
-                    (np.isinf(a), blind_b), (blind_a, np.isinf(b)))  # fmt: skip
-        unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
-        a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
-        return np.where(unknown, np.inf, _matmul(format, y, a, ea, b, eb))
+    size = (np.abs(a) + ea) @ (np.abs(b) + eb)
+    if math.isfinite(_largest(size)):
+        return _of_inner_products(format, size, a, ea, b, eb)
+    # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
+    blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
+    meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
+                (np.isinf(a), blind_b), (blind_a, np.isinf(b)))  # fmt: skip
+    unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
+    a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
+    size = (np.abs(a) + ea) @ (np.abs(b) + eb)
+    return np.where(unknown, np.inf, _of_inner_products(format, size, a, ea, b, eb))
+
+
+def _of_inner_products(format: Format, size: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
+    """The error of a @ b, all finite; size: (|a| + ea) @ (|b| + eb)."""
     terms = a.shape[-1]
-    size: Array = (np.abs(a) + ea) @ (np.abs(b) + eb)
-    carried = np.zeros_like(size)
+    error: Array = np.asarray(terms * format.unit * size)
+    overflown = size + error > format.largest
     if ea.any():
-        carried = carried + ea @ (np.abs(b) + eb)
+        error += ea @ (np.abs(b) + eb)
     if eb.any():
-        carried = carried + np.abs(a) @ eb
-    added = terms * format.unit * size
-    flushed = terms * np.minimum(size, format.smallest_normal)
-    return np.where(size + added <= format.largest, (carried + added + flushed) * MARGIN, np.inf)
+        error += np.abs(a) @ eb
+    error += terms * np.minimum(size, format.smallest_normal)
+    error *= MARGIN
+    if overflown.any():
+        error[overflown] = np.inf
+    return error
 
 
 def _divide(y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
@@ -190,8 +222,12 @@ def _sqrt(format: Format, y: Array, a: Array, ea: Array) -> Array:
 
 def _tanh(format: Format, y: Array, a: Array, ea: Array) -> Array:
     nearest = np.maximum(np.abs(a) - ea, 0.0)  # where within the box the slope is steepest
-    carried: Array = np.minimum(ea / np.cosh(nearest) ** 2, 2.0)
-    return carried
+    return _in_unit_range(ea / np.cosh(nearest) ** 2, ea)
+
+
+def _in_unit_range(carried: Array, ea: Array) -> Array:
+    """Results between -1 and 1 are no farther apart than 2, where the argument is known to be a number."""
+    return np.where(np.isinf(ea), np.inf, np.minimum(carried, 2.0))
 
 
 def _exact(format: Format, y: Array, a: Array, ea: Array) -> Array:
@@ -221,8 +257,8 @@ RULES: dict[np.ufunc, Callable[..., Array]] = {
     np.log1p: _unary(lambda f, y, a, ea: _log(y, 1 + a, ea), ELEMENTARY, pole=-1),
     np.sqrt: _unary(_sqrt, 2),
     np.tanh: _unary(_tanh, ELEMENTARY),
-    np.sin: _unary(lambda f, y, a, ea: np.minimum(ea, 2.0), ELEMENTARY),
-    np.cos: _unary(lambda f, y, a, ea: np.minimum(ea, 2.0), ELEMENTARY),
+    np.sin: _unary(lambda f, y, a, ea: _in_unit_range(ea, ea), ELEMENTARY),
+    np.cos: _unary(lambda f, y, a, ea: _in_unit_range(ea, ea), ELEMENTARY),
 }
 """Error of ufunc(operands), from the format, the value, and each operand with its error."""
 

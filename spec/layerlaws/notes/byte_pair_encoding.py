@@ -41,8 +41,8 @@ Words = list[list[int]]
 
 
 def _letters(alphabet: str) -> st.SearchStrategy[tuple[int, Words]]:
-    words = st.one_of(st.lists(st.text(alphabet, max_size=14), min_size=3, max_size=8),
-                      st.lists(st.text(alphabet, max_size=3), max_size=3))  # fmt: skip
+    long = st.lists(st.text(alphabet, max_size=14), min_size=3, max_size=8)
+    words = st.one_of(long, long, long, st.lists(st.text(alphabet, max_size=3), max_size=3))
     return words.map(lambda drawn: (len(alphabet), [[alphabet.index(letter) for letter in word] for word in drawn]))
 
 
@@ -54,7 +54,7 @@ def _library(start: int, size: int) -> tuple[int, Words]:
 texts = st.one_of(
     _letters("ab"),
     _letters("abc"),
-    st.lists(st.binary(max_size=14), max_size=8).map(lambda words: (256, [list(word) for word in words])),
+    st.lists(st.binary(max_size=14), min_size=2, max_size=8).map(lambda words: (256, [list(word) for word in words])),
     st.builds(_library, st.integers(0, 399_000), st.integers(20, 300)),
 )
 """How many symbols there are, and words of them: few letters, so that pairs recur, any bytes, and real text."""
@@ -79,7 +79,7 @@ def corpora(draw: st.DrawFn) -> dict[str, Any]:
     counts = drawn if draw(st.booleans()) else np.ones(len(words), np.int64)
     return {
         "symbols": symbols, "offsets": offsets, "counts": counts, "base": base + draw(st.sampled_from([0, 0, 3])),
-        "num_merges": draw(st.sampled_from([12, 8, 4, 2, 1, 0])), "min_count": draw(st.sampled_from([1, 1, 2, 0, 3])),
+        "num_merges": draw(st.sampled_from([12, 8, 4, 2, 1, 12, 8, 4, 2, 1, 0])), "min_count": draw(st.sampled_from([1, 1, 2, 0, 3])),
     }  # fmt: skip
 
 
