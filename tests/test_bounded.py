@@ -205,6 +205,30 @@ def test_numbers_computed_beforehand_are_rounded_once() -> None:
     assert rounded(1.0, FLOAT64).format is FLOAT64
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_rounding_to_another_format_keeps_the_error_and_adds_one(name: str) -> None:
+    format = FORMATS[name]
+    x = Bounded([0.75, 0.75, 0.0, 2.0], [0.0, 0.25, 1e-3, np.inf], FLOAT64)
+    once = rounded(x, name)
+    assert once.format is format
+    assert once.value.dtype == format.wide
+    if format is FLOAT64:
+        assert once is x, "nothing is rounded that was so already"
+        return
+    u = format.unit_roundoff
+    assert 0.75 * u <= once.error[0] < 0.751 * u
+    assert 0.25 + u <= once.error[1] < (0.25 + u) * 1.00001
+    assert 1e-3 <= once.error[2] < 1.1e-3 + format.smallest_normal
+    assert np.isinf(once.error[3])
+    assert np.all(np.abs(np.array([0.5, 1.0]).astype(format.dtype).astype(float) - 0.75) <= once.error[1])
+
+
+def test_a_number_beyond_the_other_format_is_unknown_there() -> None:
+    beyond = Bounded(np.longdouble("1e300"), 0.0, FLOAT64)
+    assert np.isinf(rounded(beyond, "float16").error)
+    assert rounded(beyond, "float64") is beyond
+
+
 # --- decisions ------------------------------------------------------------------------------------------------
 
 

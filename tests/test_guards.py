@@ -15,7 +15,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 
 from layerlaws import Known, WrongUse, load_backend
 from layerlaws.backends import Backend
-from layerlaws.bounded import Bounded, Undecidable
+from layerlaws.bounded import Bounded, Undecidable, rounded
 from layerlaws.catalogue import Case, Catalogue, catalogue_of
 from layerlaws.check import Tally, check
 from layerlaws.claims import Claim, all_of, at_most, closely, exactly, refused
@@ -191,6 +191,21 @@ def test_a_law_without_rounding_on_numbers_it_made_up_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"compute them with asbounded\(\.\.\.\)"):
         of_law(computes_beside_the_format)
+
+
+def test_an_argument_called_dtype_names_the_format_under_test() -> None:
+    @operation(inputs=st.fixed_dictionaries({"count": st.integers(1, 4), "dtype": st.just("whatever")}))
+    def thirds(count: int, dtype: str) -> Any:
+        """1/3, count times. -> (count,)"""
+        return rounded(np.full(count, 1 / 3), dtype)
+
+    catalogue = note_of(thirds)
+    verdict = held(reference(catalogue), catalogue, "agrees_with_definition")
+    assert verdict.state == "held"
+    assert set(verdict.accuracy) == {"float32", "float64"}
+    double = held(backend_of(thirds=lambda count, dtype: np.full(count, 1 / 3)), catalogue, "agrees_with_definition")
+    assert (double.state, double.dtype) == ("broken", "float32")
+    assert double.counterexample["dtype"] == "'float32'"
 
 
 # --- names ----------------------------------------------------------------------------------------------------

@@ -167,10 +167,17 @@ def _number(x: float, spelled: str, format: Format) -> Bounded:
 
 
 def rounded(x: ArrayLike, format: Format | str) -> Bounded:
-    """Numbers computed beforehand in a wider format, rounded once: all that an implementation may lose on them."""
+    """Numbers computed beforehand in a wider format, rounded once: all that an implementation may lose on them.
+
+    A `Bounded` of another format brings its error along: mixed precision, as where an implementation computes in double
+    and returns half. One of this format is rounded already, and comes back as it is.
+    """
     known = format if isinstance(format, Format) else format_of(format)
-    wide = np.asarray(x, known.wide)
-    return Bounded(wide, rounding.once(known, rounding.as_double(wide)), known)
+    if isinstance(x, Bounded) and x.format is known:
+        return x
+    with np.errstate(over="ignore"):  # a longdouble beyond double is infinite there
+        wide = np.asarray(value_of(x)).astype(known.wide)
+    return Bounded(wide, rounding.once(known, rounding.as_double(wide), error_of(x)), known)
 
 
 def value_of(x: ArrayLike) -> NDArray[Any]:

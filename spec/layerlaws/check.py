@@ -203,7 +203,7 @@ def try_once(
     spoken_of = {o.name: Implementation(o, backend, format, example) for o in case.operations}
     pool = {**inputs, **extra, **spoken_of, "operation": spoken_of[case.operation.name], "inputs": inputs}
     pool["format"] = format
-    tally.drawn = {"dtype": format.name, **inputs, **extra}
+    tally.drawn = {"format": format.name, **inputs, **extra}
     tally.executed += 1
     try:
         with np.errstate(all="ignore"):
@@ -220,12 +220,12 @@ def try_once(
 
 
 def _failed(blank: Verdict, state: str, reason: str, tally: Tally, sides: Any = ()) -> Verdict:
-    arguments = {name: literal(x) for name, x in tally.drawn.items() if name != "dtype"}
+    arguments = {name: literal(x) for name, x in tally.drawn.items() if name != "format"}
     return replace(
         blank,
         state=state,
         reason=reason,
-        dtype=tally.drawn.get("dtype", ""),
+        dtype=tally.drawn.get("format", ""),
         counterexample=arguments,
         sides={name: literal(x) for name, x in sides},
     )

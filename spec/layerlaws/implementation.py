@@ -190,8 +190,12 @@ class Implementation:
 
 
 def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
-    """Drawn arguments in a format: every float array is rounded to it, and is exact from then on."""
-    return _mapped(arguments, lambda x: x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x)
+    """Drawn arguments in a format: every float array is rounded to it, and is exact from then on.
+
+    An argument called `dtype` becomes the format's name.
+    """
+    cast = _mapped(arguments, lambda x: x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x)
+    return {**cast, "dtype": format.name} if "dtype" in cast else cast
 
 
 def _mapped(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ class Operation:
     """One operation of a note: what it means, and inputs to try it on.
 
     definition: plain NumPy mathematics; evaluated on `Bounded` arrays it carries its own rounding bound.
-    inputs: strategy of a dict of arguments; floats are drawn as float64 and cast to the format under test.
+    inputs: strategy of a dict of arguments; floats are drawn as float64 and cast to the format under test. An
+    argument called `dtype` says by name what the results are to be; whatever is drawn, it is that format's.
     batch: the arguments whose first axis is a batch axis; every result then has it first, too.
     differentiable: whether float results vary smoothly with float arguments, so that backends may differentiate it.
     """

@@ -42,6 +42,10 @@ _WIDE_KERNEL = Known(
     "nn.Conv1d takes kernels of any width; a wider one without padding makes the sequence shorter",
     "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
 )
+_UNREAD = Known(
+    "nn.Embedding checks the ids that it looks up, and the last target is none of them",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html",
+)
 
 known = {
     "masked_self_attention.agrees_with_definition": _ALIGNMENT,
@@ -58,6 +62,8 @@ known = {
     "a_query_that_sees_nothing_gets_the_output_bias": _BLIND_QUERY,
     "gradients_are_finite_where_a_query_sees_nothing": _BLIND_QUERY,
     "wider_kernels_are_refused": _WIDE_KERNEL,
+    "a_last_target_outside_the_vocabulary_is_refused": _UNREAD,
+    "words_and_positions_of_different_widths_are_refused": _BROADCASTING,
 }
 
 
