@@ -38,6 +38,10 @@ _BLIND_QUERY = Known(
     "with need_weights=True the softmax of a row that is masked from end to end is not a number",
     "https://github.com/pytorch/pytorch/issues/41508",
 )
+_ANY_WIDTH = Known(
+    "nn.Linear leads to any width; that the attentional vector has the state's is not its business",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html",
+)
 _WIDE_KERNEL = Known(
     "nn.Conv1d takes kernels of any width; a wider one without padding makes the sequence shorter",
     "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
@@ -64,6 +68,8 @@ known = {
     "wider_kernels_are_refused": _WIDE_KERNEL,
     "a_last_target_outside_the_vocabulary_is_refused": _UNREAD,
     "words_and_positions_of_different_widths_are_refused": _BROADCASTING,
+    "conv_s2s_attention_refuses_embeddings_that_do_not_fit": _BROADCASTING,
+    "a_luong_step_refuses_weights_of_another_shape": _ANY_WIDTH,
 }
 
 
