@@ -191,13 +191,16 @@ def _check_signature(name: str, operation: Operation, function: Callable[..., An
 
 
 def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
-    """Known deviations by law id; a bare law name stands for all laws of that name."""
+    """Known deviations by law id, of a backend and of the modules of its package; a bare law name stands for all laws
+    of that name.
+    """
     by_name: dict[str, list[str]] = {}
     for case in catalogue.cases:
         by_name.setdefault(case.law.name, []).append(case.id)
         by_name.setdefault(case.id, []).append(case.id)
     known: dict[str, Known] = {}
-    for law, deviation in getattr(found, "known", {}).items():
+    declared = [item for home in _homes(found) for item in getattr(home, "known", {}).items()]
+    for law, deviation in declared:
         for id in by_name[known_name(law, by_name, f"law (in `known` of the backend {name})")]:
             known[id] = deviation if isinstance(deviation, Known) else Known(*deviation)
     return known

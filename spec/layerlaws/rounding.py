@@ -83,7 +83,8 @@ def _once_if_finite(format: Format, value: Array, carried: Array | float, roundi
 
 def _flushed(format: Format, low: Array, reach: Array, roundings: int) -> Array:
     """What results add that may get below the smallest normal number: there a rounding is absolute, and the last
-    one may flush. low, reach: the least and the largest size of each result. Exact zeros stay exact."""
+    one may flush. low, reach: the least and the largest size of each result. Exact zeros stay exact.
+    """
     least = format.smallest_normal
     absolute = np.minimum(reach, least) + (roundings - 1) * format.unit * least
     flushed: Array = ((low < least) * absolute + UNDERFLOW) * (reach > 0)
@@ -116,7 +117,9 @@ def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> A
     additions = np.maximum(terms - 1, 0) if isinstance(terms, np.ndarray) else max(terms - 1, 0)
     added = additions * format.unit * size
     error = (carried + added + additions * np.minimum(size, format.smallest_normal)) * MARGIN
-    return error if _largest(size + added) <= format.largest else np.where(size + added <= format.largest, error, np.inf)
+    return (
+        error if _largest(size + added) <= format.largest else np.where(size + added <= format.largest, error, np.inf)
+    )
 
 
 def _settled(

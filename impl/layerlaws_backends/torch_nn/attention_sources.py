@@ -9,6 +9,17 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from layerlaws import Known
+from layerlaws_backends.torch_nn._known import BROADCASTING
+
+known = {
+    "conv_s2s_attention_refuses_embeddings_that_do_not_fit": BROADCASTING,
+    "a_luong_step_refuses_weights_of_another_shape": Known(
+        "nn.Linear leads to any width; that the attentional vector has the state's is not its business",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html",
+    ),
+}
+
 
 def bahdanau_step(
     embedding: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, w_query: torch.Tensor, w_memory: torch.Tensor,

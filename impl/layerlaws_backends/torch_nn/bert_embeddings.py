@@ -6,6 +6,17 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from layerlaws import Known
+from layerlaws_backends.torch_nn._known import BROADCASTING
+
+known = {
+    "the_segment_table_has_exactly_two_rows": Known(
+        "nn.Embedding takes a table of any number of rows; that BERT has two segments is not its business",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html",
+    ),
+    "segment_ids_of_another_length_are_refused": BROADCASTING,
+}
+
 
 def bert_embeddings(
     token_ids: torch.Tensor, segment_ids: torch.Tensor, token_table: torch.Tensor, segment_table: torch.Tensor,

@@ -9,6 +9,17 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from layerlaws import Known
+from layerlaws_backends.torch_nn._known import BROADCASTING
+
+known = {
+    "the_encoder_refuses_an_even_kernel": Known(
+        "nn.Conv1d takes kernels of any width; padded by half of an even one it returns one step more",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
+    ),
+    "a_block_refuses_a_kernel_that_does_not_double_the_channels": BROADCASTING,
+}
+
 
 def encoder_convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """nn.Conv1d with its own padding. x (B, T, C), kernel (K, C, O), bias (O,)  ->  (B, T, O)."""

@@ -6,6 +6,15 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from layerlaws import Known
+
+known = {
+    "wider_kernels_are_refused": Known(
+        "nn.Conv1d takes kernels of any width; a wider one without padding makes the sequence shorter",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html",
+    ),
+}
+
 
 def feed_forward(
     x: torch.Tensor, w_1: torch.Tensor, b_1: torch.Tensor, w_2: torch.Tensor, b_2: torch.Tensor

@@ -5,6 +5,25 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from layerlaws import Known
+
+_ALIGNMENT = Known(
+    "is_causal aligns query 0 with key 0, whichever of the two are longer",
+    "https://github.com/pytorch/pytorch/issues/103082",
+)
+known = dict.fromkeys(
+    (
+        "masked_self_attention.agrees_with_definition",
+        "masked_self_attention.gradient_agrees_with_definition",
+        "no_position_sees_the_future",
+        "no_gradient_flows_from_the_past_to_the_future",
+        "a_query_of_zeros_gives_the_running_mean",
+        "decoding_in_chunks_is_the_parallel_pass",
+        "more_queries_than_keys_are_refused",
+    ),
+    _ALIGNMENT,
+)
+
 
 def masked_self_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """F.scaled_dot_product_attention with is_causal. (B, H, T, d), (B, H, S, d), (B, H, S, e) -> (B, H, T, e)."""

@@ -7,6 +7,17 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from layerlaws import Known
+
+_BLIND_QUERY = Known(
+    "with need_weights=True the softmax of a row that is masked from end to end is not a number",
+    "https://github.com/pytorch/pytorch/issues/41508",
+)
+known = {
+    "a_query_that_sees_nothing_gets_the_output_bias": _BLIND_QUERY,
+    "gradients_are_finite_where_a_query_sees_nothing": _BLIND_QUERY,
+}
+
 
 def scaled_dot_product_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None

@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from layerlaws import Known
+from layerlaws_backends.torch_nn._known import BROADCASTING
 from layerlaws_backends.torch_nn.bert_embeddings import _look_up
+
+known = {
+    "a_last_target_outside_the_vocabulary_is_refused": Known(
+        "nn.Embedding checks the ids that it looks up, and the last target is none of them",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html",
+    ),
+    "words_and_positions_of_different_widths_are_refused": BROADCASTING,
+}
 
 
 def target_embedding(

@@ -79,7 +79,8 @@ def corpora(draw: st.DrawFn) -> dict[str, Any]:
     counts = drawn if draw(st.booleans()) else np.ones(len(words), np.int64)
     return {
         "symbols": symbols, "offsets": offsets, "counts": counts, "base": base + draw(st.sampled_from([0, 0, 3])),
-        "num_merges": draw(st.sampled_from([12, 8, 4, 2, 1, 12, 8, 4, 2, 1, 0])), "min_count": draw(st.sampled_from([1, 1, 2, 0, 3])),
+        "num_merges": draw(st.sampled_from([12, 8, 4, 2, 1, 12, 8, 4, 2, 1, 0])),
+        "min_count": draw(st.sampled_from([1, 1, 2, 0, 3])),
     }  # fmt: skip
 
 
