@@ -134,6 +134,14 @@ def test_the_shift_of_a_softmax_leaves_no_trace_at_ties() -> None:
         assert (gradient.error < 1e-13).all()
 
 
+def test_an_adjoint_brings_its_error_along() -> None:
+    x = asbounded(np.array([2.0, -3.0]))
+    exact = gradient_of(np.square, x, np.ones(2))
+    unsure = gradient_of(np.square, x, Bounded(np.ones(2), 0.25, x.format))
+    np.testing.assert_array_equal(unsure.value, exact.value)
+    assert (unsure.error >= 0.25 * np.abs(exact.value)).all()
+
+
 def test_results_and_arguments_may_be_tuples() -> None:
     def function(layers: Any, shift: Any, count: int) -> Any:
         return layers[0] * shift + count, np.arange(count), layers[1]

@@ -17,6 +17,8 @@ from layerlaws.inputs import (
     TEXTURES,
     TILE_EDGES,
     arrays,
+    calmed,
+    durations,
     extents,
     huge,
     ids,
@@ -108,6 +110,20 @@ def test_each_array_has_a_texture_of_its_own() -> None:
     assert len(kinds) == 4, "whole numbers may meet others"
     plain = drawn(arrays((4, 3), textures=PLAIN), 100)
     assert all(x.shape == (4, 3) and np.abs(x).max() < 6 for x in plain)
+
+
+def test_recurrences_are_mostly_short_and_sometimes_beyond_a_tile() -> None:
+    seen = Counter(drawn(durations(4)))
+    assert set(seen) == {4, 17, 33, 65}
+    assert seen[4] > 0.8 * sum(seen.values())
+
+
+def test_calmed_weights_stretch_nothing() -> None:
+    generator = np.random.default_rng(0)
+    for shape in ((4, 4), (3, 12), (1, 1)):
+        weights = calmed(30 * generator.standard_normal(shape))
+        assert np.linalg.norm(weights, 2) <= 1 + 1e-12
+    assert np.array_equal(calmed(np.eye(3) / 2), np.eye(3) / 2)
 
 
 def test_ids_stay_within_range_and_reach_both_ends() -> None:

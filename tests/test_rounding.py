@@ -694,3 +694,9 @@ def test_a_root_of_what_may_be_positive_is_not_claimed_to_be_no_number(format: F
     assert np.isnan(result.value).all()
     assert np.isinf(result.error[0])
     assert np.isfinite(result.error[1])
+
+
+def test_where_numbers_lie_apart_the_chosen_one_brings_its_error(format: Format) -> None:
+    unsure = Bounded(np.array([-3.0, 3.0, 0.25]), 0.5, format)
+    np.testing.assert_array_equal(np.maximum(unsure, 0.0).error, [0, 0.5, 0.5])
+    np.testing.assert_array_equal(np.minimum(unsure, 0.0).error, [0.5, 0, 0.5])

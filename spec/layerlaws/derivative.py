@@ -96,7 +96,9 @@ def _differentiable(x: Any) -> bool:
 
 
 def _like(x: Any, primal: Any) -> Any:
-    """An array as an exact adjoint of a primal."""
+    """An array as an exact adjoint of a primal; one that carries an error keeps it."""
+    if isinstance(x, Bounded):
+        return x
     if isinstance(primal, Bounded):
         return asbounded(np.asarray(x, primal.dtype), primal.format)
     return np.asarray(x, primal.dtype)

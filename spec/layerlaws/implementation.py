@@ -137,8 +137,12 @@ class Implementation:
         return {name: self.back(array) for name, array in gradients.items()}
 
     def compare_gradient(self, cotangent: Any, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The backend's gradient and the definition's, both with the error that a reverse sweep may have made."""
-        expected = vjp(self.operation.definition, self.exact(arguments))[1](cotangent)
+        """The backend's gradient and the definition's, both with the error that a reverse sweep may have made.
+
+        cotangent: as for `gradient`; earlier results, too, with their errors.
+        """
+        weights = tuple(map(self._exact, cotangent)) if isinstance(cotangent, tuple) else self._exact(cotangent)
+        expected = vjp(self.operation.definition, self.exact(arguments))[1](weights)
         gradients = self.gradient(cotangent, **arguments)
         if gradients.keys() != expected.keys():
             raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")

@@ -136,6 +136,13 @@ def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int
 
 
 @composite
+def durations(draw: st.DrawFn, usual: int) -> int:
+    """Steps of a recurrence: mostly the usual number of them, sometimes just beyond a tile's edge."""
+    rare: dict[int, int] = {0: 17, 1: 33, 2: 65}
+    return rare.get(draw(_between(0, 59)), usual)
+
+
+@composite
 def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
     """int64 ids in [0, count), every one as likely, the ends well represented."""
     generator = np.random.default_rng(draw(seeds))
@@ -153,6 +160,16 @@ def masks(draw: st.DrawFn, shape: tuple[int, ...], empty_rows: bool = True) -> N
     if not empty_rows and mask.size:
         mask |= np.arange(shape[-1]) == generator.integers(0, shape[-1], (*shape[:-1], 1))
     return mask
+
+
+def calmed(weights: NDArray[Any]) -> NDArray[Any]:
+    """Weights of a recurrence divided so that it does not stretch: many steps then do not drown in rounding.
+
+    What a matrix stretches by at most is bounded by the root of its largest column sum times its largest row sum.
+    """
+    sizes = np.abs(weights)
+    reach = sizes.sum(axis=0).max(initial=0.0) * sizes.sum(axis=1).max(initial=0.0)
+    return weights / max(1.0, float(np.sqrt(reach)))
 
 
 def normal(seed: int, shape: tuple[int, ...], like: Any, scale: float = 1.0) -> NDArray[Any]:

@@ -237,8 +237,11 @@ def _exact(format: Format, y: Array, a: Array, ea: Array) -> Array:
     return ea
 
 
-def _larger_error(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    return np.maximum(ea, eb)
+def _chosen(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
+    """The error of the larger (or smaller) number; of the worse one, where errors could turn which that is."""
+    worse = np.maximum(ea, eb)
+    apart = np.abs(a - b) > (ea + eb) * MARGIN
+    return np.where(apart, np.where(y == a, ea, eb), worse)
 
 
 RULES: dict[np.ufunc, Callable[..., Array]] = {
@@ -252,8 +255,8 @@ RULES: dict[np.ufunc, Callable[..., Array]] = {
     np.negative: _exact,
     np.positive: _exact,
     np.absolute: _exact,
-    np.maximum: _larger_error,
-    np.minimum: _larger_error,
+    np.maximum: _chosen,
+    np.minimum: _chosen,
     np.exp: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
     np.expm1: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
     np.log: _unary(lambda f, y, a, ea: _log(y, a, ea), ELEMENTARY, pole=0),
