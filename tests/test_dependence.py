@@ -119,3 +119,9 @@ def test_equal_infinities_have_not_moved() -> None:
 def test_not_a_number_has_moved() -> None:
     """Where nothing may move, not a number is a change; where something has to, `differ` refuses it."""
     assert changed(bounded([np.nan]), bounded([np.nan]))
+
+
+def test_nothing_is_known_of_what_has_an_infinite_error() -> None:
+    """A definition that overflows claims nothing, and what it becomes then is no change that has to be seen."""
+    with pytest.raises(Undecidable):
+        changed(bounded([np.nan], np.inf), bounded([1.0]), demanded=True)

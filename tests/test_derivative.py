@@ -13,7 +13,7 @@ import pytest
 from layerlaws import Bounded, asbounded, catalogue, check, load_backend
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case
-from layerlaws.derivative import vjp
+from layerlaws.derivative import straight_through, vjp
 from layerlaws.formats import format_of
 from layerlaws.free_laws import faults_of
 from layerlaws.implementation import cast_to
@@ -250,6 +250,14 @@ def _exact(x: Any) -> Any:
     if isinstance(x, tuple):
         return tuple(map(_exact, x))
     return asbounded(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+def test_a_fault_may_have_the_value_of_one_thing_and_the_gradient_of_another() -> None:
+    arguments = {"x": np.array([2.0, 3.0])}
+    value, pull = vjp(lambda x: straight_through(np.square(x), 5.0 * x), arguments)
+    assert value.tolist() == [4.0, 9.0]
+    assert pull(np.ones(2))["x"].tolist() == [5.0, 5.0]
+    assert straight_through(1.0, 2.0) == 1.0
 
 
 def test_variables_are_never_taken_for_plain_arrays() -> None:

@@ -154,6 +154,7 @@ def test_numbers_a_law_makes_up_have_the_dtype_it_speaks_of(name: str) -> None:
     assert first.dtype == like.dtype
     assert np.array_equal(first, second), "the same seed gives the same numbers"
     assert not np.array_equal(first, normal(12, (40, 50), like, 3.0))
+    assert isinstance(normal(11, (), like), np.ndarray), "a cotangent of a scalar result is an array, too"
     # 2000 numbers of standard deviation 3: five standard errors of it, and the rounding of the format
     assert abs(first.astype(np.float64).std() - 3) < 3 * (5 / np.sqrt(2 * 2000) + FORMATS[name].unit_roundoff)
     assert np.isfinite(np.asarray(huge(like)).astype(like.dtype).astype(np.float64))

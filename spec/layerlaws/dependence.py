@@ -82,8 +82,8 @@ def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) ->
         with np.errstate(all="ignore"):
             apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
         allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
-        moved = np.isnan(apart) | (apart > allowed)
-    hidden = ~moved & (apart > 0)
+        moved = (np.isnan(apart) & np.isfinite(allowed)) | (apart > allowed)  # an infinite error claims nothing
+    hidden = ~moved & ~(apart == 0)
     if axis is None:
         return bool(moved.any()), bool(hidden.any())
     others = tuple(k for k in range(one.ndim) if k != axis % one.ndim)

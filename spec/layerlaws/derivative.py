@@ -38,7 +38,7 @@ from layerlaws.bounded import Bounded, asbounded
 from layerlaws.formats import is_float
 from layerlaws.variable import Variable, constant, elementwise
 
-__all__ = ["constant", "vjp", "with_slope"]
+__all__ = ["constant", "straight_through", "vjp", "with_slope"]
 
 
 def vjp(definition: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
@@ -89,6 +89,13 @@ def with_slope(slope: Callable[[Any, Any], Any]) -> Callable[[Callable[[Any], An
         return derived
 
     return give
+
+
+def straight_through(value: Any, other: Any) -> Any:
+    """`value`, differentiated as if it were `other`: for faults that show in gradients alone."""
+    if not isinstance(other, Variable):
+        return value
+    return Variable(constant(value), (other, lambda s: s))
 
 
 def _differentiable(x: Any) -> bool:

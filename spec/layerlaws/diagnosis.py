@@ -15,7 +15,7 @@ import numpy as np
 from layerlaws.backends import Backend
 from layerlaws.bounded import Bounded, Undecidable, asbounded
 from layerlaws.catalogue import Case, Note
-from layerlaws.claims import Broken, closely
+from layerlaws.claims import Broken, closely, settle
 from layerlaws.dependence import changed
 from layerlaws.examples import examples
 from layerlaws.formats import Format, is_float
@@ -60,7 +60,7 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
         for fault in list(telling):
             try:
                 faulty = _faulty(fault, implementation, inputs, expected)
-                closely(_exact(results, format), faulty).settle()
+                settle(closely(_exact(results, format), faulty))
                 telling[fault] += _shapes(faulty) != _shapes(expected) or changed(faulty, expected, demanded=True)
             except Undecidable:
                 continue

@@ -174,7 +174,8 @@ def calmed(weights: NDArray[Any]) -> NDArray[Any]:
 
 def normal(seed: int, shape: tuple[int, ...], like: Any, scale: float = 1.0) -> NDArray[Any]:
     """Standard normal numbers times `scale`, from a drawn seed, in the dtype of the array `like`."""
-    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(like.dtype)
+    drawn = np.asarray(np.random.default_rng(seed).standard_normal(shape) * scale)  # of shape (), too
+    return drawn.astype(like.dtype)
 
 
 def huge(like: Any) -> float:
