@@ -230,7 +230,7 @@ def _reach(x: Bounded) -> NDArray[np.float64]:
 
 
 def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
-    add = np.add.reduce
+    add: Callable[..., Any] = np.add.reduce
     value, total = add(x.value, axis=axis, keepdims=keepdims), add(x.error, axis=axis, keepdims=keepdims)
     size = add(_reach(x), axis=axis, keepdims=keepdims)
     terms = x.size // value.size if value.size else 0

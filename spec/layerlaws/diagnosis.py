@@ -19,7 +19,7 @@ from layerlaws.claims import Broken, closely, settle
 from layerlaws.dependence import changed
 from layerlaws.examples import examples
 from layerlaws.formats import Format, is_float
-from layerlaws.implementation import Implementation, Raised, cast_to
+from layerlaws.implementation import Implementation, Raised, as_exact, cast_to
 from layerlaws.law import Fault
 from layerlaws.operation import Operation
 
@@ -47,21 +47,18 @@ def diagnose(backend: Backend, case: Case) -> str:
 @cache
 def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]:
     """The faults whose results the backend gives on all inputs, in the most precise of its formats."""
-    faults = [fault for fault in note.faults if fault.operation is operation]
     format = max(backend.formats, key=lambda f: f.precision)
-    implementation = Implementation(operation, backend, format)
-    telling = dict.fromkeys(faults, 0)
-    for drawn in examples(operation.inputs, INPUTS, None):
-        inputs = cast_to(drawn, format)
+    telling = {fault: 0 for fault in note.faults if fault.operation is operation}
+    for number, inputs in enumerate(_inputs(operation, format)):
         try:
-            results, expected = implementation.results(**inputs), implementation.definition(**inputs)
+            results = Implementation(operation, backend, format).results(**inputs)
         except (Raised, Broken):
             return []
         for fault in list(telling):
             try:
-                faulty = _faulty(fault, implementation, inputs, expected)
+                faulty, tells = _behaviour(fault, number, format)
                 settle(closely(_exact(results, format), faulty))
-                telling[fault] += _shapes(faulty) != _shapes(expected) or changed(faulty, expected, demanded=True)
+                telling[fault] += tells
             except Undecidable:
                 continue
             except Exception:  # the fault does not take this input, or gives other results
@@ -69,15 +66,37 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
     return [fault for fault, count in telling.items() if count >= TELLING]
 
 
-def _faulty(fault: Fault, implementation: Implementation, inputs: dict[str, Any], expected: Any) -> Any:
+@cache
+def _inputs(operation: Operation, format: Format) -> list[dict[str, Any]]:
+    return [cast_to(drawn, format) for drawn in examples(operation.inputs, INPUTS, None)]
+
+
+@cache
+def _expected(operation: Operation, number: int, format: Format) -> Any:
+    inputs = _inputs(operation, format)[number]
+    return operation.definition(**as_exact(inputs, format))
+
+
+@cache
+def _behaviour(fault: Fault, number: int, format: Format) -> tuple[Any, bool]:
+    """What the fault gives for an input, with its error, and whether that tells it from the definition.
+
+    Raises whatever the fault raises.
+    """
+    inputs, expected = _inputs(fault.operation, format)[number], _expected(fault.operation, number, format)
+    faulty = _faulty(fault, inputs, expected, format)
+    return faulty, _shapes(faulty) != _shapes(expected) or changed(faulty, expected, demanded=True)
+
+
+def _faulty(fault: Fault, inputs: dict[str, Any], expected: Any, format: Format) -> Any:
     """The fault's results with their own error bound or, where it is not written for that, the definition's."""
     try:
-        return fault.function(**implementation.exact(inputs))
+        return fault.function(**as_exact(inputs, format))
     except (TypeError, AttributeError):  # it assigns to elements, say
-        results = fault.function(**cast_to(inputs, implementation.format))
+        results = fault.function(**cast_to(inputs, format))
     pairs = list(zip(results, expected, strict=True)) if isinstance(expected, tuple) else [(results, expected)]
     bounded = tuple(
-        Bounded(got, np.broadcast_to(want.error, np.shape(got)), implementation.format)
+        Bounded(got, np.broadcast_to(want.error, np.shape(got)), format)
         if isinstance(want, Bounded)
         else np.asarray(got)
         for got, want in pairs

@@ -202,6 +202,11 @@ def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
     return {**cast, "dtype": format.name} if "dtype" in cast else cast
 
 
+def as_exact(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
+    """Arguments of a format as a definition takes them: every float array with an error of 0."""
+    return _mapped(arguments, lambda x: asbounded(x, format) if is_float(x) else x)
+
+
 def _mapped(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     """Arguments with every array in them changed, also inside tuples."""
 

@@ -76,9 +76,10 @@ def _calling(draw: st.DrawFn) -> st.DrawFn:
 
     def drawn(strategy: st.SearchStrategy[Any], label: object = None) -> Any:
         build = _BUILDERS.get(strategy)
-        return draw(strategy, label) if build is None else build(drawn)
+        return draw(strategy, label) if build is None else build(within)
 
-    return drawn
+    within = cast(st.DrawFn, drawn)
+    return within
 
 
 # Building a strategy costs more than drawing from it.
