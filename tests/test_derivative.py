@@ -155,6 +155,19 @@ def test_results_and_arguments_may_be_tuples() -> None:
     assert gradient["shift"].tolist() == 3
 
 
+def test_an_empty_tuple_has_no_gradient() -> None:
+    """Layers without tails: vjp and the gradient of torch both leave out an argument that holds no arrays."""
+    arguments: dict[str, Any] = {"layers": (), "sizes": (3, 4), "shift": np.array([5.0])}
+    _, pull = vjp(lambda layers, sizes, shift: shift * sizes[0] + sum(layers), arguments)
+    assert {name: x.tolist() for name, x in pull(np.ones(1)).items()} == {"shift": [3]}
+    torch = pytest.importorskip("torch")
+    from layerlaws_backends.torch._arrays import gradient
+
+    native = {**arguments, "shift": torch.tensor([5.0])}
+    found = gradient(lambda layers, sizes, shift: shift * sizes[0] + sum(layers), native, torch.ones(1))
+    assert {name: x.tolist() for name, x in found.items()} == {"shift": [3]}
+
+
 def test_a_repeated_operand_is_one_long_inner_product() -> None:
     """A shared matrix's gradient may be added up over batch and rows at once: n u |x|T|s| with n = B T."""
     x, s = (np.random.default_rng(k).standard_normal((50, 2, 3)).astype("float32") for k in (1, 2))
