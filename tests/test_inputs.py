@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from layerlaws.formats import FORMATS
@@ -24,6 +24,7 @@ from layerlaws.inputs import (
     ids,
     masks,
     normal,
+    one_by_one,
     rewritten,
 )  # fmt: skip
 
@@ -175,3 +176,9 @@ def test_draws_are_cheap() -> None:
     start = time.process_time()
     drawn(strategy, 200)
     assert (time.process_time() - start) / 200 < 0.01
+
+
+def test_choices_drawn_one_by_one_shrink_to_the_smallest_sizes() -> None:
+    with one_by_one():
+        found = find(extents(4), lambda sizes: sizes[2] > sizes[1], settings=settings(database=None, derandomize=True))
+    assert found == (1, 1, 2, 1)

@@ -23,6 +23,7 @@ from layerlaws.diagnosis import diagnose
 from layerlaws.examples import examples
 from layerlaws.formats import Format
 from layerlaws.implementation import Example, Implementation, Raised, Unoffered, cast_to
+from layerlaws.inputs import one_by_one
 from layerlaws.literals import literal
 from layerlaws.verdict import Accuracy, Verdict
 
@@ -176,7 +177,7 @@ def _search(
         if target and used is not None:
             hypothesis.target(used)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_by_one():
         # Hypothesis warns of examples that are long to print; they are printed by `literal`.
         warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)
         (holds if seed is None else hypothesis.seed(seed)(holds))()

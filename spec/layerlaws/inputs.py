@@ -7,7 +7,9 @@ shrinks to small integers. What carries structure (sizes, masks, cut points, tex
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -91,9 +93,26 @@ _COIN = st.booleans()
 EVEN = 2**24
 """How many numbers Hypothesis draws evenly from; of more it prefers small ones."""
 
+_ONE_BY_ONE = ContextVar("one_by_one", default=False)
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Within, every choice is a draw of its own, as a search for a small example needs it.
+
+    Elsewhere choices are drawn together: the cost of a draw is by the choice, and much of that of a law.
+    """
+    token = _ONE_BY_ONE.set(True)
+    try:
+        yield
+    finally:
+        _ONE_BY_ONE.reset(token)
+
 
 def _digits(draw: st.DrawFn, base: int, count: int) -> list[int]:
-    """`count` numbers below `base`, drawn as few: the cost of a draw is by the choice, and much of that of a law."""
+    """`count` numbers below `base`."""
+    if _ONE_BY_ONE.get():
+        return [draw(_between(0, base - 1)) for _ in range(count)]
     if base**count > EVEN:
         return _digits(draw, base, count // 2) + _digits(draw, base, count - count // 2)
     return _places(draw(_between(0, base**count - 1)), base, count)
@@ -107,9 +126,9 @@ def _places(code: int, base: int, count: int) -> list[int]:
 def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] = tuple(TEXTURES)) -> Any:
     """float64 arrays of these shapes, each of its own texture; one array where one shape is given."""
     base, count = len(textures), len(shapes)
-    few = base**count <= 2**12  # then one draw gives the seed, too
-    seed, code = divmod(draw(_between(0, EVEN - 1)), base**count if few else 1)
-    chosen = _places(code, base, count) if few else _digits(draw, base, count)
+    together = base**count <= 2**12 and not _ONE_BY_ONE.get()  # then one draw gives the seed, too
+    seed, code = divmod(draw(_between(0, EVEN - 1)), base**count if together else 1)
+    chosen = _places(code, base, count) if together else _digits(draw, base, count)
     generator = np.random.default_rng(seed)
     drawn = [TEXTURES[textures[digit]](generator, shape) for digit, shape in zip(chosen, shapes, strict=True)]
     return drawn[0] if len(drawn) == 1 else drawn
@@ -128,7 +147,7 @@ def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int
         sizes[draw(_one_of(edges))] = draw(_one_of(LIKELY_EDGES))
         return tuple(sizes)
     sizes = []
-    for digit in _digits(draw, 5 if kind < 3 else max(6, count + 1), count):
+    for digit in _digits(draw, 5 if kind < 3 and not _ONE_BY_ONE.get() else max(6, count + 1), count):
         size = least + digit
         while kind >= 3 and size in sizes:
             size += 1
