@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import hypothesis
@@ -17,7 +18,7 @@ from layerlaws.derivative import straight_through, vjp
 from layerlaws.formats import format_of
 from layerlaws.free_laws import faults_of
 from layerlaws.implementation import cast_to
-from layerlaws.mathematics import layer_norm, log_softmax, sigmoid, softmax
+from layerlaws.mathematics import erf, gelu, layer_norm, log_softmax, sigmoid, softmax
 from layerlaws.operation import Operation
 from layerlaws.reference import reference
 
@@ -26,6 +27,8 @@ def gradient_of(function: Callable[[Any], Any], x: Any, cotangent: Any) -> Any:
     """The gradient of sum(cotangent * function(x)) by x."""
     return vjp(lambda x: function(x), {"x": x})[1](cotangent)["x"]
 
+
+NORMAL = NormalDist()
 
 GRID = np.array([-2.5, -1.0, -0.3, 0.2, 0.7, 1.9])
 
@@ -36,6 +39,8 @@ SMOOTH: list[tuple[str, Callable[[Any], Any], Callable[[float], float]]] = [
     ("log1p", lambda x: np.log1p(np.square(x)), lambda x: 2 * x / (1 + x * x)),
     ("sqrt", lambda x: np.sqrt(np.square(x) + 1.0), lambda x: x / math.sqrt(x * x + 1)),
     ("tanh", np.tanh, lambda x: 1 / math.cosh(x) ** 2),
+    ("erf", erf, lambda x: 2 / math.sqrt(math.pi) * math.exp(-x * x)),
+    ("gelu", gelu, lambda x: NORMAL.cdf(x) + x * NORMAL.pdf(x)),
     ("sin", np.sin, math.cos),
     ("cos", np.cos, lambda x: -math.sin(x)),
     ("reciprocal", np.reciprocal, lambda x: -1 / x**2),

@@ -120,7 +120,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             rule = rounding.RULES.get(ufunc)
             if rule is None:
                 return NotImplemented
-            value, double, flushed = _in_range(ufunc(*[x.value for x in bounded]))
+            value, double, flushed = _in_range(np.asarray(ufunc(*[x.value for x in bounded]), self.format.wide))
             error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.error)])
             result = Bounded(value, error if flushed is None else error + flushed, self.format)
             result._double = double

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from layerlaws.bounded import value_of
 from layerlaws.derivative import with_slope
 from layerlaws.formats import ArrayLike
+from layerlaws.rounding import ERF
 
 
 def require(condition: Any, message: str) -> None:
@@ -44,6 +45,19 @@ def sigmoid(x: Any) -> Any:
 def relu(x: Any) -> Any:
     """max(0, x)."""
     return np.maximum(x, 0.0)
+
+
+def erf(x: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, at each element of an array."""
+    return ERF(x).astype(x.dtype)
+
+
+def gelu(x: Any) -> Any:
+    """x Phi(x), Phi the distribution function of the standard normal: (1 + erf(x / sqrt(2))) / 2.
+
+    Hendrycks and Gimpel, Gaussian Error Linear Units, 2016, section 2; exact, not by a tanh or a sigmoid.
+    """
+    return x * (0.5 * (1.0 + erf(x * root(0.5))))
 
 
 def affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -80,7 +94,7 @@ def merge_heads(x: Any) -> Any:
     return x.swapaxes(1, 2).reshape(batch, length, heads * width)
 
 
-def root(n: int) -> float:
+def root(n: float) -> float:
     """The square root of a size, as a Python float: a constant that does not widen an array's dtype."""
     return math.sqrt(n)
 

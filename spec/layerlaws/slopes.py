@@ -5,6 +5,7 @@ Everything here runs on `Bounded` and on plain arrays alike and is put together 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ SLOPES: dict[np.ufunc, Callable[..., tuple[Any, ...]]] = {
     np.log1p: lambda y, a: (1.0 / (1.0 + a),),
     np.sqrt: lambda y, a: (0.5 / y,),
     np.tanh: lambda y, a: (1.0 - np.square(y),),
+    rounding.ERF: lambda y, a: (np.exp(-np.square(a)) * (2 / math.sqrt(math.pi)),),
     np.sin: lambda y, a: (np.cos(a),),
     np.cos: lambda y, a: (-np.sin(a),),
 }
