@@ -8,6 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from layerlaws import Known
+from layerlaws_backends.torch_nn._known import BROADCASTING
 
 _FOLDED_BORDER = Known(
     "F.fold leaves zeros where the patches do not fill the image",
@@ -17,14 +18,10 @@ _NO_TOKENS = Known(
     "torch.narrow keeps none where it is asked to, and nn.TransformerEncoderLayer takes a sequence of none",
     "https://docs.pytorch.org/docs/stable/generated/torch.narrow.html",
 )
-_BROADCASTING = Known(
-    "sums broadcast an axis of extent 1 instead of refusing another extent",
-    "https://docs.pytorch.org/docs/stable/notes/broadcasting.html",
-)
 known = {
     "an_image_size_of_no_whole_patches_is_refused": _FOLDED_BORDER,
     "an_encoder_refuses_to_keep_none_or_more_than_all": _NO_TOKENS,
-    "an_encoder_refuses_positions_of_other_patches": _BROADCASTING,
+    "an_encoder_refuses_positions_of_other_patches": BROADCASTING,
 }
 
 
