@@ -51,7 +51,8 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     def double(self) -> NDArray[np.float64]:
         """The value in the double that errors are computed in."""
         if self._double is None:
-            self._double = rounding.as_double(self.value)
+            with np.errstate(over="ignore"):
+                self._double = rounding.as_double(self.value)
         return self._double
 
     shape = property(lambda self: self.value.shape)
@@ -177,7 +178,7 @@ def rounded(x: ArrayLike, format: Format | str) -> Bounded:
         return x
     with np.errstate(over="ignore"):  # a longdouble beyond double is infinite there
         wide = np.asarray(value_of(x)).astype(known.wide)
-    return Bounded(wide, rounding.once(known, rounding.as_double(wide), error_of(x)), known)
+        return Bounded(wide, rounding.once(known, rounding.as_double(wide), error_of(x)), known)
 
 
 def value_of(x: ArrayLike) -> NDArray[Any]:

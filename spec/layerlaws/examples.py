@@ -14,7 +14,7 @@ BATCH = 10
 """Test cases in a row. From the tenth on Hypothesis mixes parts of earlier ones, so that what is rare (a large extent,
 say) comes in clumps or not at all, in twice the time."""
 
-PAIR = 2
+TOGETHER = 3
 """Draws per test case: half of what a draw costs is by the test case. With more, too many are the simplest of all."""
 
 
@@ -24,13 +24,15 @@ def examples(strategy: SearchStrategy[Any], count: int, seed: int | None) -> tup
 
     seed: other draws than without one (None).
     """
-    together = st.tuples(*[strategy] * min(PAIR, count))
+    per_case = min(TOGETHER, count)
+    together = st.tuples(*[strategy] * per_case)
     drawn: list[Any] = []
     while len(drawn) < count:
-        batch = _batch(together, BATCH + 1, f"{seed} {len(drawn)}")
-        new = batch[1:] if drawn else batch[:BATCH]  # the first test case is always the simplest there is
-        drawn += [draw for pair in new for draw in pair]
-        if len(batch) <= BATCH:
+        wanted = min(BATCH, -(-(count - len(drawn)) // per_case))
+        batch = _batch(together, wanted + bool(drawn), f"{seed} {len(drawn)}")
+        new = batch[1:] if drawn else batch  # the first test case is always the simplest there is
+        drawn += [draw for case in new for draw in case]
+        if len(new) < wanted:
             break  # there are no more
     return tuple(drawn[:count])
 

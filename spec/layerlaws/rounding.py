@@ -57,11 +57,13 @@ UNDERFLOW = 4 * float(np.finfo(np.float64).smallest_subnormal)
 
 
 def as_double(value: NDArray[Any]) -> Array:
-    """The value in the double that errors are computed in; what is finite in a wider format stays finite."""
+    """The value in the double that errors are computed in; what is finite in a wider format stays finite.
+
+    To be called where NumPy's warnings of overflow are off.
+    """
     if value.dtype == np.float64:
         return value
-    with np.errstate(over="ignore"):
-        double = value.astype(np.float64)
+    double = value.astype(np.float64)
     if not math.isfinite(np.add.reduce(np.abs(double), axis=None)):
         largest = np.finfo(np.float64).max
         double = np.where(np.isinf(value), double, np.clip(double, -largest, largest))
