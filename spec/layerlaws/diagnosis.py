@@ -54,6 +54,8 @@ def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]
             results = Implementation(operation, backend, format).results(**inputs)
         except (Raised, Broken):
             return []
+        except Undecidable:
+            continue
         for fault in list(telling):
             try:
                 faulty, tells = _behaviour(fault, number, format)

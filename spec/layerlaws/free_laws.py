@@ -26,7 +26,7 @@ def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) ->
     raw = operation.results(**inputs)
     computed = operation.beside(raw, expected)
     for got, want in zip(_parts(raw), _parts(expected), strict=True):
-        dtype = operation.format.dtype if isinstance(want, Bounded) else np.asarray(want).dtype
+        dtype = want.dtype if isinstance(want, Bounded) else np.asarray(want).dtype
         if got.dtype != dtype:
             raise Broken(f"{operation.name} returned dtype {got.dtype}, not {dtype}")
     return closely(computed, _numbers(expected), names=("returned", "expected"))

@@ -190,7 +190,7 @@ class Implementation:
             raise Broken(f"{self.name} returned dtype {result.dtype}, not {self.format.name}")
         # Where the definition has no number, there is nothing to compare with.
         allowed = np.where(np.isnan(expected.value), np.inf, expected.error)
-        return Bounded(result.astype(self.format.wide), allowed, self.format)
+        return Bounded(result.astype(expected.format.wide), allowed, expected.format)
 
 
 def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def packed(words: Iterable[Sequence[int]]) -> Packed:
 def unpacked(symbols: NDArray[Any], offsets: NDArray[Any], name: str = "offsets") -> list[list[int]]:
     """The words, as lists. Refuses offsets that do not cut the symbols into words; `name` is the argument's."""
     ends = np.asarray(offsets).tolist()
-    require(ends and ends[0] == 0 and ends[-1] == len(symbols), f"{name} must run from 0 to {len(symbols)}")
+    require(len(ends) > 0 and ends[0] == 0 and ends[-1] == len(symbols), f"{name} must run from 0 to {len(symbols)}")
     require(all(start <= end for start, end in pairwise(ends)), f"{name} must not fall")
     read = np.asarray(symbols).tolist()
     return [read[start:end] for start, end in pairwise(ends)]
