@@ -185,6 +185,12 @@ def test_constants_are_rounded_once(name: str) -> None:
         assert below <= asbounded(below, format).error < 2 * below
 
 
+def test_a_constant_of_double_covers_another_form_of_it() -> None:
+    """Some divide by sqrt(2), others multiply by sqrt(1/2); both are rounded."""
+    other = np.longdouble(1) / np.longdouble(mathematics.root(0.5))
+    assert asbounded(mathematics.root(2), FLOAT64).error >= abs(other - np.longdouble(mathematics.root(2)))
+
+
 def test_a_wider_array_is_rounded_and_the_same_array_is_not() -> None:
     third = np.array([1 / 3])
     assert asbounded(third).error == 0

@@ -57,16 +57,26 @@ def composite(build: Callable[Concatenate[st.DrawFn, P], T]) -> Callable[P, st.S
 
     Arguments have to be hashable.
     """
-    within = st.composite(lambda draw, *args, **options: build(_calling(draw), *args, **options))
 
     @functools.lru_cache(maxsize=4096)  # arrays are of many shapes
     @functools.wraps(build)
     def strategy(*args: P.args, **options: P.kwargs) -> st.SearchStrategy[T]:
-        made = within(*args, **options)
-        _BUILDERS[made] = lambda draw: build(draw, *args, **options)
-        return made
+        builder = functools.partial(_called, build, args, options)
+        made = _built(builder)
+        _BUILDERS[made] = builder
+        return cast(st.SearchStrategy[T], made)
 
     return cast(Callable[P, st.SearchStrategy[T]], strategy)
+
+
+def _called(build: Callable[..., Any], args: Any, options: Any, draw: st.DrawFn) -> Any:
+    return build(draw, *args, **options)
+
+
+@st.composite
+def _built(draw: st.DrawFn, builder: Callable[[st.DrawFn], Any]) -> Any:
+    """All strategies of `composite`: making each one with hypothesis.strategies.composite parses its source."""
+    return builder(_calling(draw))
 
 
 _BUILDERS: WeakKeyDictionary[st.SearchStrategy[Any], Callable[[st.DrawFn], Any]] = WeakKeyDictionary()

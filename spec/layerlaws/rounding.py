@@ -116,14 +116,18 @@ def _largest(x: Array) -> float:
 
 
 def of_constants(format: Format, value: Array, bits: int | None = None) -> Array:
-    """Error of rounding constants to the format; 0 for those it represents, in `bits` bits where told."""
+    """Error of rounding constants to the format; 0 for those it represents, in `bits` bits where told.
+
+    What fills more bits than that has been rounded by whoever wrote it down, and an implementation may round another
+    form of the same constant: 1/sqrt(2) for sqrt(2), say.
+    """
     mantissa, _ = np.frexp(value)
     scaled = np.ldexp(mantissa, format.precision if bits is None else bits)
     exact = (scaled == np.rint(scaled)) & (
         (value == 0) | ((np.abs(value) >= format.smallest_normal) & (np.abs(value) <= format.largest))
     )
     inexact = np.where(exact | ~np.isfinite(value), 0, value)
-    return once(format, as_double(inexact))
+    return once(format, as_double(inexact), roundings=1 if bits in (None, format.precision) else 2)
 
 
 def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> Array:
