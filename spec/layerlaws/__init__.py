@@ -1,6 +1,6 @@
 """layerlaws: executable definitions of deep-learning building blocks, and the laws they obey.
 
-What a note writer imports: `operation`, `law`, `fault`, the claims, `asbounded`, `rounded`, `require`.
+What a note writer imports: `operation`, `law`, `fault`, `workload`, the claims, `asbounded`, `rounded`, `require`.
 What a backend writer imports: nothing, or `Known`; for a pytest suite `laws_for`.
 What a caller imports: `catalogue`, `load_backend`, `check`.
 """
@@ -14,11 +14,12 @@ from layerlaws.law import Fault, Law, fault, law
 from layerlaws.operation import Operation, operation
 from layerlaws.pytest_plugin import laws_for
 from layerlaws.verdict import Verdict
+from layerlaws.workload import Cost, Headline, Workload, workload
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Fault", "Known", "Law", "Operation", "Undecidable",
-    "Verdict", "WrongUse", "all_of", "asbounded", "at_most", "catalogue", "check", "closely", "differ", "exactly",
-    "fault", "law", "laws_for", "load_backend", "operation", "refused", "rounded",
+    "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law", "Operation",
+    "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "at_most", "catalogue", "check", "closely",
+    "differ", "exactly", "fault", "law", "laws_for", "load_backend", "operation", "refused", "rounded", "workload",
 ]  # fmt: skip

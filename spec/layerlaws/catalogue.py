@@ -1,6 +1,6 @@
 """Finds the notes: modules dropped into `layerlaws.notes`, and entry points of the group `layerlaws.notes`.
 
-Nothing is listed by hand. A note's operations, laws and faults are what its module defines, in that order.
+Nothing is listed by hand. A note's operations, laws, faults and workloads are what its module defines, in that order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from layerlaws import free_laws, notes
 from layerlaws.law import Fault, Law
 from layerlaws.operation import Operation
+from layerlaws.workload import Headline, Workload
 
 
 class WrongUse(Exception):
@@ -51,6 +52,8 @@ class Note:
     operations: tuple[Operation, ...]
     own_laws: tuple[Law, ...]
     faults: tuple[Fault, ...]
+    workloads: tuple[Workload, ...] = ()
+    headlines: tuple[Headline, ...] = ()
     cases: tuple[Case, ...] = ()
 
     @property
@@ -143,6 +146,8 @@ def _note(module: ModuleType) -> Note:
         defined(Operation, lambda o: o.definition),
         defined(Law, lambda law: law.state),
         defined(Fault, lambda fault: fault.function),
+        defined(Workload, lambda workload: workload.arguments),
+        tuple(x for x in vars(module).values() if isinstance(x, Headline)),
     )
 
 

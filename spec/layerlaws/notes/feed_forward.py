@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, closely, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
 from layerlaws.formats import Format
@@ -380,3 +380,23 @@ def reshapes_instead_of_transposing(x: Any, kernel_1: Any, b_1: Any, kernel_2: A
 def uses_the_first_tap_only(x: Any, kernel_1: Any, b_1: Any, kernel_2: Any, b_2: Any) -> Any:
     """Taps beyond the first are ignored. Raise ValueError for a kernel that is wider than 1."""
     return _network(x, kernel_1[0], b_1, kernel_2[0], b_2)
+
+
+# --- workload -------------------------------------------------------------------------------------------------
+
+
+def _layers_cost(B: int, T: int, D: int, F: int) -> Cost:
+    """Two matrix products; rows in and out, and both matrices once."""
+    return Cost(flops=4 * B * T * D * F, moved=2 * B * T * D + 2 * D * F)
+
+
+@workload(feed_forward, sizes={"B": 8, "T": 512, "D": 512, "F": 2048}, cost=_layers_cost, gradient=True)
+def transformer_feed_forward(random: np.random.Generator, B: int, T: int, D: int, F: int) -> dict[str, Any]:
+    """The base Transformer's feed-forward network on 8 sentences of 512 positions (Vaswani et al. 2017, table 3)."""
+    return {
+        "x": random.standard_normal((B, T, D)),
+        "w_1": random.standard_normal((D, F)) / D**0.5,
+        "b_1": random.standard_normal(F),
+        "w_2": random.standard_normal((F, D)) / F**0.5,
+        "b_2": random.standard_normal(D),
+    }

@@ -1,0 +1,1 @@
+"""Benchmarks: every workload on every backend, side by side in one run."""
