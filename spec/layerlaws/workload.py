@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from layerlaws.operation import Operation
 
 
@@ -93,3 +96,16 @@ class Headline:
     fast: Workload
     slow: Workload
     gradient: bool = False
+
+
+def matrix(random: np.random.Generator, *shape: int) -> NDArray[np.float64]:
+    """Weights (..., n, m) that keep the size of what they multiply: normal numbers over the root of n."""
+    weights: NDArray[np.float64] = random.standard_normal(shape) / shape[-2] ** 0.5
+    return weights
+
+
+def zipf(random: np.random.Generator, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
+    """Word ids in [0, count), of which id i is drawn in proportion to 1 / (i + 1): Zipf's law."""
+    masses = np.cumsum(1 / np.arange(1, count + 1))
+    ids: NDArray[np.int64] = np.searchsorted(masses, random.random(shape) * masses[-1], side="right")
+    return ids

@@ -33,11 +33,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
 from layerlaws.bounded import asbounded
 from layerlaws.derivative import constant
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, ids, normal, seeds
 from layerlaws.mathematics import ids_within, log_softmax, one_hot, require, softmax
+from layerlaws.workload import matrix, zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -697,3 +698,134 @@ def takes_the_last_word_for_a_tail(cutoffs: Any, **weights: Any) -> Any:
     """Without tails the last column of the head still counts as the entry of one. Take the short list from cutoffs."""
     logs = _distribution(cutoffs, **weights)
     return np.argmax(logs if len(cutoffs) > 1 else logs[:, : max(cutoffs[0] - 1, 1)], axis=1)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _clusters(V: int) -> tuple[int, ...]:
+    """A short list of a twenty-fifth of the words, a first tail up to the fifth, and the rest: 2,000 and 10,000 of
+    50,000.
+    """
+    return V // 25, V // 5, V
+
+
+def _weights(random: np.random.Generator, H: int, V: int) -> dict[str, Any]:
+    """A head and two tails, whose projections are a quarter and a sixteenth as wide as the hidden state."""
+    cutoffs = _clusters(V)
+    widths, words = (H // 4, H // 16), (cutoffs[1] - cutoffs[0], cutoffs[2] - cutoffs[1])
+    return {
+        "head": matrix(random, H, cutoffs[0] + len(widths)),
+        "tail_projections": tuple(matrix(random, H, width) for width in widths),
+        "tail_outputs": tuple(matrix(random, width, count) for width, count in zip(widths, words, strict=True)),
+        "cutoffs": cutoffs,
+    }
+
+
+def _tail_cost(N: int, H: int, V: int, shares: tuple[float, ...]) -> Cost:
+    """The head for every row, and each tail for its share of the rows; all the weights are read."""
+    cutoffs = _clusters(V)
+    flops, moved = 2.0 * N * H * (cutoffs[0] + 2), N * H + H * (cutoffs[0] + 2)
+    for share, width, count in zip(shares, (H // 4, H // 16), np.diff(cutoffs), strict=True):
+        flops += share * N * 2 * width * (H + int(count))
+        moved += width * (H + int(count))
+    return Cost(flops=flops, moved=moved)
+
+
+def _adaptive_cost(N: int, H: int, V: int) -> Cost:
+    """A tail is computed for the rows whose targets it holds: as many as Zipf's law has."""
+    masses = np.cumsum(1 / np.arange(1, V + 1))
+    shares = tuple(np.diff([masses[cut - 1] / masses[-1] for cut in _clusters(V)]))
+    cost = _tail_cost(N, H, V, shares)
+    return Cost(flops=cost.flops, moved=cost.moved + N)
+
+
+def _adaptive_cost_backward(N: int, H: int, V: int) -> Cost:
+    """Each product has two more; every weight has a gradient."""
+    cost = _adaptive_cost(N, H, V)
+    return Cost(flops=3 * cost.flops, moved=2 * cost.moved)
+
+
+@workload(adaptive_softmax_loss, sizes={"N": 1024, "H": 512, "V": 50_000}, cost=_adaptive_cost,
+          backward=_adaptive_cost_backward, grows={"V": (10_000, 25_000, 100_000)}, gradient=True)  # fmt: skip
+def adaptive_loss(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, Any]:
+    """The loss of 1,024 words of a text by Zipf's law, over 50,000 words in a short list of 2,000 and tails up to
+    10,000 and to the end (Grave et al. 2017, sections 4 and 5).
+    """
+    hidden = random.standard_normal((N, H))
+    return {"hidden": hidden, **_weights(random, H, V), "targets": zipf(random, (N,), V)}
+
+
+def _full_cost(N: int, H: int, V: int) -> Cost:
+    """One matrix product."""
+    return Cost(flops=2 * N * H * V, moved=N * H + H * V + N)
+
+
+def _full_cost_backward(N: int, H: int, V: int) -> Cost:
+    """Two more products; every weight has a gradient."""
+    return Cost(flops=6 * N * H * V, moved=2 * (N * H + H * V + N))
+
+
+@workload(adaptive_softmax_loss, sizes={"N": 1024, "H": 512, "V": 50_000}, cost=_full_cost,
+          backward=_full_cost_backward, grows={"V": (10_000, 25_000, 100_000)}, gradient=True)  # fmt: skip
+def full_loss(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, Any]:
+    """The same loss without tails, which is that of the full softmax over 50,000 words (Grave et al. 2017, table 1)."""
+    return {"hidden": random.standard_normal((N, H)), "head": matrix(random, H, V), "tail_projections": (),
+            "tail_outputs": (), "cutoffs": (V,), "targets": zipf(random, (N,), V)}  # fmt: skip
+
+
+def _distribution_cost(N: int, H: int, V: int) -> Cost:
+    """All tails for every row; the distribution is written."""
+    cost = _tail_cost(N, H, V, (1, 1))
+    return Cost(flops=cost.flops, moved=cost.moved + N * V)
+
+
+def _distribution_cost_backward(N: int, H: int, V: int) -> Cost:
+    """Two more products for each; the distribution has a gradient as large, which is read."""
+    cost = _distribution_cost(N, H, V)
+    return Cost(flops=3 * cost.flops, moved=2 * cost.moved)
+
+
+@workload(adaptive_log_softmax, sizes={"N": 1024, "H": 512, "V": 50_000}, cost=_distribution_cost,
+          backward=_distribution_cost_backward, gradient=True)  # fmt: skip
+def whole_distribution(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, Any]:
+    """The log-probabilities of all 50,000 words after each of 1,024, with the clusters of `adaptive_loss`."""
+    return {"hidden": random.standard_normal((N, H)), **_weights(random, H, V)}
+
+
+@workload(adaptive_softmax_predict, sizes={"N": 1024, "H": 512, "V": 50_000},
+          cost=lambda N, H, V: _tail_cost(N, H, V, (0, 0)))  # fmt: skip
+def likeliest_words(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, Any]:
+    """The likeliest of 50,000 words after each of 1,024, with the clusters of `adaptive_loss`; each state asks for a
+    word of the short list, clearly, as those of a trained model mostly do.
+    """
+    weights = _weights(random, H, V)
+    asked = weights["head"][:, zipf(random, (N,), weights["cutoffs"][0])].T
+    return {"hidden": random.standard_normal((N, H)) + 16 * asked, **weights}
+
+
+_PAPER = (
+    "Grave et al. 2017, Efficient softmax approximation for GPUs, abstract and tables 1 to 4: 2 to 10 times; the title"
+    " of the article that the note cites says 1000%"
+)
+
+adaptive_against_full_at_10000_words = Headline(
+    "Over 10,000 words the adaptive softmax trains 2 to 10 times as fast as the full one.", _PAPER,
+    fast=adaptive_loss.at(V=10_000), slow=full_loss.at(V=10_000), gradient=True,
+)  # fmt: skip
+
+adaptive_against_full_at_50000_words = Headline(
+    "Over 50,000 words the adaptive softmax trains 2 to 10 times as fast as the full one.", _PAPER,
+    fast=adaptive_loss, slow=full_loss, gradient=True,
+)  # fmt: skip
+
+adaptive_against_full_at_250000_words = Headline(
+    "Over 250,000 words the adaptive softmax trains 2 to 10 times as fast as the full one.",
+    _PAPER + "; with 256 rows, as the full one would hold a gigabyte of scores for 1,024",
+    fast=adaptive_loss.at(V=250_000, N=256), slow=full_loss.at(V=250_000, N=256), gradient=True,
+)  # fmt: skip
+
+adaptive_against_full_forward = Headline(
+    "Over 50,000 words the loss of the adaptive softmax is found 2 to 10 times as fast, gradients aside.", _PAPER,
+    fast=adaptive_loss, slow=full_loss,
+)  # fmt: skip

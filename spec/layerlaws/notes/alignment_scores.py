@@ -27,10 +27,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, at_most, closely, differ, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, at_most, closely, differ, fault, law, operation, refused, workload
 from layerlaws.bounded import asbounded
 from layerlaws.inputs import PLAIN, arrays, composite, extents, normal, seeds
 from layerlaws.mathematics import require
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -437,3 +438,61 @@ def concat_scores_are_centred_over_queries(query: Any, keys: Any, w: Any, v: Any
     """The mean over the queries is subtracted: scores run along the wrong axis. A score concerns one pair."""
     scores = _additive(query, keys, w, v)
     return scores - np.mean(scores, axis=1, keepdims=True)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+SENTENCES = {"B": 128, "T": 1, "S": 50, "D": 1000}
+"""One step of decoding, 128 sentences of 50 words, 1,000 units (Luong et al. 2015, section 4)."""
+
+
+def _states(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    return {"query": np.tanh(random.standard_normal((B, T, D))), "keys": np.tanh(random.standard_normal((B, S, D)))}
+
+
+def _dot_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """One product of all pairs; both sides' states are read."""
+    return Cost(flops=2 * B * T * S * D, moved=B * ((T + S) * D + T * S))
+
+
+def _dot_cost_backward(B: int, T: int, S: int, D: int) -> Cost:
+    """Two more products; gradients as large as what was read."""
+    return Cost(flops=6 * B * T * S * D, moved=2 * B * ((T + S) * D + T * S))
+
+
+@workload(dot_score, sizes=SENTENCES, cost=_dot_cost, backward=_dot_cost_backward, gradient=True)
+def dot_scores_of_a_step(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    """One target state of 128 sentences against the 50 words of their sources, 1,000 wide (Luong et al. 2015, section
+    4).
+    """
+    return _states(random, B, T, S, D)
+
+
+def _general_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """The shorter side goes through the matrix first."""
+    pairs = _dot_cost(B, T, S, D)
+    return Cost(flops=pairs.flops + 2 * B * min(T, S) * D**2, moved=pairs.moved + D**2)
+
+
+def _general_cost_backward(B: int, T: int, S: int, D: int) -> Cost:
+    """Two more products for each; gradients as large as what was read."""
+    cost = _general_cost(B, T, S, D)
+    return Cost(flops=3 * cost.flops, moved=2 * cost.moved)
+
+
+@workload(general_score, sizes=SENTENCES, cost=_general_cost, backward=_general_cost_backward, gradient=True)
+def general_scores_of_a_step(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    """The same states with a matrix of 1,000 x 1,000 between them (Luong et al. 2015, sections 3.1 and 4)."""
+    return {**_states(random, B, T, S, D), "w": matrix(random, D, D)}
+
+
+def _concat_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """Each state through its half of the matrix once; each pair weighed by v."""
+    return Cost(flops=2 * B * (T + S) * D**2 + 2 * B * T * S * D, moved=B * ((T + S) * D + T * S) + 2 * D**2 + D)
+
+
+@workload(concat_score, sizes=SENTENCES, cost=_concat_cost, gradient=True)
+def concat_scores_of_a_step(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    """The same states through a network of 1,000 hidden units (Luong et al. 2015, sections 3.1 and 4)."""
+    return {**_states(random, B, T, S, D), "w": matrix(random, 2 * D, D), "v": random.standard_normal(D) / D**0.5}

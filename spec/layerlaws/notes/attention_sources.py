@@ -35,10 +35,24 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import affine, require, root, softmax
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -1113,3 +1127,62 @@ def conv_s2s_arguments_are_cut_to_fit(**inputs: Any) -> Any:
     shapes = {"target_embedding": (batch, length, width), "memory": (batch, source, width),
               "source_embedding": (batch, source, width), "w": (channels, width)}  # fmt: skip
     return _conv_s2s(_cut(inputs, **shapes))
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _bahdanau_cost(B: int, S: int, D: int) -> Cost:
+    """Both halves of the score, the context, and three products for the new state."""
+    flops = B * (2 * D**2 + 2 * S * D**2 + 2 * S * D + 2 * S * D + 6 * D**2)
+    return Cost(flops=flops, moved=B * (4 * D + S * D + S) + 5 * D**2 + 2 * D)
+
+
+@workload(bahdanau_step, sizes={"B": 32, "S": 50, "D": 512}, cost=_bahdanau_cost, gradient=True)
+def bahdanau_decoder_step(random: np.random.Generator, B: int, S: int, D: int) -> dict[str, Any]:
+    """One step for 32 sentences whose sources have the 50 words that were the paper's limit (Bahdanau et al. 2015,
+    section 4.1), all widths 512.
+    """
+    return {
+        "embedding": random.standard_normal((B, D)), "state": np.tanh(random.standard_normal((B, D))),
+        "memory": np.tanh(random.standard_normal((B, S, D))), "w_query": matrix(random, D, D) / 4,
+        "w_memory": matrix(random, D, D) / 4, "v": random.standard_normal(D) / 64, "w_input": matrix(random, D, D),
+        "w_context": matrix(random, D, D), "w_state": matrix(random, D, D), "bias": random.standard_normal(D) / 8,
+    }  # fmt: skip
+
+
+def _luong_cost(B: int, S: int, D: int) -> Cost:
+    """Two products for the new state, one to ask, two with the source, two to combine."""
+    return Cost(flops=B * (4 * D**2 + 2 * D**2 + 4 * S * D + 4 * D**2), moved=B * (5 * D + S * D + S) + 5 * D**2 + D)
+
+
+@workload(luong_step, sizes={"B": 32, "S": 50, "D": 512}, cost=_luong_cost, gradient=True)
+def luong_decoder_step(random: np.random.Generator, B: int, S: int, D: int) -> dict[str, Any]:
+    """One step for 32 sentences whose sources have the 50 words that were the paper's limit (Luong et al. 2015,
+    section 4), all widths 512.
+
+    The bound takes a score for one sum of 262,144 terms: w_score is so small that it says something all the same.
+    """
+    return {
+        "embedding": random.standard_normal((B, D)), "state": np.tanh(random.standard_normal((B, D))),
+        "memory": np.tanh(random.standard_normal((B, S, D))), "w_input": matrix(random, D, D),
+        "w_state": matrix(random, D, D), "bias": random.standard_normal(D) / 8, "w_score": matrix(random, D, D) / 2**14,
+        "w_combine": matrix(random, 2 * D, D),
+    }  # fmt: skip
+
+
+def _conv_s2s_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """A projection, and two products of all pairs."""
+    return Cost(flops=2 * B * T * D**2 + 4 * B * T * S * D, moved=B * (3 * T * D + 2 * S * D + T * S) + D**2 + D)
+
+
+@workload(conv_s2s_attention, sizes={"B": 32, "T": 50, "S": 50, "D": 512}, cost=_conv_s2s_cost, gradient=True)
+def conv_s2s_decoder_attention(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    """The attention of one decoder layer of ConvS2S, 512 wide (Gehring et al. 2017, sections 3.3 and 4.2), over 32
+    sentences of 50 words and sources of as many.
+    """
+    return {
+        "state": random.standard_normal((B, T, D)) / 4, "target_embedding": random.standard_normal((B, T, D)) / 4,
+        "memory": random.standard_normal((B, S, D)) / 4, "source_embedding": random.standard_normal((B, S, D)) / 4,
+        "w": matrix(random, D, D), "b": random.standard_normal(D) / 8,
+    }  # fmt: skip

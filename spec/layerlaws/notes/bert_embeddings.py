@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import ids_within, layer_norm, one_hot, require
+from layerlaws.workload import zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -595,3 +596,41 @@ def normalizes_without_the_mean(**inputs: Any) -> Any:
     """The root of the mean square stands for the deviation, and the mean is not taken off. Centre first."""
     rows, finish = _normalized(inputs)
     return finish(rows / np.sqrt(np.square(rows).mean(axis=-1, keepdims=True) + inputs["epsilon"]))
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _sum_and_norm(B: int, T: int, D: int, V: int) -> Cost:
+    """Two additions and seven operations of the normalization; a row of the tokens for each word, and its result."""
+    return Cost(flops=9 * B * T * D, moved=2 * B * T * D + T * D + 4 * D)
+
+
+def _sum_and_norm_backward(B: int, T: int, D: int, V: int) -> Cost:
+    """A gradient for all the rows of the table of tokens, read or not."""
+    forward = _sum_and_norm(B, T, D, V)
+    return Cost(flops=3 * forward.flops, moved=forward.moved + B * T * D + V * D + T * D + 4 * D)
+
+
+@workload(
+    bert_embeddings,
+    sizes={"B": 32, "T": 512, "D": 768, "V": 30522},
+    cost=_sum_and_norm,
+    backward=_sum_and_norm_backward,
+    gradient=True,
+)
+def bert_base_embeddings(random: np.random.Generator, B: int, T: int, D: int, V: int) -> dict[str, Any]:
+    """The embedding layers of BERT base on 32 pairs of inputs of 512 tokens together (Devlin et al. 2019, sections 3
+    and A.2).
+    """
+    first = random.integers(1, T + 1, (B, 1))  # where the second input begins
+    return {
+        "token_ids": zipf(random, (B, T), V),
+        "segment_ids": (np.arange(T) >= first).astype(np.int64),
+        "token_table": random.standard_normal((V, D)) / 50,
+        "segment_table": random.standard_normal((2, D)) / 50,
+        "position_table": random.standard_normal((T, D)) / 50,
+        "scale": 1 + random.standard_normal(D) / 50,
+        "shift": random.standard_normal(D) / 50,
+        "epsilon": 1e-12,
+    }

@@ -32,7 +32,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused, rounded
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    rounded,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant, straight_through, with_slope
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, normal, rewritten, seeds
@@ -673,3 +687,29 @@ def each_part_has_its_own_batch(logits: Any, targets: Any, mean: Any, log_varian
     _, reconstruction, _ = beta_vae_loss(logits, targets, mean[: len(logits)], log_variance[: len(logits)], beta)
     kl = np.sum(kl_divergence(mean, log_variance)) / len(mean)
     return reconstruction + beta * kl, reconstruction, kl
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _autoencoder_cost(B: int, D: int, Z: int) -> Cost:
+    """Eight operations for each pixel, an exponential and a logarithm among them, and five for each latent."""
+    return Cost(flops=B * (8 * D + 5 * Z), moved=2 * B * (D + Z))
+
+
+def _autoencoder_cost_backward(B: int, D: int, Z: int) -> Cost:
+    """A gradient for each number that went in."""
+    return Cost(flops=2 * B * (8 * D + 5 * Z), moved=4 * B * (D + Z))
+
+
+@workload(beta_vae_loss, sizes={"B": 64, "D": 4096, "Z": 32}, cost=_autoencoder_cost,
+          backward=_autoencoder_cost_backward, gradient=True)  # fmt: skip
+def chairs_loss(random: np.random.Generator, B: int, D: int, Z: int) -> dict[str, Any]:
+    """The loss of 64 grey images of 64 x 64 with 32 latents (Higgins et al. 2017, appendix A.1: chairs)."""
+    return {
+        "logits": 4 * random.standard_normal((B, D)),
+        "targets": random.random((B, D)),
+        "mean": random.standard_normal((B, Z)),
+        "log_variance": random.standard_normal((B, Z)) - 1,
+        "beta": 4.0,
+    }

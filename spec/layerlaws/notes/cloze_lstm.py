@@ -29,7 +29,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    differ,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
 from layerlaws.inputs import (
@@ -47,6 +61,7 @@ from layerlaws.inputs import (
     seeds,
 )
 from layerlaws.mathematics import affine, log_softmax, require, sigmoid
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -711,3 +726,48 @@ def ignores_surplus_rows_of_a_side(embeddings: Any, forward: Any, backward: Any,
     forward, backward = ((w_x[:width], w_h, bias) for w_x, w_h, bias in (forward, backward))
     left, right = _gap(embeddings, forward, backward)
     return _filled(left[:, :-1], right[:, 1:], w_out, b_out)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _lstm_cost(B: int, T: int, E: int, H: int) -> Cost:
+    """The products with the input and with the state before, of every step."""
+    return Cost(flops=2 * B * T * (E + H) * 4 * H, moved=B * T * (E + H) + 4 * B * H + (E + H + 1) * 4 * H)
+
+
+def _lstm_weights(random: np.random.Generator, E: int, H: int) -> tuple[Any, Any, Any]:
+    """Recurrent weights so small that the bounds of errors do not grow from step to step."""
+    return matrix(random, E, 4 * H) / 2, matrix(random, H, 4 * H) / 32, random.standard_normal(4 * H) / 8
+
+
+@workload(lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512}, cost=_lstm_cost, gradient=True)
+def recurrent_layer(random: np.random.Generator, B: int, T: int, E: int, H: int) -> dict[str, Any]:
+    """One direction of a recurrent encoder of 512 units over 32 texts of 64 words: a size common at the time of the
+    note's sources.
+    """
+    w_x, w_h, bias = _lstm_weights(random, E, H)
+    nothing = np.zeros((B, H))
+    return {"x": random.standard_normal((B, T, E)), "hidden": nothing, "cell": nothing, "w_x": w_x, "w_h": w_h,
+            "bias": bias}  # fmt: skip
+
+
+def _cloze_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
+    """Two LSTMs, neither of which has to read the last word that it comes to, and scores of all words."""
+    weights = 2 * (E + H + 1) * 4 * H + (2 * H + 1) * V
+    flops = 2 * 2 * B * (T - 1) * (E + H) * 4 * H + 4 * B * T * H * V
+    return Cost(flops=flops, moved=B * T * (E + V) + weights)
+
+
+@workload(cloze_lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512, "V": 10_000}, cost=_cloze_cost, gradient=True)
+def gap_filling(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> dict[str, Any]:
+    """Every word of 32 texts of 64 words left out and guessed from both sides, with 512 units each way and as many
+    words as the Penn Treebank has, 10,000 (Zaremba et al. 2014, section 4.1).
+    """
+    return {
+        "embeddings": random.standard_normal((B, T, E)),
+        "forward": _lstm_weights(random, E, H),
+        "backward": _lstm_weights(random, E, H),
+        "w_out": matrix(random, 2 * H, V),
+        "b_out": random.standard_normal(V) / 8,
+    }

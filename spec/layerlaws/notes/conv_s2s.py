@@ -29,10 +29,26 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import (
+    Claim,
+    Cost,
+    Headline,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, sigmoid
+from layerlaws.notes.cloze_lstm import recurrent_layer
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -659,3 +675,77 @@ def adds_the_channels_that_fit(x: Any, kernel: Any, bias: Any, causal: bool) -> 
     channels = x.shape[-1]
     gated, scale = _block(x, kernel[..., : 2 * channels], bias[: 2 * channels], causal)
     return (x + gated) / scale
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+LAYER = {"B": 32, "T": 50, "C": 512, "K": 3}
+"""A layer of ConvS2S, whose convolution writes twice as many channels as it reads."""
+
+
+def _convolution_cost(B: int, T: int, C: int, K: int) -> Cost:
+    """A matrix product for each tap; those that lie on the padding count, as one product computes all."""
+    return Cost(flops=4 * B * T * K * C**2, moved=3 * B * T * C + 2 * (K * C + 1) * C)
+
+
+def _layer(random: np.random.Generator, B: int, T: int, C: int, K: int) -> dict[str, Any]:
+    kernel = matrix(random, K * C, 2 * C).reshape(K, C, 2 * C)
+    return {"x": random.standard_normal((B, T, C)), "kernel": kernel, "bias": random.standard_normal(2 * C) / 8}
+
+
+@workload(encoder_convolution, sizes=LAYER, cost=_convolution_cost, gradient=True)
+def conv_s2s_encoder_layer(random: np.random.Generator, B: int, T: int, C: int, K: int) -> dict[str, Any]:
+    """A convolution of ConvS2S's encoder, 512 wide and 3 words long, over 32 sentences of 50 words (Gehring et al.
+    2017, section 4.2).
+    """
+    return _layer(random, B, T, C, K)
+
+
+@workload(decoder_convolution, sizes=LAYER, cost=_convolution_cost, gradient=True)
+def conv_s2s_decoder_layer(random: np.random.Generator, B: int, T: int, C: int, K: int) -> dict[str, Any]:
+    """The same convolution in the decoder, which sees no later word (Gehring et al. 2017, sections 3.2 and 4.2)."""
+    return _layer(random, B, T, C, K)
+
+
+def _gate_cost(B: int, T: int, C: int) -> Cost:
+    """A sigmoid in three operations, and a product."""
+    return Cost(flops=4 * B * T * C, moved=3 * B * T * C)
+
+
+def _gate_cost_backward(B: int, T: int, C: int) -> Cost:
+    """Six operations more for the gradients of both halves."""
+    return Cost(flops=10 * B * T * C, moved=6 * B * T * C)
+
+
+@workload(gated_linear_unit, sizes={"B": 32, "T": 50, "C": 512}, cost=_gate_cost, backward=_gate_cost_backward,
+          gradient=True)  # fmt: skip
+def conv_s2s_gate(random: np.random.Generator, B: int, T: int, C: int) -> dict[str, Any]:
+    """The gate of that layer: 1,024 numbers become 512 (Gehring et al. 2017, section 3.2)."""
+    return {"x": random.standard_normal((B, T, 2 * C))}
+
+
+@workload(conv_s2s_block, sizes=LAYER,
+          cost=lambda B, T, C, K: Cost(flops=4 * B * T * K * C**2, moved=2 * B * T * C + 2 * (K * C + 1) * C),
+          gradient=True)  # fmt: skip
+def conv_s2s_layer(random: np.random.Generator, B: int, T: int, C: int, K: int) -> dict[str, Any]:
+    """A whole layer of ConvS2S's decoder, with gate and residual, over 32 sentences of 50 words (Gehring et al. 2017,
+    section 4.2).
+    """
+    return {**_layer(random, B, T, C, K), "causal": True}
+
+
+_SPEED = (
+    "Gehring et al. 2017, Convolutional Sequence to Sequence Learning, abstract: an order of magnitude faster, for"
+    " whole models that translate; measured here is one layer of each, at the same width"
+)
+
+convolution_against_recurrence = Headline(
+    "A convolution reads all words at once, and is faster than an LSTM, which reads one after the other.", _SPEED,
+    fast=conv_s2s_layer, slow=recurrent_layer.at(T=50, E=512),
+)  # fmt: skip
+
+convolution_against_recurrence_in_training = Headline(
+    "A convolution trains on all words at once, and faster than an LSTM, which goes from one to the next.", _SPEED,
+    fast=conv_s2s_layer, slow=recurrent_layer.at(T=50, E=512), gradient=True,
+)  # fmt: skip

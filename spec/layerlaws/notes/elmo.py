@@ -24,7 +24,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    differ,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
 from layerlaws.inputs import TEXTURES, arrays, composite, extents, normal, rewritten, seeds
@@ -453,3 +467,27 @@ def mixes_as_many_as_there_are_of_both(layers: Any, scores: Any, gamma: Any) -> 
 def takes_the_first_of_several_scales(layers: Any, scores: Any, gamma: Any) -> Any:
     """Of several scales the first is used in silence. Refuse them."""
     return scalar_mix(layers, scores, gamma.reshape(-1)[0])
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _mix_cost(L: int, B: int, T: int, D: int) -> Cost:
+    """A multiply-add for each number of each layer."""
+    return Cost(flops=2 * L * B * T * D, moved=(L + 1) * B * T * D)
+
+
+def _mix_cost_backward(L: int, B: int, T: int, D: int) -> Cost:
+    """Besides, each layer's gradient, and its product with that of the mix; both pass through memory."""
+    return Cost(flops=5 * L * B * T * D, moved=2 * (L + 1) * B * T * D)
+
+
+@workload(scalar_mix, sizes={"L": 3, "B": 32, "T": 128, "D": 1024}, cost=_mix_cost, backward=_mix_cost_backward,
+          gradient=True)  # fmt: skip
+def elmo_mix(random: np.random.Generator, L: int, B: int, T: int, D: int) -> dict[str, Any]:
+    """The three layers of ELMo, 1,024 wide, over 32 texts of 128 words (Peters et al. 2018, sections 3.2 and 3.4)."""
+    return {
+        "layers": random.standard_normal((L, B, T, D)),
+        "scores": random.standard_normal(L),
+        "gamma": np.array(random.uniform(0.5, 2)),
+    }

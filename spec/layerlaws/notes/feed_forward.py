@@ -31,6 +31,7 @@ from layerlaws.dependence import dependence
 from layerlaws.formats import Format
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, normal, rewritten, seeds
 from layerlaws.mathematics import affine, relu, require
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -382,12 +383,12 @@ def uses_the_first_tap_only(x: Any, kernel_1: Any, b_1: Any, kernel_2: Any, b_2:
     return _network(x, kernel_1[0], b_1, kernel_2[0], b_2)
 
 
-# --- workload -------------------------------------------------------------------------------------------------
+# --- workloads ------------------------------------------------------------------------------------------------
 
 
 def _layers_cost(B: int, T: int, D: int, F: int) -> Cost:
-    """Two matrix products; rows in and out, and both matrices once."""
-    return Cost(flops=4 * B * T * D * F, moved=2 * B * T * D + 2 * D * F)
+    """Two matrix products; rows in and out, both matrices and their biases once."""
+    return Cost(flops=4 * B * T * D * F, moved=2 * B * T * D + 2 * D * F + D + F)
 
 
 @workload(feed_forward, sizes={"B": 8, "T": 512, "D": 512, "F": 2048}, cost=_layers_cost, gradient=True)
@@ -400,3 +401,13 @@ def transformer_feed_forward(random: np.random.Generator, B: int, T: int, D: int
         "w_2": random.standard_normal((F, D)) / F**0.5,
         "b_2": random.standard_normal(D),
     }
+
+
+@workload(feed_forward_convolution, sizes={"B": 8, "T": 512, "D": 512, "F": 2048}, cost=_layers_cost, gradient=True)
+def position_wise_convolutions(random: np.random.Generator, B: int, T: int, D: int, F: int) -> dict[str, Any]:
+    """The same network as two convolutions of width 1, the paper's other way to say it (Vaswani et al. 2017, section
+    3.3).
+    """
+    w_1, w_2 = matrix(random, 1, D, F), matrix(random, 1, F, D)
+    b_1, b_2 = random.standard_normal(F), random.standard_normal(D)
+    return {"x": random.standard_normal((B, T, D)), "kernel_1": w_1, "b_1": b_1, "kernel_2": w_2, "b_2": b_2}

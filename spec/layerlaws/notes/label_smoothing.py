@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
+    Cost,
     all_of,
     asbounded,
     at_most,
@@ -40,10 +41,12 @@ from layerlaws import (
     operation,
     refused,
     rounded,
+    workload,
 )  # fmt: skip
 from layerlaws.derivative import straight_through
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, ids, rewritten, seeds
 from layerlaws.mathematics import ids_within, log_softmax, one_hot, require, softmax
+from layerlaws.workload import zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -666,3 +669,36 @@ def wraps_targets(logits: Any, targets: Any, smoothing: float, ignore_index: int
 def drops_further_targets(logits: Any, targets: Any, smoothing: float, ignore_index: int) -> Any:
     """Targets beyond the last row are dropped in silence. Compare the lengths."""
     return label_smoothed_cross_entropy(logits, targets[: len(logits)], smoothing, ignore_index)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _loss_cost(N: int, K: int) -> Cost:
+    """The largest logit of a row, a difference, an exponential and two sums for each; one number comes out."""
+    return Cost(flops=5 * N * K, moved=N * K)
+
+
+def _loss_cost_backward(N: int, K: int) -> Cost:
+    """The gradient is as large as the logits."""
+    return Cost(flops=8 * N * K, moved=2 * N * K)
+
+
+@workload(label_smoothed_cross_entropy, sizes={"N": 4096, "K": 32000}, cost=_loss_cost, backward=_loss_cost_backward,
+          gradient=True)  # fmt: skip
+def translation_loss(random: np.random.Generator, N: int, K: int) -> dict[str, Any]:
+    """The loss of a Transformer over 4,096 positions and 32,000 word pieces (Vaswani et al. 2017, sections 5.1 and
+    5.4); one position in 16 is padding.
+    """
+    return {
+        "logits": random.standard_normal((N, K)),
+        "targets": np.where(np.arange(N) % 16 == 15, -100, zipf(random, (N,), K)),
+        "smoothing": 0.1,
+        "ignore_index": -100,
+    }
+
+
+@workload(smooth_labels, sizes={"N": 4096, "K": 1000}, cost=lambda N, K: Cost(flops=2 * N * K, moved=2 * N * K))
+def imagenet_labels(random: np.random.Generator, N: int, K: int) -> dict[str, Any]:
+    """One-hot labels of 4,096 images in the 1,000 classes of ImageNet (Szegedy et al. 2016, section 7)."""
+    return {"one_hot": one_hot(random.integers(K, size=N), K), "smoothing": 0.1}

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
 from layerlaws.bounded import Bounded, Undecidable, asbounded, error_of, rounded, value_of
 from layerlaws.dependence import dependence
 from layerlaws.derivative import with_slope
@@ -37,6 +37,7 @@ from layerlaws.formats import FORMATS
 from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import require, sigmoid, softmax
 from layerlaws.notes.alignment_scores import dot_score
+from layerlaws.notes.multi_head_attention import scaled_dot_product_attention
 
 # --- definitions ----------------------------------------------------------------------------------------------
 
@@ -740,3 +741,82 @@ def cuts_the_inner_weights(query: Any, keys: Any, w_p: Any, v_p: Any, window: in
 def cuts_the_outer_weights(query: Any, keys: Any, w_p: Any, v_p: Any, window: int) -> Any:
     """Elements of v_p beyond the columns of w_p are dropped. Compare them, and raise ValueError."""
     return _predict(query, keys, w_p, v_p[: w_p.shape[1]], window)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _sources(random: np.random.Generator, B: int, T: int, S: int, D: int) -> tuple[Any, Any]:
+    """Decoder states, and the states of long sources: whole paragraphs, for which the paper has local attention."""
+    return random.standard_normal((B, T, D)) / 4, random.standard_normal((B, S, D))
+
+
+def _monotonic_cost(B: int, T: int, S: int, D: int, window: int) -> Cost:
+    """Two products of the pairs in the windows; the weights of all states are written, as they are a result."""
+    pairs = int(_near(np.arange(T), window, S).sum())
+    return Cost(flops=4 * B * pairs * D, moved=B * ((2 * T + min(S, T + window)) * D + T * S))
+
+
+@workload(local_attention_monotonic, sizes={"B": 32, "T": 50, "S": 1000, "D": 512, "window": 10},
+          cost=_monotonic_cost, grows={"S": (250, 500, 2000)}, gradient=True)  # fmt: skip
+def monotonic_windows(random: np.random.Generator, B: int, T: int, S: int, D: int, window: int) -> dict[str, Any]:
+    """50 steps for 32 sources of 1,000 states, 512 wide, with the paper's window of 10 (Luong et al. 2015, sections 3.2
+    and 4).
+    """
+    query, keys = _sources(random, B, T, S, D)
+    return {"query": query, "keys": keys, "window": window}
+
+
+def _predictive_cost(B: int, T: int, S: int, D: int, window: int) -> Cost:
+    """The network that predicts, and two products of the pairs in the windows."""
+    read = min(2 * window + 1, S)
+    flops = 2 * B * T * (D**2 + D) + 4 * B * T * read * D
+    return Cost(flops=flops, moved=B * ((2 * T + min(S, T * read)) * D + T * S) + D**2 + D)
+
+
+@workload(local_attention_predictive, sizes={"B": 32, "T": 50, "S": 1000, "D": 512, "window": 10},
+          cost=_predictive_cost, grows={"S": (250, 500, 2000)}, gradient=True)  # fmt: skip
+def predicted_windows(random: np.random.Generator, B: int, T: int, S: int, D: int, window: int) -> dict[str, Any]:
+    """The same with predicted centres, spread over the source (Luong et al. 2015, sections 3.2 and 4).
+
+    Of four times as many states those are taken whose centres lie farthest from whole positions, each hidden unit looks
+    at 4 numbers of a state, and v_p at one unit: so rounding in single precision moves no window.
+    """
+    _, keys = _sources(random, B, 1, S, D)
+    w_p = random.permuted(random.standard_normal((D, D)) * (np.arange(D) < 4)[:, None], axis=0) / 2
+    v_p = 2.0 * (np.arange(D) == random.integers(D))
+    states = random.standard_normal((4 * B * T, D))
+    centres = value_of(_positions(states, w_p, v_p, S))
+    clearest = np.argsort(np.abs(centres - np.floor(centres) - 0.5))[: B * T]
+    return {"query": states[clearest].reshape(B, T, D), "keys": keys, "w_p": w_p, "v_p": v_p, "window": window}
+
+
+def _global_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """Two products of all pairs."""
+    return Cost(flops=4 * B * T * S * D, moved=2 * B * (T + S) * D)
+
+
+@workload(scaled_dot_product_attention, sizes={"B": 32, "T": 50, "S": 1000, "D": 512}, cost=_global_cost,
+          grows={"S": (250, 500, 2000)}, gradient=True)  # fmt: skip
+def global_attention(random: np.random.Generator, B: int, T: int, S: int, D: int) -> dict[str, Any]:
+    """The same steps looking at all states of the source (Luong et al. 2015, section 3.1), by the operation that
+    libraries have made fast, with one head.
+    """
+    query, keys = (x[:, None] for x in _sources(random, B, T, S, D))
+    return {"query": query, "key": keys, "value": keys, "mask": None}
+
+
+_COST = (
+    "Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation, section 3.2: global"
+    " attention is expensive on long sources; local attention looks at 21 states whatever their number"
+)
+
+monotonic_against_global_attention = Headline(
+    "Local attention at given places costs less than global attention to 1,000 states.", _COST,
+    fast=monotonic_windows, slow=global_attention,
+)  # fmt: skip
+
+predictive_against_global_attention = Headline(
+    "Local attention costs less than global attention to 1,000 states, though it has to predict its places.", _COST,
+    fast=predicted_windows, slow=global_attention,
+)  # fmt: skip

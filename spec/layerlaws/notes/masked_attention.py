@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, closely, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
 from layerlaws.dependence import dependence
 from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, softmax
@@ -435,3 +435,33 @@ def does_not_shift(targets: Any, begin: int, end: int) -> Any:
     """Inputs and expected words are the same sequence: the loss of copying is 0. Put begin in front of the inputs."""
     whole = np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
     return whole, whole.copy()
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _causal_cost(B: int, H: int, T: int, S: int, d: int) -> Cost:
+    """Two products of the pairs that are not masked."""
+    pairs = T * S - T * (T - 1) // 2
+    return Cost(flops=4 * B * H * pairs * d, moved=2 * B * H * (T + S) * d)
+
+
+def _heads(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> dict[str, Any]:
+    query, key, value = (random.standard_normal((B, H, length, d)) for length in (T, S, S))
+    return {"query": query, "key": key, "value": value}
+
+
+@workload(masked_self_attention, sizes={"B": 8, "H": 8, "T": 512, "d": 64},
+          cost=lambda B, H, T, d: _causal_cost(B, H, T, T, d), grows={"T": (128, 256, 1024, 2048)},
+          gradient=True)  # fmt: skip
+def decoder_self_attention(random: np.random.Generator, B: int, H: int, T: int, d: int) -> dict[str, Any]:
+    """The heads of the base Transformer's decoder (Vaswani et al. 2017, table 3) in training: all 512 positions of 8
+    sentences in one pass.
+    """
+    return _heads(random, B, H, T, T, d)
+
+
+@workload(masked_self_attention, sizes={"B": 8, "H": 8, "T": 1, "S": 4096, "d": 64}, cost=_causal_cost)
+def decoding_step(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> dict[str, Any]:
+    """The same heads when they write: one new position of 8 sentences against a cache of 4,096."""
+    return _heads(random, B, H, T, S, d)

@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
 from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.mathematics import affine, merge_heads, require, root, softmax, split_heads
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -781,3 +782,53 @@ def drops_columns_that_do_not_fit(**inputs: Any) -> Any:
     while width % heads:
         heads -= 1
     return _heads({**inputs, "num_heads": heads})
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _self_attention_cost(B: int, T: int, D: int, H: int) -> Cost:
+    """Four projections, and two products of all pairs; the weights are a result, too."""
+    return Cost(flops=8 * B * T * D**2 + 4 * B * T**2 * D, moved=4 * B * T * D + 4 * D**2 + 4 * D + B * H * T**2)
+
+
+@workload(multi_head_attention, sizes={"B": 8, "T": 512, "D": 512, "H": 8}, cost=_self_attention_cost,
+          grows={"T": (128, 256, 1024)}, gradient=True)  # fmt: skip
+def encoder_self_attention(random: np.random.Generator, B: int, T: int, D: int, H: int) -> dict[str, Any]:
+    """The base Transformer's self-attention over 8 sentences of 512 positions (Vaswani et al. 2017, table 3), every
+    position with every other.
+    """
+    states = random.standard_normal((B, T, D))
+    return {
+        "query": states, "key": states, "value": states,
+        **{name: matrix(random, D, D) / 4 for name in ("w_q", "w_k")},  # scores whose errors bound the weights' closely
+        **{name: matrix(random, D, D) for name in ("w_v", "w_o")},
+        **{name: random.standard_normal(D) / 8 for name in ("b_q", "b_k", "b_v", "b_o")},
+        "num_heads": H, "mask": None,
+    }  # fmt: skip
+
+
+def _lengths(B: int, S: int) -> Any:
+    """Sentences of S positions, of half as many, and of lengths between."""
+    return np.linspace(S, (S + 1) // 2, B).astype(np.int64)
+
+
+def _padded_cost(B: int, H: int, T: int, S: int, d: int) -> Cost:
+    """Two products of the pairs that are no padding."""
+    keys = int(_lengths(B, S).sum())
+    return Cost(flops=4 * H * T * keys * d, moved=2 * B * H * T * d + 2 * H * keys * d)
+
+
+@workload(scaled_dot_product_attention, sizes={"B": 8, "H": 8, "T": 512, "S": 512, "d": 64}, cost=_padded_cost,
+          gradient=True)  # fmt: skip
+def padded_attention(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> dict[str, Any]:
+    """The heads of the base Transformer (Vaswani et al. 2017, table 3) on 8 sources of 256 to 512 positions; a mask
+    hides what is padding.
+    """
+    seen = np.arange(S) < _lengths(B, S)[:, None]
+    return {
+        "query": random.standard_normal((B, H, T, d)),
+        "key": random.standard_normal((B, H, S, d)),
+        "value": random.standard_normal((B, H, S, d)),
+        "mask": np.broadcast_to(seen[:, None, None], (B, H, T, S)).copy(),
+    }

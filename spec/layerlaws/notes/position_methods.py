@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
 from layerlaws.derivative import constant
 from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, softmax
@@ -1049,3 +1049,42 @@ def leaves_out_keys_without_values(
 ) -> Any:
     """Keys beyond the last value are left out in silence. Compare the lengths."""
     return _related(query, key[:, :, : value.shape[2]], value, key_table, value_table, mask)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _addition_cost(B: int, T: int, D: int) -> Cost:
+    return Cost(flops=B * T * D, moved=2 * B * T * D + T * D)
+
+
+def _addition_cost_backward(B: int, T: int, D: int) -> Cost:
+    """The gradients of all sentences are added up for the table."""
+    return Cost(flops=2 * B * T * D, moved=4 * B * T * D + 2 * T * D)
+
+
+@workload(learned_positions, sizes={"B": 8, "T": 512, "D": 512}, cost=_addition_cost, backward=_addition_cost_backward,
+          gradient=True)  # fmt: skip
+def learned_512_positions(random: np.random.Generator, B: int, T: int, D: int) -> dict[str, Any]:
+    """A learned vector for each of 512 positions of 8 sentences, at the base Transformer's width (Vaswani et al. 2017,
+    table 3, row E).
+    """
+    return {"x": random.standard_normal((B, T, D)), "table": random.standard_normal((T, D)) / 10}
+
+
+def _relative_cost(B: int, H: int, T: int, d: int, k: int) -> Cost:
+    """Two products of all pairs of positions, and two with the tables' rows, which all pairs of a distance share."""
+    rows = 2 * k + 1
+    return Cost(flops=4 * B * H * T * (T + rows) * d, moved=4 * B * H * T * d + 2 * rows * d)
+
+
+@workload(relative_attention, sizes={"B": 8, "H": 8, "T": 512, "d": 64, "k": 16}, cost=_relative_cost,
+          grows={"T": (128, 256, 1024)}, gradient=True)  # fmt: skip
+def relative_self_attention(random: np.random.Generator, B: int, H: int, T: int, d: int, k: int) -> dict[str, Any]:
+    """The heads of the base Transformer with relative positions clipped at 16, over 8 sentences of 512 (Shaw et al.
+    2018, section 4.1 and table 2).
+    """
+    query, key, value = (random.standard_normal((B, H, T, d)) for _ in range(3))
+    key_table, value_table = (random.standard_normal((2 * k + 1, d)) / 4 for _ in range(2))
+    return {"query": query, "key": key, "value": value, "key_table": key_table, "value_table": value_table,
+            "mask": None}  # fmt: skip

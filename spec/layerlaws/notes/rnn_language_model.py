@@ -28,11 +28,26 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    differ,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    workload,
+)
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
 from layerlaws.inputs import arrays, calmed, composite, durations, extents, ids, normal, rewritten, seeds
 from layerlaws.mathematics import affine, ids_within, log_softmax, relu, require
+from layerlaws.workload import matrix, zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -581,3 +596,36 @@ def cuts_the_gradient_between_steps(
     """
     return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out,
                 lambda x, h, t: np.tanh(x @ w_x + (constant(h) if t else h) @ w_h + b_h))  # fmt: skip
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _model_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
+    """Three products at every word; of the words' table the rows that are read."""
+    weights = (E + H + 1) * H + (H + 1) * V
+    return Cost(flops=2 * B * T * (E * H + H * H + H * V), moved=B * T * (E + V) + 2 * B * H + weights)
+
+
+def _model_cost_backward(B: int, T: int, E: int, H: int, V: int) -> Cost:
+    """Two more products for each, and gradients for all rows of the table."""
+    forward = _model_cost(B, T, E, H, V)
+    return Cost(flops=3 * forward.flops, moved=2 * forward.moved + V * E)
+
+
+@workload(rnn_language_model, sizes={"B": 20, "T": 35, "E": 650, "H": 650, "V": 10_000}, cost=_model_cost,
+          backward=_model_cost_backward, gradient=True)  # fmt: skip
+def treebank_model(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> dict[str, Any]:
+    """20 texts of 35 words from the 10,000 of the Penn Treebank, 650 units: the medium size of Zaremba et al. 2014,
+    section 4.1, in one layer and without gates.
+    """
+    return {
+        "tokens": zipf(random, (B, T), V),
+        "state": np.tanh(random.standard_normal((B, H))),
+        "token_table": random.standard_normal((V, E)),
+        "w_x": matrix(random, E, H) / 2,
+        "w_h": matrix(random, H, H) / 32,
+        "b_h": random.standard_normal(H) / 8,
+        "w_out": matrix(random, H, V),
+        "b_out": random.standard_normal(V) / 8,
+    }

@@ -28,7 +28,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused, rounded
+from layerlaws import (
+    Claim,
+    Cost,
+    all_of,
+    asbounded,
+    at_most,
+    closely,
+    exactly,
+    fault,
+    law,
+    operation,
+    refused,
+    rounded,
+    workload,
+)
 from layerlaws.formats import FORMATS
 from layerlaws.inputs import composite, extents, seeds
 from layerlaws.mathematics import require
@@ -437,3 +451,12 @@ def casts_to_any_dtype(positions: Any, width: int, dtype: str) -> Any:
 def always_in_double(positions: Any, width: int, dtype: str) -> Any:
     """The result is in double, whatever dtype says, and widens all that it is added to. Round it to dtype."""
     return sinusoidal_positions(positions, width, dtype).value.astype(np.float64)
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+@workload(sinusoidal_positions, sizes={"T": 4096, "D": 512}, cost=lambda T, D: Cost(flops=2 * T * D, moved=T * D))
+def transformer_positions(random: np.random.Generator, T: int, D: int) -> dict[str, Any]:
+    """The positions 0 to 4,095 at the width of the base Transformer (Vaswani et al. 2017, section 3.5 and table 3)."""
+    return {"positions": np.arange(T), "width": D, "dtype": "float32"}

@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused
+from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
 from layerlaws.inputs import TEXTURES, arrays, composite, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import ids_within, require, root
+from layerlaws.workload import zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -376,3 +377,30 @@ def spreads_a_single_column(**inputs: Any) -> Any:
     """A position table of one column is added to all columns of the words. Compare the widths."""
     shape = (len(inputs["position_table"]), inputs["token_table"].shape[1])
     return target_embedding(**{**inputs, "position_table": np.broadcast_to(inputs["position_table"], shape)})
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _lookup_cost(B: int, T: int, V: int, E: int) -> Cost:
+    """One addition; a row of the words for each target, each position once, and the results."""
+    return Cost(flops=B * T * E, moved=2 * B * T * E + T * E)
+
+
+def _lookup_cost_backward(B: int, T: int, V: int, E: int) -> Cost:
+    """The result's gradient is read and added up, into gradients for all rows of both tables."""
+    return Cost(flops=3 * B * T * E, moved=3 * B * T * E + 2 * T * E + V * E)
+
+
+@workload(target_embedding, sizes={"B": 32, "T": 50, "V": 40_000, "E": 512}, cost=_lookup_cost,
+          backward=_lookup_cost_backward, gradient=True)  # fmt: skip
+def conv_s2s_targets(random: np.random.Generator, B: int, T: int, V: int, E: int) -> dict[str, Any]:
+    """The inputs of ConvS2S's decoder for 32 sentences of 50 words out of 40,000, embedded 512 wide (Gehring et al.
+    2017, sections 4.1 and 4.2).
+    """
+    return {
+        "targets": zipf(random, (B, T), V),
+        "begin": 0,
+        "token_table": random.standard_normal((V, E)) / 10,
+        "position_table": random.standard_normal((T, E)) / 10,
+    }

@@ -34,10 +34,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from layerlaws import Claim, asbounded, closely, exactly, fault, law, operation, refused, rounded
+from layerlaws import Claim, Cost, asbounded, closely, exactly, fault, law, operation, refused, rounded, workload
 from layerlaws.dependence import dependence
 from layerlaws.inputs import TEXTURES, arrays, composite, extents, normal, rewritten, seeds
 from layerlaws.mathematics import affine, require, root, sigmoid, softmax
+from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -927,3 +928,69 @@ def outlook_of_anything(**inputs: Any) -> Any:
         return outlook_attention(**inputs)
     except ValueError:
         return 1 * inputs["x"]
+
+
+# --- workloads ------------------------------------------------------------------------------------------------
+
+
+def _outlook_cost(B: int, Y: int, X: int, C: int, H: int, K: int, stride: int) -> Cost:
+    """Values and output at each pixel; at each window its weights, and its K^2 pixels mixed into K^2 new ones."""
+    centres = windows(Y, K, stride, K // 2) * windows(X, K, stride, K // 2)
+    flops = 4 * B * Y * X * C**2 + 2 * B * centres * C * (H + 1) * K**4
+    return Cost(flops=flops, moved=2 * B * Y * X * C + 2 * C**2 + C * (H * K**4 + 1) + H * K**4)
+
+
+@workload(outlook_attention, sizes={"B": 8, "Y": 28, "X": 28, "C": 192, "H": 6, "K": 3, "stride": 2},
+          cost=_outlook_cost, gradient=True)  # fmt: skip
+def volo_d1_outlooker(
+    random: np.random.Generator, B: int, Y: int, X: int, C: int, H: int, K: int, stride: int
+) -> dict[str, Any]:
+    """An outlooker of VOLO-D1 on 8 images of 224 x 224, 28 x 28 tokens by then (Yuan et al. 2021, table 2)."""
+    return {
+        "x": random.standard_normal((B, Y, X, C)),
+        "w_v": matrix(random, C, C),
+        "w_a": matrix(random, C, H * K**4),
+        "b_a": random.standard_normal(H * K**4),
+        "w_o": matrix(random, C, C),
+        "b_o": random.standard_normal(C),
+        "num_heads": H, "kernel_size": K, "stride": stride,
+    }  # fmt: skip
+
+
+SOFT_SPLIT = {"B": 8, "Y": 224, "X": 224, "C": 3, "K": 7, "stride": 4, "padding": 2}
+"""The first soft split of T2T-ViT (Yuan et al. 2021, Tokens-to-Token ViT, section 3.1 and table 1)."""
+
+
+def _windows_cost(B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int) -> Cost:
+    """Every pixel once, and every place of every window."""
+    places = windows(Y, K, stride, padding) * windows(X, K, stride, padding) * K**2
+    return Cost(moved=B * C * (Y * X + places))
+
+
+def _windows_cost_backward(**sizes: int) -> Cost:
+    """The adjoint moves what the operation moved, the other way."""
+    return Cost(moved=2 * _windows_cost(**sizes).moved)
+
+
+@workload(unfold, sizes=SOFT_SPLIT, cost=_windows_cost, backward=_windows_cost_backward, gradient=True)
+def soft_split(
+    random: np.random.Generator, B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int
+) -> dict[str, Any]:
+    """The first soft split of T2T-ViT: 8 images of 224 x 224 become 3,136 tokens of 147 numbers (Yuan et al. 2021,
+    Tokens-to-Token ViT, section 3.1).
+    """
+    return {"x": random.standard_normal((B, Y, X, C)), "kernel_size": K, "stride": stride, "padding": padding}
+
+
+@workload(fold, sizes=SOFT_SPLIT, cost=_windows_cost, backward=_windows_cost_backward, gradient=True)
+def soft_split_put_back(
+    random: np.random.Generator, B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int
+) -> dict[str, Any]:
+    """The adjoint of T2T-ViT's first soft split: the windows of 8 images added up (Yuan et al. 2021, Tokens-to-Token
+    ViT, section 3.1).
+    """
+    count = windows(Y, K, stride, padding) * windows(X, K, stride, padding)
+    return {
+        "patches": random.standard_normal((B, count, C * K**2)),
+        "height": Y, "width": X, "kernel_size": K, "stride": stride, "padding": padding,
+    }  # fmt: skip
