@@ -14,7 +14,9 @@ NOTES = [note.name for note in catalogue().notes]
 
 
 @pytest.mark.parametrize("note", NOTES)
-@pytest.mark.parametrize("name", ["numpy", "torch-cpu", "tokenizers"])
+@pytest.mark.parametrize(
+    "name", ["numpy", "torch-cpu", "tokenizers", "layerlaws_backends.tiktoken", "layerlaws_backends.sentencepiece"]
+)
 def test_a_bundled_backend_holds(name: str, note: str) -> None:
     backend = load_backend(name, catalogue())
     if backend.unavailable:

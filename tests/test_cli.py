@@ -64,7 +64,7 @@ def test_list_names_every_note_and_every_backend(command: Command) -> None:
 
 def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
     note = command("explain", "masked_attention").stdout
-    assert "Errata" in note
+    assert "Erratum" in note
     assert "no_position_sees_the_future" in note
     assert "def masked_self_attention" in command("explain", "masked_self_attention").stdout
     law = command("explain", "no_position_sees_the_future").stdout

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import find, settings
 from hypothesis import strategies as st
 
+from layerlaws.examples import examples
 from layerlaws.formats import FORMATS
 from layerlaws.inputs import (
     PLAIN,
@@ -24,7 +25,6 @@ from layerlaws.inputs import (
     ids,
     masks,
     normal,
-    one_by_one,
     rewritten,
 )  # fmt: skip
 
@@ -33,19 +33,10 @@ COUNT = 240
 
 def drawn(strategy: st.SearchStrategy[Any], count: int = COUNT) -> list[Any]:
     """What a law would be given in this many examples."""
-    seen: list[Any] = []
-
-    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
-    @given(strategy)
-    def collect(x: Any) -> None:
-        seen.append(x)
-
-    collect()
-    return seen
+    return list(examples(strategy, count, None))
 
 
 def test_one_extent_is_at_a_tile_edge_in_about_a_tenth_of_the_examples() -> None:
-    """An eighth of fair draws; Hypothesis repeats parts of earlier examples, which thins out what is rare."""
     at_edge = [sizes for sizes in drawn(extents(4, edges=(1, 3)), 600) if max(sizes) >= min(TILE_EDGES)]
     assert 600 / 20 < len(at_edge) < 600 / 5
     for sizes in at_edge:
@@ -178,7 +169,6 @@ def test_draws_are_cheap() -> None:
     assert (time.process_time() - start) / 200 < 0.01
 
 
-def test_choices_drawn_one_by_one_shrink_to_the_smallest_sizes() -> None:
-    with one_by_one():
-        found = find(extents(4), lambda sizes: sizes[2] > sizes[1], settings=settings(database=None, derandomize=True))
+def test_counterexamples_shrink_to_the_smallest_sizes() -> None:
+    found = find(extents(4), lambda sizes: sizes[2] > sizes[1], settings=settings(database=None, derandomize=True))
     assert found == (1, 1, 2, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +68,15 @@ def test_a_line_cut_off_while_it_was_written_is_left_out(tmp_path: Path) -> None
         (lambda text: "", "no header"),
         (lambda text: "hello\n", "line 1: not JSON"),
         (lambda text: "[1]\n", "not an object"),
-        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99"),
+        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1; a newer"),
+        (lambda text: text.replace('"schema": 1', '"schema": "x"'), "no header"),
+        (lambda text: '{"event": "started"}\n{"event": "ended"}\n', "no header"),
+        (lambda text: text[: len(text) // 3], "no header"),
+        (lambda text: text.encode("utf-16").decode("latin-1"), "line 1: not"),
+        (lambda text: "[" * 100_000 + "\n", "line 1: not a record's JSON"),
+        (lambda text: "1" * 100_000 + "\n", "line 1: not a record's JSON"),
+        (lambda text: text.replace('"seconds": 1.5', '"seconds": "long"'), "another version"),
+        (lambda text: text.replace('"seconds": 1.5', '"minutes": 1'), "another version"),
         (lambda text: text.replace('"held"', '"splendid"'), "no state of a verdict"),
         (lambda text: text.replace('"law":', '"love":', 1), "another version"),
         (lambda text: text.replace('"examples": 5,', '"examples": "many",'), "examples is 'many', not int"),
@@ -91,10 +101,109 @@ def test_any_text_of_a_backend_is_kept(tmp_path: Path) -> None:
     assert records_in(tmp_path)[0].verdicts[0].reason == said
 
 
-def test_a_binary_file_is_no_record(tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecordError, match="not a text file"):
+@pytest.mark.parametrize("data", [b"\xff\xd8\xff\xe0\x00\x10JFIF\n\x00\xff", b"\xff\xfe\x00\n", bytes(1000) + b"\n"])
+def test_a_binary_file_is_no_record(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x.jsonl").write_bytes(data)
+    with pytest.raises(RecordError, match="line 1: not"):
         records_in(tmp_path)
+
+
+def test_what_is_no_file_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(RecordError, match=r"x\.jsonl: a directory, not a record"):
+        records_in(tmp_path)
+    with pytest.raises(RecordError, match="No such file"):
+        read_record(tmp_path / "y.jsonl")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.jsonl")
+    with pytest.raises(RecordError, match="pipe, not a record"):
+        read_record(tmp_path / "mine.jsonl")
+    os.mkfifo(tmp_path / "mine.jsonl.part")
+    with pytest.raises(RecordError, match="is no file"):
+        write(tmp_path)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="everything is permitted here")
+def test_a_record_that_may_not_be_read_says_so(tmp_path: Path) -> None:
+    write(tmp_path).chmod(0)
+    with pytest.raises(RecordError, match="Permission denied"):
+        records_in(tmp_path)
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(2 * 2**30)
+    with pytest.raises(RecordError, match="2,147,483,648 bytes, far more than a record has"):
+        read_record(path)
+
+
+def test_a_huge_line_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(200 * 2**20)
+    with pytest.raises(RecordError, match="line 5: longer than"):
+        read_record(path)
+
+
+def test_an_unfinished_record_is_resumed_where_its_last_whole_line_ends(tmp_path: Path) -> None:
+    part = write(tmp_path, complete=False)
+    part.write_text(part.read_text()[:-20])
+    with Journal(tmp_path, header(), resume=True) as journal:
+        assert journal.kept == (HELD,)
+        journal.add(BROKEN)
+        record = read_record(journal.close(2.0))
+    assert record.complete
+    assert record.verdicts == (HELD, BROKEN)
+
+
+def test_a_record_that_was_killed_at_its_footer_is_resumed(tmp_path: Path) -> None:
+    write(tmp_path).rename(tmp_path / "mine.jsonl.part")
+    with Journal(tmp_path, header(), resume=True) as journal:
+        assert journal.kept == (HELD, BROKEN)
+        assert read_record(journal.close(2.0)).complete
+
+
+def test_a_record_of_other_settings_is_not_resumed(tmp_path: Path) -> None:
+    part = write(tmp_path, complete=False)
+    before = part.read_bytes()
+    for changed, said in (
+        ({"profile": "thorough"}, "of profile quick, not thorough"),
+        ({"code": "1"}, "another version of the backend's code"),
+        ({"environment": {**header().environment, "numpy": "0"}}, "with another numpy"),
+    ):
+        with pytest.raises(RecordError, match=said):
+            Journal(tmp_path, replace(header(), **changed), resume=True)  # type: ignore[arg-type]
+    assert part.read_bytes() == before
+
+
+def test_a_record_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with Journal(tmp_path, header()) as journal:
+        with pytest.raises(RecordError, match="another run is writing"):
+            Journal(tmp_path, header())
+        journal.close(1.0)
+        Journal(tmp_path, header()).close(1.0)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Journal(tmp_path, header()) as journal:
+        journal.add(HELD)
+        real = os.write
+
+        def half(file: int, data: bytes) -> int:
+            if len(data) < 40:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(file, data[: len(data) // 2])
+
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(RecordError, match=r"mine.jsonl.part: No space left on device; what was finished"):
+            journal.add(BROKEN)
+    monkeypatch.undo()
+    assert journal.part.read_bytes().endswith(b"}\n")
+    assert read_record(journal.part).verdicts == (HELD,)
 
 
 def test_an_empty_directory_says_how_to_make_a_record(tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
 
-from layerlaws import catalogue, free_laws, load_backend
+from layerlaws import catalogue, load_backend
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case, Note
 from layerlaws.check import Tally, check
+from layerlaws.errata import errata_of
 from layerlaws.law import Fault
+from layerlaws.proof import faults_of, noticed_by
 from layerlaws.reference import reference
 from layerlaws.verdict import Verdict
 
@@ -26,36 +27,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 CATALOGUE = catalogue()
 NOTES = {note.name: note for note in CATALOGUE.notes}
 OWN_BACKENDS = ("numpy", "torch-cpu")
-FREE = tuple({law.name for operation in CATALOGUE.operations.values() for law in free_laws.laws_of(operation)})
 
 
 @pytest.fixture(autouse=True)
 def no_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which fault a fault behaves like is not asked here, and costs more than finding it."""
-    monkeypatch.setattr(sys.modules[check.__module__], "diagnose", lambda backend, case: "")
+    monkeypatch.setattr(sys.modules[check.__module__], "diagnose", lambda *asked: "")
 
 
 @pytest.fixture(params=NOTES)
 def note(request: pytest.FixtureRequest) -> Note:
     return NOTES[request.param]
-
-
-def faults_of(note: Note) -> Iterator[Fault]:
-    """The faults of a note, and those that come with its operations."""
-    yield from note.faults
-    for operation in note.operations:
-        yield from free_laws.faults_of(operation)
-
-
-def cases_of(fault: Fault, note: Note) -> list[Case]:
-    """The laws that a fault names, of its own operation where the law comes with every operation."""
-    return [
-        case
-        for case in note.cases
-        if case.law.name in fault.breaks
-        and fault.operation in case.operations
-        and (case.operation is fault.operation or case.law.name not in FREE)
-    ]
 
 
 @cache
@@ -69,7 +51,7 @@ def caught(fault: Fault, case: Case) -> Verdict:
 def test_every_fault_is_caught_by_each_law_it_names(note: Note) -> None:
     missed = []
     for fault in faults_of(note):
-        named = cases_of(fault, note)
+        named = noticed_by(fault, note)
         assert set(fault.breaks) <= {case.law.name for case in named}, (
             f"{fault.name} names laws that do not speak of it"
         )
@@ -79,7 +61,7 @@ def test_every_fault_is_caught_by_each_law_it_names(note: Note) -> None:
 
 
 def test_every_law_is_broken_by_a_fault(note: Note) -> None:
-    named = {case.id for fault in faults_of(note) for case in cases_of(fault, note)}
+    named = {case.id for fault in faults_of(note) for case in noticed_by(fault, note)}
     assert {case.id for case in note.cases} == named
 
 
@@ -107,6 +89,14 @@ def test_every_fault_says_what_is_wrong_and_where_it_was_seen(note: Note) -> Non
         assert fault.seen == "constructed" or fault.seen.startswith("https://"), fault.name
     names = [fault.name for fault in note.faults]
     assert len(set(names)) == len(names)
+
+
+def test_every_erratum_names_laws_that_show_it(note: Note) -> None:
+    laws = {law.name: law.statement for law in note.own_laws}
+    named = {law for erratum in errata_of(note) for law in erratum.laws}
+    assert named <= set(laws), "an erratum is shown by laws of its note"
+    marked = {law for law, statement in laws.items() if statement.startswith("Erratum.")}
+    assert marked <= named, "a law about an erratum is named by one"
 
 
 def test_faults_take_the_arguments_of_their_operations(note: Note) -> None:

@@ -1,4 +1,4 @@
-"""A run survives whatever a backend does: each costs its own verdict, and no other."""
+"""A run: what it does when it is stopped, resumed, or asked for too much, and what it never executes."""
 
 from __future__ import annotations
 
@@ -8,77 +8,163 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from layerlaws.journal import read_record
+from layerlaws.journal import Record, read_record
+from layerlaws.verdict import Verdict
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]
 
+CHECK = ("check", "numpy", "--note", "masked_attention", "--profile", "quick", "--output", "records")
 CAUSAL_MASK = """
 def causal_mask(queries, keys):
     return np.tri(queries, keys, keys - queries, dtype=bool)
 """
 
-HOSTILE = {
-    "raises": ("raise RuntimeError('no luck')", "error", "RuntimeError: no luck"),
-    "leaves": ("import sys; sys.exit(3)", "error", "SystemExit"),
-    "dies": ("import os; os._exit(0)", "crashed", "process died"),
-    "segfaults": ("import ctypes; ctypes.string_at(0)", "crashed", "process died"),
-    "aborts": ("import os; os.abort()", "crashed", "process died"),
-    "nonsense": ("return 'attention'", "broken", "not a tuple of 2 arrays"),
-}
+
+def timeless(record: Record) -> list[Verdict]:
+    return sorted((replace(verdict, seconds=0.0) for verdict in record.verdicts), key=lambda verdict: verdict.id)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_function_costs_its_own_verdicts_only(
-    name: str, command: Command, backend_file: BackendFile, tmp_path: Path
-) -> None:
-    body, state, reason = HOSTILE[name]
-    backend_file(name, CAUSAL_MASK + f"\ndef teacher_forcing(targets, begin, end):\n    {body}\n")
-    run = command("check", f"./{name}.py", "--note", "masked_attention", "--profile", "quick", "--output", "records")
-    assert run.returncode == 1, run.stdout + run.stderr
-    record = read_record(tmp_path / "records" / f"{name}.jsonl")
-    assert record.complete
-    states = {
-        operation: {v.state for v in record.verdicts if v.operation == operation}
-        for operation in ("causal_mask", "teacher_forcing", "masked_self_attention")
-    }
-    assert states["causal_mask"] == {"held"}
-    assert states["masked_self_attention"] == {"missing"}
-    assert state in states["teacher_forcing"]
-    assert any(reason in v.reason for v in record.verdicts if v.state == state)
-
-
-def test_a_function_that_never_returns_is_timed_out(tmp_path: Path, backend_file: BackendFile) -> None:
-    path = backend_file("endless", CAUSAL_MASK + "\ndef teacher_forcing(targets, begin, end):\n    while True: pass\n")
-    script = f"""
-from pathlib import Path
-from layerlaws import catalogue, load_backend
-from layerlaws import runner
-runner.TIME_LIMITS["quick"] = 4.0
-known = catalogue()
-laws = ["inputs_are_the_expected_words_one_step_late", "the_mask_is_a_staircase"]
-plan = runner.Plan([load_backend({str(path)!r}, known)], known.select([], laws), [], laws, "quick")
-print(sorted(v.state for v in runner.run(plan, lambda verdict: None)))
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
-    assert "['held', 'timed out']" in run.stdout, run.stdout + run.stderr
-
-
-def test_a_run_that_is_killed_leaves_an_incomplete_record(tmp_path: Path) -> None:
-    run = subprocess.Popen(
-        [sys.executable, "-m", "layerlaws", "check", "numpy", "--note", "masked_attention", "--output", "records"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "layerlaws", *arguments],
+        cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "LAYERLAWS_TEST": str(directory)},
     )  # fmt: skip
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(condition())
+
+
+def processes_of(directory: Path) -> list[int]:
+    """Living processes that a run in this directory started."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"LAYERLAWS_TEST={directory}".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue  # it ended, or belongs to someone else
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(("how", "lines"), [("group", 1), ("controller", 6), ("ctrl-c", 12)])
+def test_a_run_that_is_stopped_keeps_every_verdict_and_is_resumed(
+    how: str, lines: int, command: Command, tmp_path: Path
+) -> None:
+    run = start(tmp_path, *CHECK)
     part = tmp_path / "records" / "numpy.jsonl.part"
-    deadline = time.monotonic() + 60
-    while (not part.exists() or len(part.read_text().splitlines()) < 4) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    record = read_record(part)
-    assert not record.complete
-    assert len(record.verdicts) >= 2
+    assert wait_for(lambda: part.exists() and part.read_bytes().count(b"\n") >= lines)
+    if how == "group":
+        os.killpg(run.pid, signal.SIGKILL)
+    else:
+        run.send_signal(signal.SIGKILL if how == "controller" else signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert (run.returncode, "--resume" in said) == ((130, True) if how == "ctrl-c" else (-signal.SIGKILL, False))
+    assert wait_for(lambda: not processes_of(tmp_path)), "workers outlive the run"
+
+    kept = read_record(part)
+    assert not kept.complete
+    assert len(kept.verdicts) >= lines - 1
+    with part.open("a") as file:
+        file.write('{"kind": "verdict", "backend": "num')
+    resumed = command(*CHECK, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert not part.exists()
+    record = read_record(tmp_path / "records" / "numpy.jsonl")
+    assert record.complete
+    assert record.verdicts[: len(kept.verdicts)] == kept.verdicts
+    whole = command(*CHECK[:-1], "whole")
+    assert whole.returncode == 0
+    assert timeless(record) == timeless(read_record(tmp_path / "whole" / "numpy.jsonl"))
+    again = command(*CHECK, "--resume")
+    assert again.returncode == 0
+    assert read_record(tmp_path / "records" / "numpy.jsonl").verdicts == record.verdicts, "nothing is done twice"
+
+
+def test_what_cannot_be_resumed_is_refused(command: Command, backend_file: BackendFile, tmp_path: Path) -> None:
+    path = backend_file("mine", CAUSAL_MASK)
+    law = ("check", "./mine.py", "--law", "causal_mask.agrees_with_definition", "--output", "records")
+    assert command(*law, "--profile", "quick").returncode == 0
+    whole = tmp_path / "records" / "mine.jsonl"
+    part = whole.with_name("mine.jsonl.part")
+    part.write_text("".join(whole.read_text().splitlines(keepends=True)[:-1]))
+    before = part.read_bytes()
+    other_law = ("check", "./mine.py", "--law", "the_mask_is_a_staircase", "--output", "records", "--profile", "quick")
+    for arguments, said in (
+        ((*law, "--profile", "standard"), "it is of profile quick, not standard"),
+        ((*law, "--profile", "quick", "--seed", "1"), "it is of seed None, not 1"),
+        (other_law, "it has verdicts on other laws"),
+    ):
+        refused = command(*arguments, "--resume")
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+        assert part.read_bytes() == before
+    path.write_text(path.read_text() + "\n# changed\n")
+    assert "another version of the backend's code" in command(*law, "--profile", "quick", "--resume").stderr
+    assert "name the --output" in command("check", "numpy", "--note", "elmo", "--resume").stderr
+    assert command(*law, "--profile", "quick").returncode == 0, "without --resume it starts over"
+
+
+def test_two_runs_do_not_write_the_same_record(command: Command, backend_file: BackendFile, tmp_path: Path) -> None:
+    backend_file("slow", "import time\n\ndef causal_mask(queries, keys):\n    time.sleep(60)\n")
+    arguments = ("check", "./slow.py", "--law", "the_mask_is_a_staircase", "--output", "records")
+    first = start(tmp_path, *arguments)
+    part = tmp_path / "records" / "slow.jsonl.part"
+    assert wait_for(lambda: part.exists() and part.stat().st_size)
+    second = command(*arguments)
+    assert second.returncode == 2
+    assert "another run is writing records/slow.jsonl.part" in second.stderr
+    first.kill()
+    first.communicate()
+    assert read_record(part).header.backend == "./slow.py"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit on the size of files")
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """As with a limit on the size of files, which any user can set."""
+    script = (
+        "import resource, sys; from layerlaws.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, -1)); sys.exit(main(sys.argv[1:]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, *CHECK], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 2
+    assert "File too large; what was finished stands there" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    part = tmp_path / "records" / "numpy.jsonl.part"
+    assert part.read_bytes().endswith(b"}\n")
+    assert read_record(part).verdicts
+
+
+def test_a_file_that_is_not_named_is_not_executed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "reports" / "counterexamples").mkdir(parents=True)
+    code = "open('executed', 'w')\nraise SystemExit(3)\n"
+    for path in ("my_backend.py", "conftest.py", "reports/counterexamples/law.py", "reports/numpy.py"):
+        (tmp_path / path).write_text(code)
+    check = ("check", "numpy", "--law", "the_mask_is_a_staircase", "--profile", "quick", "--output", "reports")
+    for arguments in (("list",), ("explain", "elmo"), check, ("report", "reports")):
+        assert command(*arguments).returncode == 0
+    assert not (tmp_path / "executed").exists()
+    assert command("check", "./my_backend.py", *check[2:]).returncode == 1
+    assert (tmp_path / "executed").exists()
+
+
+def test_a_law_may_take_as_long_as_the_user_says(command: Command, backend_file: BackendFile, tmp_path: Path) -> None:
+    backend_file("endless", "def causal_mask(queries, keys):\n    while True: pass\n")
+    run = command("check", "./endless.py", "--law", "the_mask_is_a_staircase", "--timeout", "1", "--output", "records")
+    assert run.returncode == 1
+    (verdict,) = read_record(tmp_path / "records" / "endless.jsonl").verdicts
+    assert (verdict.state, verdict.reason) == ("timed out", "no verdict within 1 s")

@@ -6,7 +6,9 @@ through the same door as everyone else's: entry points of the group `layerlaws.b
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -20,20 +22,28 @@ from types import ModuleType
 from typing import Any
 
 from layerlaws.catalogue import Catalogue, WrongUse, known_name
-from layerlaws.formats import Format, formats_named
+from layerlaws.formats import FORMATS, Format, formats_named
 from layerlaws.operation import Operation
 
 DEFAULT_DTYPES = ("float32", "float64")
-PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe"}
+PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe", "measured"}
 """Names of a backend's functions that are no operations."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A deviation by design: reason, and a link to where the library says so."""
+    """A deviation by design: reason, and a link to where the library says so.
+
+    dtype: the format, or formats, in which the library deviates; in all others the law has to hold. None for all.
+    """
 
     reason: str
     link: str
+    dtype: str | tuple[str, ...] | None = None
+
+    def concerns(self, format: str) -> bool:
+        """Whether the deviation is one of this format."""
+        return self.dtype is None or format in ((self.dtype,) if isinstance(self.dtype, str) else self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +51,8 @@ class Backend:
     """A backend as the runner uses it.
 
     functions: by operation name. formats: what laws are drawn in. gradient: vector-Jacobian product or None.
-    known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be timed
+    by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
     """
 
     name: str
@@ -54,6 +65,7 @@ class Backend:
     device: str = "CPU"
     known: Mapping[str, Known] = field(default_factory=dict)
     unavailable: str = ""
+    measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
 
     def function(self, operation: str) -> Callable[..., Any] | None:
         """The backend's function for an operation, None where it has none."""
@@ -97,7 +109,22 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         found.describe() if hasattr(found, "describe") and not reason else "CPU",
         _known(found, name, catalogue),
         reason,
+        getattr(found, "measured", None),
     )
+
+
+def source_code(backend: Backend) -> str:
+    """A digest of the files that the backend's functions stand in, and of those beside them in their packages."""
+    files: set[Path] = set()
+    for function in (*backend.functions.values(), backend.from_numpy, backend.to_numpy):
+        with contextlib.suppress(TypeError):  # a builtin, which has no file
+            home = Path(inspect.getfile(inspect.unwrap(function)))
+            files |= set(home.parent.glob("*.py")) if (home.parent / "__init__.py").exists() else {home}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        with contextlib.suppress(OSError):  # a file may be gone by now
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def _find(place: str, name: str, installed: Mapping[str, str]) -> Any:
@@ -202,8 +229,16 @@ def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
     declared = [item for home in _homes(found) for item in getattr(home, "known", {}).items()]
     for law, deviation in declared:
         for id in by_name[known_name(law, by_name, f"law (in `known` of the backend {name})")]:
-            known[id] = deviation if isinstance(deviation, Known) else Known(*deviation)
+            known[id] = _checked(deviation if isinstance(deviation, Known) else Known(*deviation), name, id)
     return known
+
+
+def _checked(deviation: Known, name: str, law: str) -> Known:
+    """The deviation. Raises WrongUse where it is of formats that do not exist."""
+    dtypes = (deviation.dtype,) if isinstance(deviation.dtype, str) else deviation.dtype or ()
+    for dtype in dtypes:
+        known_name(dtype, FORMATS, f"dtype (in `known` of the backend {name}, {law})")
+    return deviation
 
 
 def _unavailable(name: str, reason: str) -> Backend:
@@ -211,5 +246,6 @@ def _unavailable(name: str, reason: str) -> Backend:
 
 
 def _remedy(name: str, missing: ModuleNotFoundError) -> str:
-    extra = {"torch": "torch", "tokenizers": "libraries", "ml_dtypes": "half"}.get(str(missing.name))
+    libraries = dict.fromkeys(("google", "sentencepiece", "subword_nmt", "tiktoken", "tokenizers"), "libraries")
+    extra = {"torch": "torch", "ml_dtypes": "half", **libraries}.get(str(missing.name).partition(".")[0])
     return f"pip install 'layerlaws[{extra}]'" if extra else f"pip install {missing.name}"

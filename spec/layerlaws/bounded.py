@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from layerlaws import rounding
 from layerlaws.formats import ArrayLike, Format, format_of
+from layerlaws.rounding import quietly
 
 SHORT = 26
 """Bits of a Python float that is taken to be meant exactly: half of those it has."""
@@ -35,23 +36,42 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     value: the numbers, in a format wider than `format` where there is one.
     error: of the same shape, absolute, not negative; infinite where nothing is claimed.
+    absolute: the error as the rules take it, the Python number 0.0 for an array that is exact, as most are at first.
     format: what the counterpart is computed in.
     """
 
-    __slots__ = ("_double", "error", "format", "value")
+    __slots__ = ("_double", "absolute", "format", "value")
 
     def __init__(self, value: ArrayLike, error: ArrayLike, format: Format) -> None:
         self.value: NDArray[Any] = np.asarray(value, format.wide)
         absolute: NDArray[Any] = np.asarray(error, np.float64)
-        self.error = absolute if absolute.shape == self.value.shape else absolute + np.zeros(self.value.shape)
+        if type(error) is float and error == 0.0:
+            self.absolute: Any = error
+        else:
+            self.absolute = absolute if absolute.shape == self.value.shape else absolute + np.zeros(self.value.shape)
         self.format = format
-        self._double: NDArray[np.float64] | None = None
+        self._double: NDArray[np.float64] | None = self.value if format.wide is np.float64 else None
+
+    @classmethod
+    def of(cls, value: Any, absolute: Any, format: Format, double: NDArray[np.float64] | None = None) -> Bounded:
+        """The same of parts that are known to fit: without looking at them again."""
+        made = object.__new__(cls)
+        made.value = value if type(value) is np.ndarray else np.asarray(value, format.wide)
+        made.absolute, made.format = absolute, format
+        made._double = made.value if format.wide is np.float64 else double
+        return made
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        exact = type(self.absolute) is float
+        error: NDArray[np.float64] = np.zeros(self.value.shape) if exact else np.asarray(self.absolute)
+        return error
 
     @property
     def double(self) -> NDArray[np.float64]:
         """The value in the double that errors are computed in."""
         if self._double is None:
-            with np.errstate(over="ignore"):
+            with quietly():
                 self._double = rounding.as_double(self.value)
         return self._double
 
@@ -71,7 +91,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Bounded:
-        return Bounded(self.value[index], self.error[index], self.format)
+        return self._moved(lambda part: part[index])
 
     def __bool__(self) -> bool:
         raise TypeError("a Bounded is neither true nor false; compare it with something")
@@ -86,13 +106,13 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         return self
 
     def reshape(self, *shape: Any) -> Bounded:
-        return Bounded(self.value.reshape(*shape), self.error.reshape(*shape), self.format)
+        return self._moved(lambda part: part.reshape(*shape))
 
     def transpose(self, *axes: Any) -> Bounded:
-        return Bounded(self.value.transpose(*axes), self.error.transpose(*axes), self.format)
+        return self._moved(lambda part: part.transpose(*axes))
 
     def swapaxes(self, first: int, second: int) -> Bounded:
-        return self._apply(np.swapaxes, first, second)
+        return self._moved(lambda part: part.swapaxes(first, second))
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Bounded:
         return _sum(self, axis, keepdims=keepdims)
@@ -104,8 +124,12 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         return _extreme(np.max)(self, axis, keepdims=keepdims)
 
     def _apply(self, rearrange: Callable[..., Any], *args: Any, **options: Any) -> Bounded:
-        """A function that only moves elements about: value and error move alike."""
-        return Bounded(rearrange(self.value, *args, **options), rearrange(self.error, *args, **options), self.format)
+        return self._moved(lambda part: rearrange(part, *args, **options))
+
+    def _moved(self, move: Callable[[Any], Any]) -> Bounded:
+        """What only moves elements about: value and error move alike."""
+        error = 0.0 if type(self.absolute) is float else np.asarray(move(self.absolute))
+        return Bounded.of(move(self.value), error, self.format)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         if method != "__call__" or options:
@@ -114,22 +138,21 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             if not isinstance(operands[1], int | float) or operands[1] != 2:
                 raise TypeError(f"a Bounded is raised to the power 2 only, not {operands[1]!r}; use exp and log")
             ufunc, operands = np.square, operands[:1]
-        with np.errstate(all="ignore"):
-            bounded = [asbounded(x, self.format) for x in operands]
+        with quietly():
+            bounded = [x if type(x) is Bounded and x.format is self.format else asbounded(x, self.format)
+                       for x in operands]  # fmt: skip
             if ufunc in rounding.DECISIONS:
                 return _decide(ufunc, bounded)
             rule = rounding.RULES.get(ufunc)
             if rule is None:
                 return NotImplemented
             value, double, flushed = _in_range(np.asarray(ufunc(*[x.value for x in bounded]), self.format.wide))
-            error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.error)])
-            result = Bounded(value, error if flushed is None else error + flushed, self.format)
-            result._double = double
-            return result
+            error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.absolute)])
+            return Bounded.of(value, error if flushed is None else error + flushed, self.format, double)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function in FUNCTIONS:
-            with np.errstate(all="ignore"):
+            with quietly():
                 return FUNCTIONS[function](*args, **options)
         if function in REARRANGEMENTS:
             return args[0]._apply(function, *args[1:], **options)
@@ -156,7 +179,7 @@ def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
     wide = array.astype(format.wide)
     if array.dtype == format.dtype or array.dtype.kind == "b":
         return Bounded(wide, 0.0, format)
-    return Bounded(wide, rounding.of_constants(format, wide), format)
+    return _constant(wide, rounding.of_constants(format, wide), format)
 
 
 @cache
@@ -164,7 +187,11 @@ def _number(x: float, spelled: str, format: Format) -> Bounded:
     """A Python number as a constant; spelled: tells 1 from True and 0.0 from -0.0, which are equal as keys."""
     wide = np.asarray(x).astype(format.wide)
     bits = min(format.precision, SHORT) if type(x) is float else None
-    return Bounded(wide, rounding.of_constants(format, wide, bits), format)
+    return _constant(wide, rounding.of_constants(format, wide, bits), format)
+
+
+def _constant(wide: NDArray[Any], error: NDArray[np.float64], format: Format) -> Bounded:
+    return Bounded(wide, error if error.any() else 0.0, format)
 
 
 def rounded(x: ArrayLike, format: Format | str) -> Bounded:
@@ -176,7 +203,7 @@ def rounded(x: ArrayLike, format: Format | str) -> Bounded:
     known = format if isinstance(format, Format) else format_of(format)
     if isinstance(x, Bounded) and x.format is known:
         return x
-    with np.errstate(over="ignore"):  # a longdouble beyond double is infinite there
+    with quietly():  # a longdouble beyond double is infinite there
         wide = np.asarray(value_of(x)).astype(known.wide)
         return Bounded(wide, rounding.once(known, rounding.as_double(wide), error_of(x)), known)
 
@@ -196,9 +223,13 @@ def _in_range(value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64], A
 
     Those of a longdouble that the double does not reach are set to zero; the last is how much that moved, or None.
     """
-    double = rounding.as_double(value)
-    if double is value or not np.minimum.reduce(np.abs(double), axis=None, initial=1.0) <= _LEAST:
+    if value.dtype == np.float64:
+        return value, value, None
+    double = value.astype(np.float64)
+    size = np.abs(double)
+    if rounding.all_finite(size) and np.minimum.reduce(size, axis=None, initial=1.0) > _LEAST:
         return value, double, None
+    double = rounding.as_double(value)
     below = (value != 0) & (np.abs(value) < _LEAST)
     if not below.any():
         return value, double, None
@@ -210,6 +241,8 @@ _LEAST = float(np.finfo(np.float64).smallest_subnormal)
 
 def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
     """A comparison or a rounding to integers, where the errors cannot turn it."""
+    if all(type(x.absolute) is float for x in operands):
+        return np.asarray(ufunc(*(x.value for x in operands)))
     if len(operands) == 2:
         gap = np.abs(operands[0].value - operands[1].value)
         reach = operands[0].error + operands[1].error
@@ -227,15 +260,17 @@ def _decide(ufunc: np.ufunc, operands: list[Bounded]) -> NDArray[Any]:
 
 def _reach(x: Bounded) -> NDArray[np.float64]:
     """The largest size of each computed number, 0 for infinities, which leave a sum infinite without rounding."""
-    return np.where(np.isfinite(x.double), np.abs(x.double) + x.error, 0.0)
+    reach: NDArray[np.float64] = np.abs(x.double) + x.absolute
+    return reach if rounding.all_finite(reach) else np.where(np.isfinite(x.double), reach, 0.0)
 
 
 def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
     add: Callable[..., Any] = np.add.reduce
-    value, total = add(x.value, axis=axis, keepdims=keepdims), add(x.error, axis=axis, keepdims=keepdims)
+    value = add(x.value, axis=axis, keepdims=keepdims)
+    total = 0.0 if type(x.absolute) is float else add(x.absolute, axis=axis, keepdims=keepdims)
     size = add(_reach(x), axis=axis, keepdims=keepdims)
     terms = x.size // value.size if value.size else 0
-    return Bounded(value, rounding.of_sum(x.format, terms, size, total), x.format)
+    return Bounded.of(value, np.asarray(rounding.of_sum(x.format, terms, size, total)), x.format)
 
 
 def _mean(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
@@ -256,9 +291,9 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Bounded]:
     """The largest (or smallest) of computed numbers is no farther off than the worst of them: nothing is decided."""
 
     def extreme(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
-        return Bounded(
-            choose(x.value, axis=axis, keepdims=keepdims), np.max(x.error, axis=axis, keepdims=keepdims), x.format
-        )
+        exact = type(x.absolute) is float
+        worst = 0.0 if exact else np.asarray(np.max(x.absolute, axis=axis, keepdims=keepdims))
+        return Bounded.of(choose(x.value, axis=axis, keepdims=keepdims), worst, x.format)
 
     return extreme
 
@@ -296,7 +331,9 @@ def _within(gap: NDArray[Any], reach: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _where(condition: ArrayLike, yes: ArrayLike, no: ArrayLike) -> Bounded:
     yes, no = _alike([yes, no])
-    return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.format)
+    exact = type(yes.absolute) is float and type(no.absolute) is float
+    value = np.where(condition, yes.value, no.value)
+    return Bounded(value, 0.0 if exact else np.where(condition, yes.absolute, no.absolute), yes.format)
 
 
 def _pad(x: Bounded, width: Any, mode: Any = "constant", *, constant_values: ArrayLike = 0) -> Bounded:
@@ -312,7 +349,9 @@ def _pad(x: Bounded, width: Any, mode: Any = "constant", *, constant_values: Arr
 def _join(join: Callable[..., Any]) -> Callable[..., Bounded]:
     def joined(arrays: Sequence[ArrayLike], axis: int = 0) -> Bounded:
         parts = _alike(arrays)
-        return Bounded(join([x.value for x in parts], axis), join([x.error for x in parts], axis), parts[0].format)
+        exact = all(type(x.absolute) is float for x in parts)
+        error = 0.0 if exact else join([x.error for x in parts], axis)
+        return Bounded.of(join([x.value for x in parts], axis), error, parts[0].format)
 
     return joined
 

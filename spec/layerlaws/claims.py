@@ -15,6 +15,7 @@ import numpy as np
 
 from layerlaws.bounded import Bounded, error_of, value_of
 from layerlaws.formats import ArrayLike
+from layerlaws.rounding import quietly
 
 
 class Broken(Exception):
@@ -157,7 +158,7 @@ def settle(claim: Any) -> Settlement:
         raise TypeError(
             f"a law returns a claim, such as closely(left, right); this one returned {type(claim).__name__}"
         )
-    with np.errstate(all="ignore"):
+    with quietly():
         return claim.settle()
 
 

@@ -1,4 +1,4 @@
-"""The command line: list, explain, check, report, new.
+"""The command line: list, explain, check, bench, report, merge, diff, new.
 
 Exit status: 0 when nothing unexpected happened, 1 when something is broken, 2 for wrong use.
 """
@@ -6,6 +6,7 @@ Exit status: 0 when nothing unexpected happened, 1 when something is broken, 2 f
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +19,14 @@ from layerlaws import __version__
 from layerlaws.backends import Backend, installed_backends, load_backend
 from layerlaws.catalogue import WrongUse, catalogue
 from layerlaws.check import PROFILES
+from layerlaws.comparison import diff, in_words, merge
 from layerlaws.explanation import explain, notes_table
 from layerlaws.journal import RecordError
+from layerlaws.processes import inspected
 from layerlaws.progress import Progress, summarize
-from layerlaws.runner import Plan, run
+from layerlaws.runner import TIME_LIMITS, Plan, run
 from layerlaws.scaffold import scaffold
+from layerlaws.worker import Facts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"layerlaws: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("layerlaws: stopped; what was finished stands in the .part record", file=sys.stderr)
+        print("layerlaws: stopped; records keep what was finished, and --resume goes on from there", file=sys.stderr)
         return 130
     return status
 
@@ -71,11 +75,34 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--output", type=Path, metavar="DIR",
                           help="where records go (default: reports; with --note or --law nowhere)")  # fmt: skip
     checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    checking.add_argument("--timeout", type=_positive, metavar="SECONDS", default=0,
+                          help="for one law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()))  # fmt: skip
+    checking.add_argument("--resume", action="store_true", help="go on where records of an earlier run end")
     checking.set_defaults(command=_check)
+
+    timing = commands.add_parser("bench", help="time backends that keep the laws, side by side, and write a record")
+    timing.add_argument("backends", nargs="*", metavar="BACKEND", help="as for check (default: all installed)")
+    timing.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
+    timing.add_argument("--quick", action="store_true",
+                        help="small batches, few rounds, no growth or headlines, one law per operation")  # fmt: skip
+    timing.add_argument("--output", type=Path, metavar="DIR",
+                        help="where the record goes (default: reports; with --note or --quick nowhere)")  # fmt: skip
+    timing.set_defaults(command=_bench)
 
     reporting = commands.add_parser("report", help="turn records into README.md and index.html")
     reporting.add_argument("directory", nargs="?", type=Path, default=Path("reports"), metavar="DIR")
     reporting.set_defaults(command=_report)
+
+    merging = commands.add_parser("merge", help="put records of several runs or machines into one directory")
+    merging.add_argument("sources", nargs="+", type=Path, metavar="RECORDS", help="directories of records, or records")
+    merging.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a directory without records")
+    merging.add_argument("--incomplete", action="store_true", help="unfinished records, too")
+    merging.set_defaults(command=_merge)
+
+    comparing = commands.add_parser("diff", help="compare two runs law by law; exit status 1 on a regression")
+    comparing.add_argument("old", type=Path, help="a directory of records, or a record")
+    comparing.add_argument("new", type=Path, help="a later one")
+    comparing.set_defaults(command=_diff)
 
     starting = commands.add_parser("new", help="a file to start a backend of your own from")
     starting.add_argument("name", help="of the backend: my_backend writes my_backend.py")
@@ -97,10 +124,9 @@ def _list(options: argparse.Namespace, console: Console) -> int:
     backends = Table(box=None, pad_edge=False, title="\nBackends", title_justify="left", title_style="bold")
     for heading in ("backend", "operations", "here"):
         backends.add_column(heading)
-    for name in installed_backends():
-        backend = load_backend(name, known)
-        here = f"unavailable: {backend.unavailable}" if backend.unavailable else backend.device
-        backends.add_row(name, f"{len(backend.functions)} of {len(known.operations)}", escape(here))
+    for backend in inspected(list(installed_backends())):
+        here = f"{backend.state}: {backend.reason}" if backend.state else backend.device
+        backends.add_row(backend.name, f"{len(backend.functions)} of {len(known.operations)}", escape(here))
     console.print(backends)
     return 0
 
@@ -111,10 +137,13 @@ def _explain(options: argparse.Namespace, console: Console) -> int:
 
 
 def _check(options: argparse.Namespace, console: Console) -> int:
-    known = catalogue()
-    cases = known.select(options.note, options.law)
-    backends = [load_backend(name, known) for name in options.backends or installed_backends()]
+    cases = catalogue().select(options.note, options.law)
     partial = bool(options.note or options.law)
+    output = options.output or (None if partial else Path("reports"))
+    if options.resume and output is None:
+        raise WrongUse("--resume goes on with records: name the --output where they are")
+    jobs = options.jobs or os.cpu_count() or 1
+    backends = inspected(options.backends or list(installed_backends()), jobs)
     plan = Plan(
         backends,
         cases,
@@ -122,20 +151,32 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         options.law,
         options.profile,
         options.seed,
-        options.output or (None if partial else Path("reports")),
-        **({"jobs": options.jobs} if options.jobs else {}),
+        output,
+        jobs,
+        options.timeout,
+        options.resume,
     )
-    with Progress(console, len(plan.pairs)) as progress:
+    with Progress(console, len(backends) * len(cases)) as progress:
         verdicts = run(plan, progress.heard)
     summarize(console, plan, verdicts)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
-    return int(any(verdict.unexpected for verdict in verdicts) or _named_but_absent(absent))
+    return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
 
 
-def _named_but_absent(absent: list[Backend]) -> bool:
+def _named_but_absent(absent: Sequence[Facts | Backend]) -> bool:
     for backend in absent:
         print(f"layerlaws: {backend.name} was asked for, but {backend.unavailable}", file=sys.stderr)
     return bool(absent)
+
+
+def _bench(options: argparse.Namespace, console: Console) -> int:
+    from layerlaws.benchmark.command import bench
+
+    known = catalogue()
+    backends = [load_backend(name, known) for name in options.backends or installed_backends()]
+    unexpected = bench(options, console, known, backends)
+    absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
+    return int(unexpected or _named_but_absent(absent))
 
 
 def _report(options: argparse.Namespace, console: Console) -> int:
@@ -144,6 +185,19 @@ def _report(options: argparse.Namespace, console: Console) -> int:
     for path in write_report(options.directory):
         console.print(str(path), markup=False)
     return 0
+
+
+def _merge(options: argparse.Namespace, console: Console) -> int:
+    for path in merge(options.sources, options.output, options.incomplete):
+        console.print(str(path), markup=False)
+    return 0
+
+
+def _diff(options: argparse.Namespace, console: Console) -> int:
+    difference = diff(options.old, options.new)
+    for line in in_words(difference):
+        console.print(line, markup=False)
+    return int(bool(difference.regressions))
 
 
 def _new(options: argparse.Namespace, console: Console) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from layerlaws.bounded import Undecidable, error_of, value_of
 from layerlaws.claims import Broken
+from layerlaws.rounding import quietly
 
 Perturbation = Callable[[int], dict[str, Any]]
 """The arguments of an operation, with part number i of the input rewritten."""
@@ -79,7 +80,7 @@ def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) ->
         apart, allowed = one != other, np.zeros(one.shape)
         moved = apart
     else:
-        with np.errstate(all="ignore"):
+        with quietly():
             apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
         allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
         moved = (np.isnan(apart) & np.isfinite(allowed)) | (apart > allowed)  # an infinite error claims nothing

@@ -36,6 +36,7 @@ import numpy as np
 
 from layerlaws.bounded import Bounded, asbounded
 from layerlaws.formats import is_float
+from layerlaws.rounding import quietly
 from layerlaws.variable import Variable, constant, elementwise
 
 __all__ = ["constant", "straight_through", "vjp", "with_slope"]
@@ -124,7 +125,7 @@ def _adjoints(seeds: list[tuple[Variable, Any]]) -> dict[int, Any]:
     for variable, seed in seeds:
         add(variable, seed)
     found = {}
-    with np.errstate(all="ignore"):
+    with quietly():
         while variables:
             _, variable = heapq.heappop(variables)
             together = shares[variable.age]

@@ -1,116 +1,124 @@
 """Which known fault does a broken implementation behave like?
 
-The implementation and every known fault of its operation are run on the same inputs. A fault is named only where
-the implementation gives the fault's results, within rounding, on every input, and where the fault is told from
-the definition by enough of them. No match, no diagnosis.
+The implementation and every known fault of its operation are given the same calls: those that the broken law makes
+on the input that broke it, others that it makes, and those of the other laws. A fault is named only where the
+implementation does the same in every call (refuses what it refuses, and gives its results within rounding), where
+enough of the calls tell the fault from the definition, and where it may be told on the input that broke the law. No
+match, no diagnosis. Faults that no call tells apart are named together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from layerlaws import probes
 from layerlaws.backends import Backend
-from layerlaws.bounded import Bounded, Undecidable, asbounded
+from layerlaws.behaviour import REFUSED, of_backend, of_definition, of_fault, same, tells
+from layerlaws.bounded import Undecidable
+from layerlaws.calls import Call
 from layerlaws.catalogue import Case, Note
-from layerlaws.claims import Broken, closely, settle
-from layerlaws.dependence import changed
-from layerlaws.examples import examples
-from layerlaws.formats import Format, is_float
-from layerlaws.implementation import Implementation, Raised, as_exact, cast_to
+from layerlaws.claims import Broken
+from layerlaws.formats import Format, format_of
+from layerlaws.implementation import Implementation, Unoffered
 from layerlaws.law import Fault
 from layerlaws.operation import Operation
 
-INPUTS = 40
-"""Inputs on which implementation and faults are compared."""
-
 TELLING = 3
-"""Inputs, at least, on which a fault has to be told from the definition."""
+"""Calls, at least, in which a fault has to be told from the definition."""
 
 
-def diagnose(backend: Backend, case: Case) -> str:
-    """The known faults that the backend's functions behave like, in words; "" where there are none."""
-    found = [
+def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
+    """The known faults that the backend's functions behave like, in words; "" where there are none.
+
+    failing: the example that broke the law, and the name of its format as `format`.
+    """
+    return " Or: ".join(
+        f"{fault.name}: {fault.description}" + (f" ({fault.seen})" if fault.seen != "constructed" else "")
+        for fault in matching(backend, case, failing)
+    )
+
+
+def matching(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> list[Fault]:
+    """The known faults of a law's operations that no call tells from what the backend does."""
+    return [
         fault
         for operation in case.operations
         if operation.name in backend.functions
-        for fault in _matching(backend, operation, case.note)
+        for fault in _matching(backend, operation, case, failing)
     ]
-    return " Or: ".join(
-        f"{fault.name}: {fault.description}" + (f" ({fault.seen})" if fault.seen != "constructed" else "")
-        for fault in found
-    )
+
+
+def _matching(backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None) -> list[Fault]:
+    format = _most_precise(backend)
+    alike = _alike(backend, operation, case.note)
+    if alike and failing:
+        own = format_of(failing["format"])
+        calls = [call for call in probes.of_failure(case, failing, own) if call.operation == operation.name]
+        alike = _narrowed(backend, operation, alike, calls, own)
+        alike = {fault: count for fault, count in alike.items() if _may_show(fault, calls, own)}
+    if alike:
+        alike = _narrowed(backend, operation, alike, probes.of_law(case, operation, format), format)
+    return [fault for fault, count in alike.items() if count >= TELLING]
 
 
 @cache
-def _matching(backend: Backend, operation: Operation, note: Note) -> list[Fault]:
-    """The faults whose results the backend gives on all inputs, in the most precise of its formats."""
-    format = max(backend.formats, key=lambda f: f.precision)
-    telling = {fault: 0 for fault in note.faults if fault.operation is operation}
-    for number, inputs in enumerate(_inputs(operation, format)):
+def _alike(backend: Backend, operation: Operation, note: Note) -> dict[Fault, int]:
+    """The known faults that do what the backend does, and in how many calls each is told from the definition."""
+    format = _most_precise(backend)
+    faults = {fault: 0 for fault in note.faults if fault.operation is operation}
+    faults = _narrowed(backend, operation, faults, probes.drawn(operation, format), format)
+    calls = probes.of_all_laws(note, operation, format)
+    # What else it accepts is another matter: who forgets to refuse may have the mask wrong, too.
+    proper = (call for call in calls if not _refused(operation, call, format))
+    return _narrowed(backend, operation, faults, proper, format)
+
+
+def _narrowed(
+    backend: Backend, operation: Operation, faults: Mapping[Fault, int], calls: Iterable[Call], format: Format
+) -> dict[Fault, int]:
+    """Those of the faults that do what the backend does in these calls, too."""
+    implementation = Implementation(operation, backend, format)
+    alike = dict(faults)
+    for call in calls if alike else ():
         try:
-            results = Implementation(operation, backend, format).results(**inputs)
-        except (Raised, Broken):
-            return []
-        except Undecidable:
+            seen = of_backend(implementation, call)
+        except Unoffered:
             continue
-        for fault in list(telling):
+        except Broken:
+            return {}
+        for fault in list(alike):
             try:
-                faulty, tells = _behaviour(fault, number, format)
-                settle(closely(_exact(results, format), faulty))
-                telling[fault] += tells
+                faulty = of_fault(fault, call, format)
+                if same(seen, faulty, format):
+                    alike[fault] += tells(faulty, of_definition(operation, call, format))
+                else:
+                    del alike[fault]
             except Undecidable:
                 continue
-            except Exception:  # the fault does not take this input, or gives other results
-                del telling[fault]
-    return [fault for fault, count in telling.items() if count >= TELLING]
+        if not alike:
+            break
+    return alike
 
 
-@cache
-def _inputs(operation: Operation, format: Format) -> list[dict[str, Any]]:
-    return [cast_to(drawn, format) for drawn in examples(operation.inputs, INPUTS, None)]
-
-
-@cache
-def _expected(operation: Operation, number: int, format: Format) -> Any:
-    inputs = _inputs(operation, format)[number]
-    return operation.definition(**as_exact(inputs, format))
-
-
-@cache
-def _behaviour(fault: Fault, number: int, format: Format) -> tuple[Any, bool]:
-    """What the fault gives for an input, with its error, and whether that tells it from the definition.
-
-    Raises whatever the fault raises.
-    """
-    inputs, expected = _inputs(fault.operation, format)[number], _expected(fault.operation, number, format)
-    faulty = _faulty(fault, inputs, expected, format)
-    return faulty, _shapes(faulty) != _shapes(expected) or changed(faulty, expected, demanded=True)
-
-
-def _faulty(fault: Fault, inputs: dict[str, Any], expected: Any, format: Format) -> Any:
-    """The fault's results with their own error bound or, where it is not written for that, the definition's."""
+def _refused(operation: Operation, call: Call, format: Format) -> bool:
     try:
-        return fault.function(**as_exact(inputs, format))
-    except (TypeError, AttributeError):  # it assigns to elements, say
-        results = fault.function(**cast_to(inputs, format))
-    pairs = list(zip(results, expected, strict=True)) if isinstance(expected, tuple) else [(results, expected)]
-    bounded = tuple(
-        Bounded(got, np.broadcast_to(want.error, np.shape(got)), format)
-        if isinstance(want, Bounded)
-        else np.asarray(got)
-        for got, want in pairs
-    )
-    return bounded if isinstance(expected, tuple) else bounded[0]
+        return of_definition(operation, call, format) is REFUSED
+    except Undecidable:
+        return False
 
 
-def _exact(results: Any, format: Format) -> Any:
-    if isinstance(results, tuple):
-        return tuple(_exact(result, format) for result in results)
-    return asbounded(results, format) if is_float(results) else results
+def _may_show(fault: Fault, calls: Iterable[Call], format: Format) -> bool:
+    """Whether the fault explains what was seen: it is not the definition in all these calls."""
+    for call in calls:
+        try:
+            if tells(of_fault(fault, call, format), of_definition(fault.operation, call, format)):
+                return True
+        except Undecidable:
+            return True
+    return False
 
 
-def _shapes(results: Any) -> Any:
-    return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
+def _most_precise(backend: Backend) -> Format:
+    return max(backend.formats, key=lambda format: format.precision)

@@ -1,4 +1,4 @@
-"""Examples drawn by Hypothesis once, and shared by all laws that ask for the same strategy."""
+"""Examples drawn once, and shared by all laws that ask for the same strategy."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+
+from layerlaws import draws as st
+from layerlaws.stopwatch import spends
 
 BATCH = 10
 """Test cases in a row. From the tenth on Hypothesis mixes parts of earlier ones, so that what is rare (a large extent,
 say) comes in clumps or not at all, in twice the time."""
 
-TOGETHER = 3
-"""Draws per test case: half of what a draw costs is by the test case. With more, too many are the simplest of all."""
+TOGETHER = 10
+"""Examples per test case: most of what a dealt example costs is by the test case."""
 
 
 @cache
-def examples(strategy: SearchStrategy[Any], count: int, seed: int | None) -> tuple[Any, ...]:
-    """Up to `count` draws, fewer where the strategy has no more; the same ones in every call and every process.
+@spends("drawing")
+def examples(strategy: st.SearchStrategy[Any], count: int, seed: int | None) -> tuple[Any, ...]:
+    """`count` examples, the first of which is the simplest; the same ones in every call and every process.
 
-    seed: other draws than without one (None).
+    seed: other examples than without one (None).
     """
-    per_case = min(TOGETHER, count)
-    together = st.tuples(*[strategy] * per_case)
+    together = st.several(strategy, max(1, min(TOGETHER, count - 1)))
     drawn: list[Any] = []
     while len(drawn) < count:
-        wanted = min(BATCH, -(-(count - len(drawn)) // per_case))
-        batch = _batch(together, wanted + bool(drawn), f"{seed} {len(drawn)}")
-        new = batch[1:] if drawn else batch  # the first test case is always the simplest there is
-        drawn += [draw for case in new for draw in case]
-        if len(new) < wanted:
+        wanted = min(BATCH, 1 + -(-(count - len(drawn)) // TOGETHER))
+        simplest, *cases = _batch(together, wanted, f"{seed} {len(drawn)}")
+        new = [*([] if drawn else simplest[:1]), *(example for case in cases for example in case)]
+        if not new:
             break  # there are no more
+        drawn += new
     return tuple(drawn[:count])
 
 
-def _batch(strategy: SearchStrategy[Any], count: int, seed: str) -> list[Any]:
+def _batch(strategy: st.SearchStrategy[Any], count: int, seed: str) -> list[Any]:
     drawn: list[Any] = []
 
     @hypothesis.seed(seed)
@@ -52,5 +53,6 @@ def _batch(strategy: SearchStrategy[Any], count: int, seed: str) -> list[Any]:
     def collect(example: Any) -> None:
         drawn.append(example)
 
-    collect()
+    with st.dealing():
+        collect()
     return drawn

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from tabulate import tabulate
 
-from layerlaws import free_laws
 from layerlaws.catalogue import Case, Catalogue, Note, WrongUse, catalogue, known_name
 from layerlaws.law import Fault
+from layerlaws.proof import faults_of, noticed_by
 from layerlaws.verdict import Verdict
 
 WIDTH = 80
 
 
-def failure(verdict: Verdict) -> str:
-    """What a law says, how the backend broke it, and the input that shows it."""
+def failure(verdict: Verdict, again: str | None = None) -> str:
+    """What a law says, how the backend broke it, and the input that shows it.
+
+    again: the command that shows it again; None for `layerlaws check`, "" for none.
+    """
     lines = [f"{verdict.backend}: {verdict.id} is {verdict.state}"]
     sentence = _sentence(verdict)
     if sentence:
@@ -32,8 +35,10 @@ def failure(verdict: Verdict) -> str:
             lines += textwrap.indent(f"{name} = {_shortened(text)}", "    ").splitlines()
     for side, text in verdict.sides.items():
         lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
-    if verdict.unexpected and verdict.state != "stale":
-        lines.append(f"  again: layerlaws check {verdict.backend} --law {verdict.id}")
+    if again is None and verdict.unexpected and verdict.state != "stale":
+        again = f"layerlaws check {verdict.backend} --law {verdict.id}"
+    if again:
+        lines.append(f"  again: {again}")
     return "\n".join(lines)
 
 
@@ -91,19 +96,13 @@ def _operation(known: Catalogue, name: str) -> str:
 
 
 def _law(case: Case) -> str:
-    faults = [fault for fault in _faults(case) if case.law.name in fault.breaks]
+    faults = [fault for fault in faults_of(case.note) if case in noticed_by(fault, case.note)]
     return "\n\n".join([
         f"{case.id}, of the note {case.note.name}",
         textwrap.fill(case.law.statement, WIDTH),
         inspect.getsource(case.law.state).rstrip(),
         "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
     ])  # fmt: skip
-
-
-def _faults(case: Case) -> Iterable[Fault]:
-    yield from case.note.faults
-    for operation in case.operations:
-        yield from free_laws.faults_of(operation)
 
 
 def _definition(definition: Callable[..., Any]) -> str:

@@ -22,14 +22,23 @@ Definition = Callable[..., Any]
 
 def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """The results are those of the definition: the same numbers up to rounding, the same shapes and dtypes."""
-    expected = operation.definition(**inputs)
-    raw = operation.results(**inputs)
+    return agreement(operation, operation.results(**inputs), operation.definition(**inputs))
+
+
+def agreement(operation: Implementation, raw: Any, expected: Any) -> Claim:
+    """Plain results are what the definition says."""
     computed = operation.beside(raw, expected)
     for got, want in zip(_parts(raw), _parts(expected), strict=True):
         dtype = want.dtype if isinstance(want, Bounded) else np.asarray(want).dtype
         if got.dtype != dtype:
             raise Broken(f"{operation.name} returned dtype {got.dtype}, not {dtype}")
     return closely(computed, _numbers(expected), names=("returned", "expected"))
+
+
+def gradient_agreement(operation: Implementation, gradients: dict[str, Any], expected: dict[str, Any]) -> Claim:
+    """Plain gradients are what the definition says."""
+    computed = operation.beside_gradient(gradients, expected)
+    return closely(tuple(computed.values()), tuple(_numbers(x) for x in expected.values()))
 
 
 def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str, Any], seed: int) -> Claim:

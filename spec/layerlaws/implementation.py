@@ -13,13 +13,15 @@ from layerlaws.claims import Broken
 from layerlaws.derivative import vjp
 from layerlaws.formats import Format, is_float
 from layerlaws.operation import Operation
+from layerlaws.stopwatch import spends
+from layerlaws.untrusted import plain, told
 
 
 class Raised(Exception):
     """The backend's function raised; `cause` is what it raised."""
 
     def __init__(self, operation: str, cause: BaseException) -> None:
-        super().__init__(f"{operation} raised {type(cause).__name__}: {cause}")
+        super().__init__(f"{operation} raised {told(cause)}")
         self.cause = cause
 
 
@@ -55,6 +57,7 @@ class Implementation:
         """The results, as mathematics: a `Bounded`, an array, or a tuple of them."""
         return self.compare(**arguments)[0]
 
+    @spends("definition")
     def definition(self, **arguments: Any) -> Any:
         """What the definition says on the same arguments."""
         if self.example is None or not self.example.is_asked(arguments):
@@ -85,21 +88,30 @@ class Implementation:
         native = self.native(arguments)
         return self.back(self.raw(native))
 
+    @spends("backend")
     def native(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the backend's own arrays: fresh copies, which it is trusted with."""
-        into = self.backend.from_numpy
-        return _mapped(arguments, lambda x: into(np.array(self._plain(x), order="C", copy=True)))
+        return _mapped(arguments, lambda x: self._into(np.array(self._plain(x), order="C", copy=True)))
 
+    def _into(self, array: Any) -> Any:
+        try:
+            return self.backend.from_numpy(array)
+        except Exception as error:
+            raise Raised("from_numpy", error) from error
+
+    @spends("backend")
     def raw(self, native: Mapping[str, Any]) -> Any:
         """The backend's own result. Raises `Raised` with whatever it raises."""
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
         try:
-            return function(**native)
+            with np.errstate():  # what it sets does not outlive it
+                return function(**native)
         except (Exception, SystemExit) as error:
             raise Raised(self.name, error) from error
 
+    @spends("backend")
     def back(self, result: Any) -> Any:
         """A native result as NumPy arrays."""
         if isinstance(result, tuple):
@@ -107,10 +119,14 @@ class Implementation:
         try:
             array = self.backend.to_numpy(result)
         except Exception as error:
-            raise Broken(f"{self.name} returned {_described(result)}, which to_numpy cannot take: {error}") from error
+            raise Broken(
+                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {told(error)}"
+            ) from error
         if not isinstance(array, np.ndarray):
             raise Broken(f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it")
-        return array
+        if array.dtype.hasobject:
+            raise Broken(f"{self.name} returned an array of Python objects")
+        return np.asarray(array)  # a subclass may compute as it likes
 
     def refusal(self, naming: str, arguments: Mapping[str, Any]) -> Any:
         """None where the backend refuses these arguments, else the result it gave for them."""
@@ -121,6 +137,7 @@ class Implementation:
             return None
         return result
 
+    @spends("backend")
     def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) by every float array argument.
 
@@ -142,11 +159,20 @@ class Implementation:
         cotangent: as for `gradient`; earlier results, too, with their errors.
         """
         weights = tuple(map(self._exact, cotangent)) if isinstance(cotangent, tuple) else self._exact(cotangent)
-        expected = vjp(self.operation.definition, self.exact(arguments))[1](weights)
-        gradients = self.gradient(cotangent, **arguments)
+        expected = self.definition_gradient(weights, **arguments)
+        return self.beside_gradient(self.gradient(cotangent, **arguments), expected), expected
+
+    @spends("definition")
+    def definition_gradient(self, weights: Any, **arguments: Any) -> dict[str, Any]:
+        """The definition's gradient of sum(weights * results), with its errors."""
+        gradient: dict[str, Any] = vjp(self.operation.definition, self.exact(arguments))[1](weights)
+        return gradient
+
+    def beside_gradient(self, gradients: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+        """Plain gradients with the errors they may have. Raises Broken where they are by other arguments."""
         if gradients.keys() != expected.keys():
             raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")
-        return {name: self._gradient_with_error(gradients[name], x) for name, x in expected.items()}, expected
+        return {name: self._gradient_with_error(gradients[name], x) for name, x in expected.items()}
 
     def _plain(self, x: Any) -> Any:
         """The array that the backend is given for an argument."""
@@ -221,4 +247,4 @@ def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
 def _described(x: Any) -> str:
     if isinstance(x, (tuple, list)):
         return f"a {type(x).__name__} of {len(x)}"
-    return f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a ")
+    return plain(f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a "), 200)

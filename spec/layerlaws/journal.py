@@ -3,6 +3,7 @@
 The first line is a header (what ran, where, with which settings), then comes one line per verdict, and last a
 footer. A record without its footer is incomplete, and everything that reads it says so. While a run is under
 way its record is called NAME.jsonl.part; it takes the place of an earlier NAME.jsonl only once it is complete.
+An unfinished one can be resumed by a run of the same laws with the same settings, code and versions.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
+from layerlaws.lines import LineFile, read_lines
+from layerlaws.lines import RecordError as RecordError
+from layerlaws.untrusted import plain
 from layerlaws.verdict import Verdict
 
 SCHEMA = 1
 """Version of the format of records."""
 
-LIBRARIES = ("numpy", "hypothesis", "torch", "tokenizers", "ml_dtypes")
+LONGEST_HEADER = 2**16
+"""Bytes of a first line that are looked at to see what kind of record it begins."""
+
+LIBRARIES = ("numpy", "hypothesis", "torch", "tokenizers", "tiktoken", "sentencepiece", "subword-nmt", "ml_dtypes")
 """Packages whose versions stand in the header, where installed."""
-
-
-class RecordError(Exception):
-    """A file is no record that this version can read; the message says which file, which line and why."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Header:
     """What ran, where, and how.
 
     laws: how many laws the run set out to hold the backend to. whole: whether that was the whole catalogue.
-    seed: None where examples are the same in every run.
+    seed: None where examples are the same in every run. code: a digest of the backend's source.
     """
 
     backend: str
@@ -49,6 +52,7 @@ class Header:
     laws: int
     whole: bool
     unavailable: str = ""
+    code: str = ""
     schema: int = SCHEMA
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     environment: dict[str, str] = field(default_factory=lambda: environment())
@@ -89,32 +93,67 @@ def record_name(backend: str) -> str:
 
 
 class Journal:
-    """Writes one record, line by line. A context manager; leaving it by `close` alone writes the footer."""
+    """Writes one record, line by line. A context manager; leaving it by `close` alone writes the footer.
 
-    def __init__(self, directory: Path, header: Header) -> None:
-        """Open the record and write its header. Raises OSError where the directory cannot be written."""
+    kept: verdicts that an unfinished record held already.
+    """
+
+    def __init__(self, directory: Path, header: Header, resume: bool = False) -> None:
+        """Open the record and write its header.
+
+        resume: go on where an unfinished record ends; a complete one is kept as it is. Raises OSError where the
+        directory cannot be written, and RecordError where another run is writing the record or where the one to
+        resume is of other settings.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / record_name(header.backend)
         self.part = self.path.with_name(self.path.name + ".part")
+        if self.path.is_dir():
+            raise RecordError(f"{self.path} is a directory; move it out of the way")
+        self.kept: tuple[Verdict, ...] = ()
         self.verdicts = 0
-        self._file: TextIO = self.part.open("w", encoding="utf-8")
-        self._line({"kind": "header", **asdict(header)})
+        self._file = LineFile(self.part)
+        try:
+            self._finished = resume and not self._file.size and self._stands(header)
+            if resume and self._file.size:
+                self._take_up(header)
+            elif not self._finished:
+                self._file.cut(0)
+                self._file.append({"kind": "header", **asdict(header)})
+        except BaseException:
+            self._file.close()
+            raise
 
     def add(self, verdict: Verdict) -> None:
         """Write down a verdict, now."""
-        self._line({"kind": "verdict", **verdict.to_json()})
+        self._file.append({"kind": "verdict", **verdict.to_json()})
         self.verdicts += 1
 
     def close(self, seconds: float) -> Path:
         """The run is complete: write the footer and put the record in its place. seconds: spent on its laws."""
-        self._line({"kind": "footer", "verdicts": self.verdicts, "seconds": round(seconds, 3)})
+        if self._finished:
+            self.part.unlink()
+        else:
+            self._file.append({"kind": "footer", "verdicts": self.verdicts, "seconds": round(seconds, 3)})
+            self._file.publish(self.path)
         self._file.close()
-        os.replace(self.part, self.path)
         return self.path
 
-    def _line(self, fields: dict[str, Any]) -> None:
-        self._file.write(json.dumps(fields) + "\n")
-        self._file.flush()
+    def _take_up(self, header: Header) -> None:
+        """Keep the verdicts of the unfinished record, and cut off what else stands there."""
+        record = read_record(self.part)
+        _same_run(record, header)
+        self.kept, self.verdicts = record.verdicts, len(record.verdicts)
+        self._file.cut(max(end for fields, end in read_lines(self.part) if fields.get("kind") != "footer"))
+
+    def _stands(self, header: Header) -> bool:
+        """Whether the record is complete already: of several backends, some were finished before the run ended."""
+        if not self.path.exists():
+            return False
+        record = read_record(self.path)
+        _same_run(record, header)
+        self.kept = record.verdicts
+        return record.complete
 
     def __enter__(self) -> Journal:
         return self
@@ -123,33 +162,80 @@ class Journal:
         self._file.close()
 
 
+def _same_run(record: Record, header: Header) -> None:
+    """Refuse to resume a record that a run with this header would not have written. Raises RecordError."""
+    for name, value in asdict(header).items():
+        found = getattr(record.header, name)
+        if name != "started" and found != value:
+            what = f"of {name} {plain(found, 100)}, not {plain(value, 100)}"
+            if isinstance(value, dict):
+                changed = sorted(k for k in value.keys() | found.keys() if found.get(k) != value.get(k))
+                what = f"with another {plain(', '.join(changed), 100)}"
+            elif name == "code":
+                what = "of another version of the backend's code"
+            raise RecordError(f"cannot resume {record.path}: it is {what}")
+
+
 def read_record(path: Path) -> Record:
     """Read a record. Raises RecordError where it is none, is damaged, or is of another schema."""
-    lines: list[dict[str, Any]] = []
-    text = _text(path)
-    whole, _, rest = text.rpartition("\n")  # what follows the last line break was cut off while being written
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as wrong:
-            raise RecordError(f"{path}, line {number}: not JSON ({wrong.msg}); restore the file or run again") from None
-        if not isinstance(fields, dict):
-            raise RecordError(f"{path}, line {number}: a {type(fields).__name__}, not an object; is it a record?")
-        lines.append(fields)
-    if not lines or lines[0].get("kind") != "header":
-        raise RecordError(f"{path}: the first line is no header; is it a record of layerlaws?")
-    if lines[0].get("schema") != SCHEMA:
-        raise RecordError(f"{path}: written in schema {lines[0].get('schema')}, this version reads {SCHEMA}; run again")
-    footer = lines[-1] if lines[-1].get("kind") == "footer" and not rest else None
+    header, verdicts, footer = None, list[Verdict](), None
     try:
-        header = Header(**_fields(lines[0]))
-        verdicts = tuple(Verdict.from_json(_fields(line)) for line in lines if line.get("kind") == "verdict")
-        _check_types(header, *verdicts, *(shares for verdict in verdicts for shares in verdict.accuracy.values()))
-    except (TypeError, ValueError, AttributeError) as wrong:
-        raise RecordError(f"{path}: {wrong}; it was written by another version, or by hand") from None
-    if footer is not None and footer.get("verdicts") != len(verdicts):
-        raise RecordError(f"{path}: the footer counts {footer.get('verdicts')} verdicts, {len(verdicts)} stand there")
-    return Record(path, header, verdicts, footer is not None, float(footer["seconds"]) if footer else 0.0)
+        for fields, _ in read_lines(path):
+            kind = fields.pop("kind", None)
+            if header is None:
+                header = _header(path, kind, fields)
+            footer = fields if kind == "footer" else None
+            if kind == "verdict":
+                verdicts.append(Verdict.from_json(fields))
+                check_types(verdicts[-1], *verdicts[-1].accuracy.values())
+        seconds = float(footer["seconds"]) if footer else 0.0
+    except (TypeError, ValueError, AttributeError, KeyError) as wrong:
+        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
+    if header is None:
+        raise RecordError(f"{path}: the first line is no header; is it a record of layerlaws?")
+    if footer and footer.get("verdicts") != len(verdicts):
+        raise RecordError(
+            f"{path}: the footer counts {plain(footer.get('verdicts'), 40)} verdicts, {len(verdicts)} stand there"
+        )
+    return Record(path, header, tuple(verdicts), footer is not None, seconds)
+
+
+def _header(path: Path, kind: object, fields: dict[str, Any]) -> Header:
+    schema = fields.get("schema")
+    if kind != "header" or not isinstance(schema, int):
+        raise RecordError(f"{path}: the first line is no header; is it a record of layerlaws?")
+    if schema != SCHEMA:
+        what = "a newer layerlaws reads it" if schema > SCHEMA else "run again"
+        raise RecordError(f"{path}: written in schema {plain(schema, 40)}, this version reads {SCHEMA}; {what}")
+    header = Header(**fields)
+    check_types(header)
+    return header
+
+
+def record_paths(directory: Path, kind: str = "header") -> list[Path]:
+    """Records of a kind in a directory: complete ones, and unfinished ones that have no complete one.
+
+    Files that are no record of any kind count as conformance records, so that reading them says what is wrong.
+    """
+    complete = {path.name: path for path in sorted(directory.glob("*.jsonl"))}
+    parts = [
+        path
+        for path in sorted(directory.glob("*.jsonl.part"))
+        if path.name[: -len(".part")] not in complete and path.stat().st_size  # of an empty one nothing is known
+    ]
+    return [path for path in [*complete.values(), *parts] if (_kind(path) == "benchmark") == (kind == "benchmark")]
+
+
+def _kind(path: Path) -> str:
+    """What the first line says the file is, "" where it does not say."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            fields = json.loads(file.readline(LONGEST_HEADER))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(fields.get("kind", "")) if isinstance(fields, dict) else ""
 
 
 def records_in(directory: Path) -> list[Record]:
@@ -157,15 +243,13 @@ def records_in(directory: Path) -> list[Record]:
 
     Raises RecordError for a file that is no record, and where the directory holds none.
     """
-    complete = {path.name: path for path in sorted(directory.glob("*.jsonl"))}
-    parts = [path for path in sorted(directory.glob("*.jsonl.part")) if path.name[: -len(".part")] not in complete]
-    records = [read_record(path) for path in [*complete.values(), *parts]]
+    records = [read_record(path) for path in record_paths(directory)]
     if not records:
         raise RecordError(f"{directory} holds no record; `layerlaws check BACKEND --output {directory}` writes one")
     return sorted(records, key=lambda record: record.header.backend)
 
 
-def _check_types(*parts: Any) -> None:
+def check_types(*parts: Any) -> None:
     """Refuse fields whose JSON is of another kind than the dataclass says. Raises TypeError."""
     kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
     for part in parts:
@@ -174,16 +258,3 @@ def _check_types(*parts: Any) -> None:
             value, expected = getattr(part, name), kinds.get(origin, (dict, list))
             if not isinstance(value, expected) and not (value is None and "None" in annotation):
                 raise TypeError(f"{name} is {value!r:.40}, not {annotation}")
-
-
-def _fields(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key != "kind"}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise RecordError(f"{path}: not a text file; is it a record?") from None
-    except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}") from None

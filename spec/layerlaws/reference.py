@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from layerlaws.catalogue import Catalogue
 from layerlaws.derivative import vjp
 from layerlaws.formats import format_of, formats_named, is_float
 from layerlaws.law import Fault
+from layerlaws.operation import Operation
+from layerlaws.rounding import quietly
 from layerlaws.variable import Variable
 
 
@@ -23,22 +25,29 @@ def reference(
 
     fault: takes the place of its operation.
     """
-    functions = {name: _plain(operation.definition) for name, operation in catalogue.operations.items()}
+    return reference_of(catalogue.operations.values(), fault, dtypes)
+
+
+def reference_of(
+    operations: Iterable[Operation], fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
+) -> Backend:
+    """The same, of these operations only."""
+    functions = {operation.name: plain(operation.definition) for operation in operations}
     if fault is not None:
-        functions[fault.operation.name] = _plain(fault.function)
+        functions[fault.operation.name] = plain(fault.function)
     name = "definitions" if fault is None else f"fault {fault.name}"
     return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes), gradient)
 
 
 def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotangent: Any) -> dict[str, Any]:
     """The gradient of sum(cotangent * function(**arguments)) by every float array, in the arrays' own dtypes."""
-    with np.errstate(all="ignore"):
+    with quietly():
         found = vjp(function, arguments)[1](cotangent)
     return {name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
             for name, x in found.items()}  # fmt: skip
 
 
-def _plain(definition: Callable[..., Any]) -> Callable[..., Any]:
+def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
     """A definition on plain arrays; float results come in the format of the float arguments."""
 
     def function(**arguments: Any) -> Any:
@@ -46,7 +55,7 @@ def _plain(definition: Callable[..., Any]) -> Callable[..., Any]:
             x for argument in arguments.values() for x in (argument if isinstance(argument, tuple) else (argument,))
         ]
         formats = [format_of(x) for x in arrays if isinstance(x, np.ndarray) and is_float(x)]
-        with np.errstate(all="ignore"):
+        with quietly():
             result = definition(**arguments)
         return _cast(result, formats[0].dtype if formats else None)
 

@@ -21,7 +21,9 @@ roundoffs of 1 off, and 16 are counted. Narrower formats are widened for it, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,9 @@ from numpy.typing import NDArray
 from layerlaws.formats import Format
 
 Array = NDArray[Any]
+
+Error = Array | float
+"""An absolute error: an array, or the Python number 0.0 for operands that are exact, all of them."""
 
 ELEMENTARY = 8
 """Roundings that an elementary function counts for: 4 ulp, of two unit roundoffs each."""
@@ -56,15 +61,44 @@ UNDERFLOW = 4 * float(np.finfo(np.float64).smallest_subnormal)
 """What the double in which an error is computed may lose to underflow, in the products of one rule."""
 
 
+_QUIET = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    token = _QUIET.set(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        _QUIET.reset(token)
+
+
+def quietly() -> AbstractContextManager[None]:
+    """Within, NumPy says nothing of overflow, division by zero and the like: the rules deal with what comes of them.
+
+    Where that is so already it costs next to nothing, unlike `numpy.errstate`.
+    """
+    return _ALREADY if _QUIET.get() else _silent()
+
+
+_ALREADY = nullcontext()
+
+
+def all_finite(x: Array) -> bool:
+    """Whether numbers that are not negative are all finite, and so is their sum."""
+    return math.isfinite(np.add.reduce(x, axis=None))
+
+
 def as_double(value: NDArray[Any]) -> Array:
     """The value in the double that errors are computed in; what is finite in a wider format stays finite.
 
-    To be called where NumPy's warnings of overflow are off.
+    To be called `quietly`.
     """
     if value.dtype == np.float64:
         return value
     double = value.astype(np.float64)
-    if not math.isfinite(np.add.reduce(np.abs(double), axis=None)):
+    if not all_finite(np.abs(double)):
         largest = np.finfo(np.float64).max
         double = np.where(np.isinf(value), double, np.clip(double, -largest, largest))
     return double
@@ -88,16 +122,19 @@ def once(format: Format, value: Array, carried: Array | float = 0.0, roundings: 
 def _once_if_finite(format: Format, value: Array, carried: Array | float, roundings: int) -> Array | None:
     """`once`, None where infinities or what is not a number have come in or may come out: the way of most calls."""
     size = np.abs(value)
-    reach = np.asarray(size + carried)
     growth = format.growth(roundings)
+    exact = type(carried) is float and carried == 0.0
+    reach = size if exact else np.asarray(size + carried)
     if not _largest(reach) * (1 + growth) <= format.largest:
         return None
-    added = growth * reach
-    low = size - carried - added
-    error: Array = carried + added
+    error: Array = reach * growth
+    low = size - error if exact else size - carried - error
+    if not exact:
+        error += carried
     if np.minimum.reduce(low, axis=None, initial=np.inf) < format.least_without_flush:
         error += _flushed(format, low, reach, roundings)
-    return error * MARGIN
+    error *= MARGIN
+    return error
 
 
 def _flushed(format: Format, low: Array, reach: Array, roundings: int) -> Array:
@@ -130,7 +167,7 @@ def of_constants(format: Format, value: Array, bits: int | None = None) -> Array
     return once(format, as_double(inexact), roundings=1 if bits in (None, format.precision) else 2)
 
 
-def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> Array:
+def of_sum(format: Format, terms: int | Array, size: Array, carried: Error) -> Array:
     """Error of a sum of `terms` numbers whose absolute values add up to `size`, in any order.
 
     (terms - 1) u size holds without higher-order terms, whatever the order (Jeannerod and Rump, Improved error
@@ -146,7 +183,7 @@ def of_sum(format: Format, terms: int | Array, size: Array, carried: Array) -> A
 
 
 def _settled(
-    format: Format, value: Array, carried: Array, unknown: Array, definite: Array, roundings: int = 1
+    format: Format, value: Array, carried: Error, unknown: Array, definite: Array, roundings: int = 1
 ) -> Array:
     """`once`, where infinities and what is not a number may have come in.
 
@@ -160,10 +197,12 @@ def _settled(
 
 
 def _unary(
-    carry: Callable[[Format, Array, Array, Array], Array], roundings: int, pole: float = np.inf
+    carry: Callable[[Format, Array, Array, Array], Error], roundings: int, pole: float = np.inf, own: bool = False
 ) -> Callable[..., Array]:
-    def rule(format: Format, y: Array, a: Array, ea: Array) -> Array:
-        carried = carry(format, y, a, ea)
+    """own: whether `carry` adds to the error of an exact argument."""
+
+    def rule(format: Format, y: Array, a: Array, ea: Any) -> Array:
+        carried = 0.0 if type(ea) is float and not own else carry(format, y, a, ea)
         error = _once_if_finite(format, y, carried, roundings)
         if error is not None:
             return error
@@ -173,8 +212,8 @@ def _unary(
     return rule
 
 
-def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundings: int) -> Callable[..., Array]:
-    def rule(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
+def _binary(carry: Callable[[Array, Array, Error, Array, Error], Error], roundings: int) -> Callable[..., Array]:
+    def rule(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
         carried = carry(y, a, ea, b, eb)
         error = _once_if_finite(format, y, carried, roundings)
         if error is not None:
@@ -187,37 +226,47 @@ def _binary(carry: Callable[[Array, Array, Array, Array, Array], Array], roundin
     return rule
 
 
-def _matmul(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    size = (np.abs(a) + ea) @ (np.abs(b) + eb)
+def _matmul(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    size_a, size_b = (np.abs(x) if type(e) is float else np.abs(x) + e for x, e in ((a, ea), (b, eb)))
+    size = size_a @ size_b
     if math.isfinite(_largest(size)):
-        return _of_inner_products(format, size, a, ea, b, eb)
+        return _of_inner_products(format, size, a, ea, size_b, eb)
     # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
+    ea, eb = np.broadcast_to(ea, a.shape), np.broadcast_to(eb, b.shape)
     blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
     meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
                 (np.isinf(a), blind_b), (blind_a, np.isinf(b)))  # fmt: skip
     unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
     a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
-    size = (np.abs(a) + ea) @ (np.abs(b) + eb)
-    return np.where(unknown, np.inf, _of_inner_products(format, size, a, ea, b, eb))
+    size_b = np.abs(b) + eb
+    return np.where(unknown, np.inf, _of_inner_products(format, (np.abs(a) + ea) @ size_b, a, ea, size_b, eb))
 
 
-def _of_inner_products(format: Format, size: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    """The error of a @ b, all finite; size: (|a| + ea) @ (|b| + eb)."""
+def _of_inner_products(format: Format, size: Array, a: Array, ea: Error, size_b: Array, eb: Error) -> Array:
+    """The error of a @ b, all finite; size_b: |b| + eb, size: (|a| + ea) @ size_b."""
     terms = a.shape[-1]
-    error: Array = np.asarray(terms * format.unit * size)
-    overflown = size + error > format.largest
-    if ea.any():
-        error += ea @ (np.abs(b) + eb)
-    if eb.any():
+    growth = terms * format.unit
+    error: Array = np.asarray(size * growth)
+    if type(ea) is not float:
+        error += ea @ size_b
+    if type(eb) is not float:
         error += np.abs(a) @ eb
     error += terms * np.minimum(size, format.smallest_normal)
     error *= MARGIN
-    if overflown.any():
-        error[overflown] = np.inf
+    if not _largest(size) * (1 + growth) <= format.largest:
+        error[size * (1 + growth) > format.largest] = np.inf
     return error
 
 
-def _divide(y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
+def _multiply(y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Error:
+    if type(ea) is float:
+        return 0.0 if type(eb) is float else np.abs(a) * eb
+    return np.abs(b) * ea if type(eb) is float else np.abs(a) * eb + (np.abs(b) + eb) * ea
+
+
+def _divide(y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Error:
+    if type(eb) is float:
+        return 0.0 if type(ea) is float else ea / np.abs(b)
     room = np.abs(b) - eb
     return np.where((room > 0) | ((eb == 0) & (ea == 0)), ea / room + np.abs(y) * (eb / room), np.inf)
 
@@ -262,37 +311,39 @@ def _erf(format: Format, y: Array, a: Array, ea: Array) -> Array:
     return carried + ERF_ERROR * np.abs(y) + min(format.growth(16), SHORT_ERF)
 
 
-def _exact(format: Format, y: Array, a: Array, ea: Array) -> Array:
+def _exact(format: Format, y: Array, a: Array, ea: Error) -> Error:
     return ea
 
 
-def _chosen(format: Format, y: Array, a: Array, ea: Array, b: Array, eb: Array) -> Array:
+def _chosen(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Error:
     """The error of the larger (or smaller) number; of the worse one, where errors could turn which that is."""
+    if type(ea) is float and type(eb) is float:
+        return 0.0
     worse = np.maximum(ea, eb)
     apart = np.abs(a - b) > (ea + eb) * MARGIN
     return np.where(apart, np.where(y == a, ea, eb), worse)
 
 
-RULES: dict[np.ufunc, Callable[..., Array]] = {
+RULES: dict[np.ufunc, Callable[..., Error]] = {
     np.add: _binary(lambda y, a, ea, b, eb: ea + eb, 1),
     np.subtract: _binary(lambda y, a, ea, b, eb: ea + eb, 1),
-    np.multiply: _binary(lambda y, a, ea, b, eb: np.abs(a) * eb + np.abs(b) * ea + ea * eb, 1),
+    np.multiply: _binary(_multiply, 1),
     np.divide: _binary(_divide, 2),
     np.matmul: _matmul,
     np.square: _unary(lambda f, y, a, ea: (2 * np.abs(a) + ea) * ea, 1),
-    np.reciprocal: _unary(lambda f, y, a, ea: _divide(y, np.ones_like(a), np.zeros_like(a), a, ea), 2, pole=0),
+    np.reciprocal: _unary(lambda f, y, a, ea: _divide(y, np.ones_like(a), 0.0, a, ea), 2, pole=0),
     np.negative: _exact,
     np.positive: _exact,
     np.absolute: _exact,
     np.maximum: _chosen,
     np.minimum: _chosen,
-    np.exp: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
-    np.expm1: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY),
+    np.exp: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY, own=True),
+    np.expm1: _unary(lambda f, y, a, ea: _exp(f, a, ea), ELEMENTARY, own=True),
     np.log: _unary(lambda f, y, a, ea: _log(y, a, ea), ELEMENTARY, pole=0),
     np.log1p: _unary(lambda f, y, a, ea: _log(y, 1 + a, ea), ELEMENTARY, pole=-1),
     np.sqrt: _unary(_sqrt, 2),
     np.tanh: _unary(_tanh, ELEMENTARY),
-    ERF: _unary(_erf, ELEMENTARY),
+    ERF: _unary(_erf, ELEMENTARY, own=True),
     np.sin: _unary(lambda f, y, a, ea: _in_unit_range(ea, ea), ELEMENTARY),
     np.cos: _unary(lambda f, y, a, ea: _in_unit_range(ea, ea), ELEMENTARY),
 }

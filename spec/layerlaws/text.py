@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,17 @@ def library_text(size: int) -> bytes:
     home = Path(os.__file__).parent
     topics = home / "pydoc_data" / "topics.py"
     sources = sorted(path for path in (*home.glob("*.py"), *home.glob("*/*.py")) if path.parent.name != "site-packages")
-    text = b""
+    text = bytearray()
     for path in [topics, *(path for path in sources if path != topics)]:
         if len(text) >= size:
             break
         text += path.read_bytes() if path.is_file() else b""
-    return text[:size]
+    return bytes(text[:size])
+
+
+@cache
+def library_words(size: int) -> tuple[bytes, ...]:
+    """The words of `library_text`, cut at white space: as many as `size` bytes hold, counted without white space."""
+    words = library_text(2 * size).split()
+    words *= 1 + size // sum(map(len, words))  # a small installation is read again
+    return tuple(words[: bisect_right(list(accumulate(map(len, words))), size)])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerlaws.bounded import FUNCTIONS, REARRANGEMENTS, Bounded
-from layerlaws.rounding import DECISIONS
+from layerlaws.rounding import DECISIONS, quietly
 from layerlaws.slopes import SLOPES, of_extreme, places, product, scattered, times
 
 Pull = Callable[[Any], Any]
@@ -83,7 +83,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         if ufunc is np.matmul:
             return _matmul(*operands)
         primals = [constant(x) for x in operands]
-        with np.errstate(all="ignore"):
+        with quietly():
             result = ufunc(*primals)
             if ufunc in DECISIONS:
                 return result
@@ -92,7 +92,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
             return elementwise(result, operands, SLOPES[ufunc](result, *primals))
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        with np.errstate(all="ignore"):
+        with quietly():
             if function in LINEAR:
                 return LINEAR[function](*args, **options)
             if function in REARRANGEMENTS:

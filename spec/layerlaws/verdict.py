@@ -38,7 +38,9 @@ class Verdict:
     examples: executed. undecidable: of those, set aside because rounding could turn a decision. telling: of
     those, with an allowed error smaller than the values compared. sides: both sides of a broken claim, printed.
     diagnosis: the known fault, or faults, that a broken implementation behaves like, with how to repair it.
-    counterexample: the smallest arguments found that break the law, as Python literals. seconds: wall time.
+    counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut.
+    packed: those that are cut, whole, as `layerlaws.literals` packs them. seconds: wall time,
+    and what of it was `spent` on each part of `layerlaws.stopwatch`.
     """
 
     backend: str
@@ -57,6 +59,8 @@ class Verdict:
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
     counterexample: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    packed: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
-Pair = tuple[int, int, Ids]
-"""Minus how often a pair occurs, the pair as one number, and the positions where it was seen."""
+from layerlaws_backends.numpy._words import Dictionary, distinct, kinds, taken
 
-_END = -1
-"""Stands behind every word, so that no pair reaches from one word into the next."""
+Ids = NDArray[np.int64]
+
+_NONE = -1
+"""No pair here: a word ends."""
+
+_RIVALS = 128
+"""How many of the most frequent pairs are put in order at once."""
 
 
 def replace_pair(symbols: Ids, first: int, second: int, merged: int) -> Ids:
@@ -29,64 +31,21 @@ def replace_pair(symbols: Ids, first: int, second: int, merged: int) -> Ids:
 def bpe_train(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """The most frequent pair inside words, merged and counted again, num_merges times. -> (M, 2).
 
-    symbols (N,), offsets (W + 1,), counts (W,). Only a new id brings new pairs, so a pair is counted in full when
-    it first appears and can only become rarer. A heap therefore holds upper bounds, and a pair is looked at again
-    only when its bound is the highest of all.
+    symbols (N,), offsets (W + 1,), counts (W,). Several merges are made at once, see `_next_merges`.
     """
     _check_words(symbols, offsets, base, "symbols")
     if len(counts) != len(offsets) - 1 or (counts < 0).any():
         raise ValueError(f"counts must be {len(offsets) - 1} numbers, none negative")
     if num_merges < 0 or min_count < 0:
         raise ValueError(f"num_merges and min_count must not be negative, not {num_merges} and {min_count}")
-    representatives, inverse = _distinct(symbols, offsets)
-    weight_of_word = np.zeros(len(representatives), np.int64)
-    np.add.at(weight_of_word, inverse, counts)
-    text, ends = _ended(*_taken(symbols, offsets, representatives))
-    weights = np.repeat(weight_of_word, np.diff(ends, prepend=0))
-    size, least = _packing(base + num_merges), max(min_count, 1)
-    # A chain of positions: a merged pair keeps the first one's place.
-    following = np.append(np.arange(1, len(text) + 1), 0)
-    preceding = np.arange(-1, len(text))
-    text = np.append(text, _END)
-    starts = np.flatnonzero((text[:-1] != _END) & (text[1:] != _END))
-    pairs = np.full(len(text), -1)
-    pairs[starts] = text[starts] * size + text[starts + 1]
-
-    heap: list[tuple[int, int, Ids, Iterator[Pair]]] = []
-
-    def push(source: Iterator[Pair]) -> None:
-        for bound, pair, positions in source:
-            heapq.heappush(heap, (bound, pair, positions, source))
-            return
-
-    push(_most_frequent_first(pairs[starts], starts, weights, least))
+    representatives, inverse = distinct(symbols, offsets)
+    weights = np.zeros(len(representatives), np.int64)
+    np.add.at(weights, inverse, counts)
+    corpus = _Corpus(*taken(symbols, offsets, representatives), weights, _packing(base + num_merges))
     merges: list[tuple[int, int]] = []
-    while heap and len(merges) < num_merges:
-        bound, pair, positions, source = heapq.heappop(heap)
-        push(source)
-        positions = positions[pairs[positions] == pair]
-        count = int(weights[positions].sum())
-        if count < -bound:
-            if count >= least:
-                heapq.heappush(heap, (-count, pair, positions, iter(())))
-            continue
-        first, second = divmod(pair, size)
-        if first == second:
-            positions = positions[_every_other(following[positions[:-1]] == positions[1:], len(positions))]
-        new = base + len(merges)
-        merges.append((first, second))
-        swallowed = following[positions]
-        behind = following[swallowed]
-        text[positions], pairs[swallowed] = new, -1
-        following[positions], preceding[behind] = behind, positions
-        before = preceding[positions]
-        before = before[(text[before] != _END) & (text[before] != new)]
-        inner = text[behind] != _END
-        pairs[positions] = -1
-        changed = np.concatenate([before, positions[inner]])
-        keys = text[changed] * size + text[following[changed]]
-        pairs[changed] = keys
-        push(_most_frequent_first(keys, changed, weights, least))
+    while len(merges) < num_merges and len(pairs := corpus.next_merges(max(min_count, 1), num_merges - len(merges))):
+        corpus.merge(pairs, base + len(merges))
+        merges += [divmod(key, corpus.size) for key in corpus.keys[pairs].tolist()]
     return np.array(merges, np.int64).reshape(-1, 2)
 
 
@@ -97,42 +56,142 @@ def bpe_encode(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids,
     """
     _check_words(symbols, offsets, base, "symbols")
     _check_table(merges, base)
-    representatives, inverse = _distinct(symbols, offsets)
-    ids, ends = _encoded(*_taken(symbols, offsets, representatives), merges, base)
-    return _taken(ids, ends, inverse)
+    representatives, inverse = distinct(symbols, offsets)
+    ids, ends = _encoded(*taken(symbols, offsets, representatives), merges, base)
+    return taken(ids, ends, inverse)
 
 
 def bpe_decode(ids: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Every id spelled out. ids (N',), offsets (W + 1,), merges (M, 2)  ->  symbols (N,), offsets (W + 1,)."""
     _check_table(merges, base)
     _check_words(ids, offsets, base + len(merges), "ids")
-    used, inverse = np.unique(ids, return_inverse=True)
-    spelled, owner = used, np.arange(len(used))
+    spelled, inverse = kinds(ids)
+    used = len(spelled)
+    owner = np.arange(used)
     while (nested := spelled >= base).any():
         copies = 1 + nested
         first = (np.cumsum(copies) - copies)[nested]
         rows = merges[spelled[nested] - base]
         spelled, owner = np.repeat(spelled, copies), np.repeat(owner, copies)
         spelled[first], spelled[first + 1] = rows[:, 0], rows[:, 1]
-    pieces = np.append(0, np.cumsum(np.bincount(owner, minlength=len(used))))
-    symbols, ends = _taken(spelled, pieces, inverse.reshape(-1))
+    pieces = np.append(0, np.cumsum(np.bincount(owner, minlength=used)))
+    symbols, ends = taken(spelled, pieces, inverse)
     return symbols, ends[offsets]
+
+
+class _Corpus:
+    """Words while they are trained on: a chain of places, and how often each pair of neighbours occurs.
+
+    A merged pair keeps the first one's place. Only a new id makes new pairs, so the places of a pair are all known
+    when it first appears, in order; later some of them are passed over. Pairs are numbered as they appear.
+    """
+
+    def __init__(self, symbols: Ids, offsets: Ids, weights: Ids, size: int) -> None:
+        """symbols (N,), offsets (W + 1,), weights (W,) how often each word occurs; size: see `_packing`."""
+        words, places = np.arange(len(weights)), np.arange(len(symbols))
+        owner = np.repeat(words, np.diff(offsets))
+        length = len(symbols) + len(weights) + 1
+        self.size = size
+        self.text = np.full(length, _NONE)  # _NONE stands behind every word
+        self.text[places + owner] = symbols
+        self.weights = np.zeros(length, np.int64)
+        self.weights[places + owner] = weights[owner]
+        self.following = np.arange(1, length + 1)
+        self.preceding = np.arange(-1, length)
+        self.pair = np.full(length, _NONE)  # which pair begins at a place
+        self.known, self.floor = 0, np.iinfo(np.int64).max
+        self.keys, self.totals, self.places = (np.zeros(3 * length, np.int64) for _ in range(3))
+        self.begins = np.zeros(3 * length + 1, np.int64)
+        self.rivals = np.zeros(0, np.int64)
+        self._count(np.flatnonzero((self.text[:-1] != _NONE) & (self.text[1:] != _NONE)))
+
+    def next_merges(self, least: int, limit: int) -> Any:
+        """The next merges, `limit` at most, none of a pair that occurs fewer than `least` times.
+
+        Those are the most frequent pairs, in order, up to the first that shares an id with one before it: merging
+        xy leaves the count of zw alone, and a pair with the new id is no more frequent than a pair with x or y was,
+        which stands behind zw. A pair xx ends the row too: xx xx can be as frequent as it likes. The highest count
+        never rises, so only pairs above a floor are compared; the floor is lowered when none is left.
+        """
+        totals = self.totals[self.rivals]
+        if totals.max(initial=_NONE) < self.floor:
+            highest = int(self.totals[: self.known].max(initial=0))
+            if highest < least:
+                return self.rivals[:0]
+            self.floor = max(highest // 2, least)
+            self.rivals = np.flatnonzero(self.totals[: self.known] >= self.floor)
+            totals = self.totals[self.rivals]
+        last = max(len(totals) - _RIVALS, 0)
+        foremost = totals >= max(np.partition(totals, last)[last], self.floor)
+        first = self.rivals[foremost]
+        first = first[np.lexsort((self.keys[first], -totals[foremost]))][:limit]
+        used: set[int] = set()
+        for place, key in enumerate(self.keys[first].tolist()):
+            x, y = divmod(key, self.size)
+            if x in used or y in used:
+                return first[:place]
+            if x == y:
+                return first[: place + 1]
+            used |= {x, y}
+        return first
+
+    def merge(self, pairs: Ids, new: int) -> None:
+        """Make these pairs, no two with an id in common, the ids new, new + 1, ..."""
+        rows = [self.places[start:end] for start, end in zip(self.begins[pairs], self.begins[pairs + 1], strict=True)]
+        number = np.repeat(np.arange(len(pairs)), [len(row) for row in rows])
+        at = np.concatenate(rows)
+        there = self.pair[at] == pairs[number]
+        at, number = at[there], number[there]
+        swallowed = self.following[at]
+        if (swallowed[:-1] == at[1:]).any():  # only xx overlaps itself
+            kept = _every_other(swallowed[:-1] == at[1:], len(at))
+            at, number, swallowed = at[kept], number[kept], swallowed[kept]
+        behind, before = self.following[swallowed], self.preceding[at]
+        self._forget(np.concatenate([at, swallowed]))
+        before = self._forget(before)
+        self.text[at] = new + number
+        self.following[at], self.preceding[behind] = behind, at
+        self._count(np.concatenate([before, at[self.text[behind] != _NONE]]))
+
+    def _forget(self, places: Ids) -> Ids:
+        """Uncount the pairs that begin at these places; returns the places where there was one."""
+        places = places[self.pair[places] != _NONE]
+        np.subtract.at(self.totals, self.pair[places], self.weights[places])
+        self.pair[places] = _NONE
+        return places
+
+    def _count(self, places: Ids) -> None:
+        """Number and count the pairs that begin at these places, all of them new."""
+        keys = self.text[places] * self.size + self.text[self.following[places]]
+        order = np.argsort(keys, kind="stable")
+        keys, places = keys[order], places[order]
+        fresh = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+        starts = np.flatnonzero(fresh)
+        known, start = self.known, int(self.begins[self.known])
+        self.known += len(starts)
+        self.keys[known : self.known] = keys[starts]
+        if len(starts):
+            self.totals[known : self.known] = np.add.reduceat(self.weights[places], starts)
+        self.begins[known + 1 : self.known + 1] = start + np.append(starts[1:], len(keys))[: len(starts)]
+        self.places[start : start + len(places)] = places
+        self.pair[places] = known + np.cumsum(fresh) - 1
+        risen = known + np.flatnonzero(self.totals[known : self.known] >= self.floor)
+        self.rivals = np.concatenate([self.rivals, risen])
 
 
 def _encoded(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """bpe_encode of words that are all worth encoding."""
-    words = len(offsets) - 1
-    size, none = _packing(base + len(merges)), len(merges)
+    words, none = len(offsets) - 1, len(merges)
+    end = base + none  # stands behind every word, so that no pair reaches from one word into the next
+    size = _packing(end + 1)
     table, ranks = np.unique(merges[:, 0] * size + merges[:, 1], return_index=True)  # the first of equal merges
-    table, ranks = np.append(table, np.iinfo(np.int64).max), np.append(ranks, none)
+    dictionary, ranks = Dictionary(table), np.append(ranks, none)
 
     def rank(left: Ids, right: Ids) -> Ids:
-        key = left * size + right
-        place = np.searchsorted(table, key)
-        found: Ids = np.where((table[place] == key) & (right != _END), ranks[place], none)
+        found: Ids = ranks[dictionary.find(left * size + right)]
         return found
 
-    text, ends = _ended(symbols, offsets)
+    text, ends = np.insert(symbols, offsets[1:], end), offsets[1:] + np.arange(1, words + 1)
     at = np.append(rank(text[:-1], text[1:]), none)[: len(text)]
     owners, done = np.arange(words), []
     while len(owners):
@@ -153,14 +212,14 @@ def _encoded(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, I
         hits -= np.arange(len(hits))  # their places, now that what they swallowed is gone
         at[hits] = rank(text[hits], text[hits + 1])
         hits = hits[hits > 0]
-        inside = text[hits - 1] != _END
+        inside = text[hits - 1] != end
         at[hits[inside] - 1] = rank(text[hits[inside] - 1], text[hits[inside]])
     if not done:
         return symbols.copy(), offsets.copy()
     order = np.argsort(np.concatenate([part[0] for part in done]))
     lengths = np.concatenate([part[1] for part in done])
-    ids, ends = _taken(np.concatenate([part[2] for part in done]), np.append(0, np.cumsum(lengths)), order)
-    return ids[ids != _END], ends - np.arange(words + 1)
+    ids, ends = taken(np.concatenate([part[2] for part in done]), np.append(0, np.cumsum(lengths)), order)
+    return ids[ids != end], ends - np.arange(words + 1)
 
 
 def _every_other(touching: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
@@ -172,49 +231,6 @@ def _every_other(touching: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
     starts = np.append(True, ~touching)[:count]
     taken: NDArray[np.bool_] = (place - np.maximum.accumulate(np.where(starts, place, 0))) % 2 == 0
     return taken
-
-
-def _most_frequent_first(pairs: Ids, positions: Ids, weights: Ids, least: int) -> Iterator[Pair]:
-    """The distinct pairs, those that weigh most first, the smallest first among equals; none below `least`."""
-    order = np.argsort(pairs, kind="stable")
-    pairs, positions = pairs[order], positions[order]
-    starts = np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)])
-    if not len(starts):
-        return
-    ends = np.append(starts[1:], len(pairs))
-    totals = np.add.reduceat(weights[positions], starts)
-    for k in np.lexsort((starts, -totals)).tolist():
-        if totals[k] < least:
-            return
-        yield -int(totals[k]), int(pairs[starts[k]]), positions[starts[k] : ends[k]]
-
-
-def _distinct(symbols: Ids, offsets: Ids) -> tuple[Ids, Ids]:
-    """One word of each kind, and for every word the number of its kind, by a hash that is then checked."""
-    lengths = np.diff(offsets)
-    place = np.arange(len(symbols)) - np.repeat(offsets[:-1], lengths)
-    longest = int(lengths.max(initial=0))
-    factors = np.random.default_rng(0).integers(0, 2**63, longest + 1).astype(np.uint64) * 2 + 1
-    sums = np.append(np.uint64(0), np.cumsum((symbols + 1).astype(np.uint64) * factors[place], dtype=np.uint64))
-    hashes = sums[offsets[1:]] - sums[offsets[:-1]] + lengths.astype(np.uint64) * factors[longest]
-    _, kinds, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    same = np.array_equal(lengths[kinds][inverse], lengths)
-    if same and np.array_equal(symbols[np.repeat(offsets[kinds][inverse], lengths) + place], symbols):
-        return kinds, inverse
-    return np.arange(len(lengths)), np.arange(len(lengths))
-
-
-def _taken(symbols: Ids, offsets: Ids, words: Ids) -> tuple[Ids, Ids]:
-    """These words of a text, in this order, repeated where they are named repeatedly."""
-    lengths = np.diff(offsets)[words]
-    ends = np.append(0, np.cumsum(lengths))
-    return symbols[np.repeat(offsets[words] - ends[:-1], lengths) + np.arange(ends[-1])], ends
-
-
-def _ended(symbols: Ids, offsets: Ids) -> tuple[Ids, Ids]:
-    """The text with _END behind every word, and where each word ends then (behind its _END)."""
-    return np.insert(symbols, offsets[1:], _END), offsets[1:] + np.arange(1, len(offsets))
 
 
 def _packing(ids: int) -> int:

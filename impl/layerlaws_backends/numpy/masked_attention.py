@@ -32,16 +32,17 @@ def masked_self_attention(query: Array, key: Array, value: Array) -> Array:
         raise ValueError(f"value has {value.shape[2]} positions, key has {keys}")
     scale = query.dtype.type(query.shape[-1] ** -0.5)
     result = np.empty((*query.shape[:3], value.shape[-1]), value.dtype)
+    future = ~np.tri(_ROWS, dtype=bool)
     for start in range(0, length, _ROWS):
         end = min(start + _ROWS, length)
         seen = keys - length + end  # keys that the last row of the block may see
         scores = (query[:, :, start:end] * scale) @ key[:, :, :seen].swapaxes(-1, -2)
-        diagonal = scores[..., keys - length + start :]
-        diagonal[..., np.triu_indices(end - start, 1)[0], np.triu_indices(end - start, 1)[1]] = -np.inf
+        np.copyto(scores[..., keys - length + start :], -np.inf, where=future[: end - start, : end - start])
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         total = scores.sum(axis=-1, keepdims=True)
-        np.divide(scores @ value[:, :, :seen], total, out=result[:, :, start:end])
+        np.matmul(scores, value[:, :, :seen], out=result[:, :, start:end])
+        result[:, :, start:end] /= total
     return result
 
 

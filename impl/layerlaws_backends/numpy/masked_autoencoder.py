@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerlaws_backends.numpy.multi_head_attention import multi_head_attention
+from layerlaws_backends.numpy.multi_head_attention import _linear, multi_head_attention
 
 Array = NDArray[Any]
 
@@ -59,7 +59,7 @@ def unpatchify(patches: Array, patch_size: int, height: int, width: int) -> Arra
 def random_masking(tokens: Array, noise: Array, keep: int) -> tuple[Array, NDArray[np.bool_], NDArray[np.int64]]:
     """The `keep` tokens of least noise. (N, L, D), (N, L)  ->  visible (N, keep, D), mask (N, L), restore (N, L)."""
     kept, mask, restore = _kept(tokens, noise, keep)
-    return np.take_along_axis(tokens, kept[:, :, None], axis=1), mask, restore
+    return _rows(tokens, kept), mask, restore
 
 
 def restore_tokens(visible: Array, mask_token: Array, restore: NDArray[np.int64]) -> Array:
@@ -68,11 +68,13 @@ def restore_tokens(visible: Array, mask_token: Array, restore: NDArray[np.int64]
     visible (N, keep, D), mask_token (D,), restore (N, L)  ->  (N, L, D)
     """
     (count, keep, width), length = visible.shape, restore.shape[1]
-    if keep > length or not np.array_equal(np.sort(restore, axis=1), np.broadcast_to(np.arange(length), restore.shape)):
+    shuffle = np.argsort(restore, axis=1)
+    if keep > length or (np.take_along_axis(restore, shuffle, axis=1) != np.arange(length)).any():
         raise ValueError(f"restore must hold each of at least {keep} places once")
-    rows = np.empty((count, keep + 1, width), visible.dtype)  # the mask token once, behind the visible ones
-    rows[:, :keep], rows[:, keep] = visible, mask_token
-    return np.take_along_axis(rows, np.minimum(restore, keep)[:, :, None], axis=1)
+    tokens = np.empty((count, length, width), visible.dtype)
+    tokens[:] = mask_token
+    tokens[np.arange(count)[:, None], shuffle[:, :keep]] = visible
+    return tokens
 
 
 def masked_encoder(
@@ -89,18 +91,15 @@ def masked_encoder(
     if len(positions) != patches.shape[1]:
         raise ValueError(f"positions has {len(positions)} rows, but there are {patches.shape[1]} patches")
     kept, _, _ = _kept(patches, noise, keep)
-    x = np.take_along_axis(patches, kept[:, :, None], axis=1) @ w_embed
-    x += b_embed
+    x = _linear(_rows(patches, kept), w_embed, b_embed)
     x += positions[kept]
     for z in range(len(norm_1_scale)):
         seen = _layer_norm(x, norm_1_scale[z], norm_1_shift[z], epsilon)
         x += multi_head_attention(
             seen, seen, seen, w_q[z], w_k[z], w_v[z], w_o[z], b_q[z], b_k[z], b_v[z], b_o[z], num_heads, None
         )[0]  # fmt: skip
-        hidden = _layer_norm(x, norm_2_scale[z], norm_2_shift[z], epsilon) @ w_1[z]
-        hidden += b_1[z]
-        x += _gelu(hidden) @ w_2[z]
-        x += b_2[z]
+        hidden = _linear(_layer_norm(x, norm_2_scale[z], norm_2_shift[z], epsilon), w_1[z], b_1[z])
+        x += _linear(_gelu(hidden), w_2[z], b_2[z])
     return x
 
 
@@ -124,6 +123,11 @@ def reconstruction_loss(target: Array, prediction: Array, mask: NDArray[np.bool_
 def _own(array: Array, source: Array) -> Array:
     """The array itself, a copy where it is a view of the source: a single patch is in order already."""
     return array.copy() if np.may_share_memory(array, source) else array
+
+
+def _rows(tokens: Array, places: NDArray[np.int64]) -> Array:
+    """Whole rows of each image, by index. tokens (N, L, D), places (N, k)  ->  (N, k, D)."""
+    return tokens[np.arange(len(tokens))[:, None], places]
 
 
 def _kept(tokens: Array, noise: Array, keep: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:

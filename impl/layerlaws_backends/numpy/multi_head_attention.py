@@ -9,21 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-
-def _weights(query: Array, key: Array, mask: Array | None) -> Array:
-    """Softmax of the scaled scores over the allowed keys, 0 where none is. -> (B, H, T, S)."""
-    scores: Array = (query * query.dtype.type(query.shape[-1] ** -0.5)) @ key.swapaxes(-1, -2)
-    if mask is not None:
-        if mask.shape[-2:] != scores.shape[-2:]:
-            raise ValueError(f"mask has the shape {mask.shape}, scores have {scores.shape}")
-        np.copyto(scores, -np.inf, where=~mask)
-        np.copyto(scores, 0, where=~mask.any(axis=-1, keepdims=True))  # such rows are cleared at the end
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
-    if mask is not None:
-        np.copyto(scores, 0, where=~mask)
-    return scores
+_ROWS = 64
+"""Queries per block: the passes over their scores find them in a cache."""
 
 
 def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: Array | None) -> Array:
@@ -33,7 +20,16 @@ def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: A
     """
     if value.shape[2] != key.shape[2]:
         raise ValueError(f"value has {value.shape[2]} positions, key has {key.shape[2]}")
-    result: Array = _weights(query, key, mask) @ value
+    if mask is not None and mask.shape[2:] != (query.shape[2], key.shape[2]):
+        raise ValueError(f"mask has the shape {mask.shape}, not (..., {query.shape[2]}, {key.shape[2]})")
+    scale = query.dtype.type(query.shape[-1] ** -0.5)
+    result = np.empty((*query.shape[:3], value.shape[3]), value.dtype)
+    for start in range(0, query.shape[2], _ROWS):
+        rows = np.s_[:, :, start : start + _ROWS]
+        scores = (query[rows] * scale) @ key.swapaxes(2, 3)
+        total = _exponentials(scores, None if mask is None else mask[rows])
+        np.matmul(scores, value, out=result[rows])
+        result[rows] /= total  # fewer numbers than there are weights
     return result
 
 
@@ -52,9 +48,42 @@ def multi_head_attention(
     if value.shape[1] != key.shape[1]:
         raise ValueError(f"value has {value.shape[1]} positions, key has {key.shape[1]}")
 
-    def project(x: Array, w: Array, b: Array) -> Array:  # (B, T, D) -> (B, H, T, d)
-        return (x @ w + b).reshape(*x.shape[:2], num_heads, width // num_heads).swapaxes(1, 2)
+    if mask is not None and mask.shape[1:] != (query.shape[1], key.shape[1]):
+        raise ValueError(f"mask has the shape {mask.shape}, not (..., {query.shape[1]}, {key.shape[1]})")
 
-    weights = _weights(project(query, w_q, b_q), project(key, w_k, b_k), None if mask is None else mask[:, None])
-    mixed = (weights @ project(value, w_v, b_v)).swapaxes(1, 2)  # (B, T, H, d)
-    return mixed.reshape(query.shape) @ w_o + b_o, weights
+    def project(x: Array, w: Array, b: Array) -> Array:  # (B, T, D) -> (B, H, T, d)
+        return _linear(x, w, b).reshape(*x.shape[:2], num_heads, width // num_heads).swapaxes(1, 2)
+
+    q, k, v = project(query, w_q, b_q), project(key, w_k, b_k), project(value, w_v, b_v)
+    q *= query.dtype.type((width // num_heads) ** -0.5)
+    weights = np.empty((*q.shape[:3], k.shape[2]), q.dtype)
+    mixed = np.empty(query.shape, q.dtype)
+    by_head = mixed.reshape(*query.shape[:2], num_heads, -1).swapaxes(1, 2)
+    for start in range(0, q.shape[2], _ROWS):
+        rows = np.s_[:, :, start : start + _ROWS]
+        np.matmul(q[rows], k.swapaxes(2, 3), out=weights[rows])
+        weights[rows] /= _exponentials(weights[rows], None if mask is None else mask[:, None][rows])
+        np.matmul(weights[rows], v, out=by_head[rows])
+    return _linear(mixed, w_o, b_o), weights
+
+
+def _exponentials(scores: Array, mask: Array | None) -> Array:
+    """exp(scores - maximum) in place, 0 for hidden keys; returns their sums, 1 where all are hidden. -> (..., 1)."""
+    if mask is not None:
+        np.copyto(scores, -np.inf, where=~mask)
+    highest = scores.max(axis=-1, keepdims=True)
+    if mask is not None:
+        np.copyto(highest, 0, where=np.isneginf(highest))
+    scores -= highest
+    np.exp(scores, out=scores)
+    total: Array = scores.sum(axis=-1, keepdims=True)
+    if mask is not None:
+        np.copyto(total, 1, where=total == 0)
+    return total
+
+
+def _linear(x: Array, w: Array, b: Array) -> Array:
+    """x w + b as one product of two matrices. (B, T, D), (D, E), (E,)  ->  (B, T, E)."""
+    result: Array = x.reshape(-1, x.shape[2]) @ w
+    result += b
+    return result.reshape(*x.shape[:2], w.shape[1])

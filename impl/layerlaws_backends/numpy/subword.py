@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from layerlaws_backends.numpy.byte_pair_encoding import _distinct, _taken
+from layerlaws_backends.numpy._words import Dictionary, distinct, taken
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -20,21 +20,11 @@ def unknown_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, 
     """The id of the piece that each word is, or `unknown`. symbols (N,), offsets (W + 1,)  ->  (W,)."""
     _check_text(symbols, offsets, pieces, piece_offsets)
     _check_not_negative(unknown=unknown)
-    representatives, inverse = _distinct(symbols, offsets)
-    text, ends = _taken(symbols, offsets, representatives)
-    trie = _trie(pieces, piece_offsets, np.zeros(len(piece_offsets) - 1, np.int64), np.arange(len(piece_offsets) - 1))
-    lengths, codes = np.diff(ends), trie.codes(text)
-    nodes, alive = np.zeros(len(lengths), np.int64), np.arange(len(lengths))
-    found = np.full(len(lengths), unknown)
-    depth = 0
-    while len(alive):
-        over = alive[lengths[alive] == depth]
-        found[over] = np.where(trie.pieces[nodes[over]] == _NONE, unknown, trie.pieces[nodes[over]])
-        alive = alive[lengths[alive] > depth]
-        nodes[alive] = trie.step(nodes[alive], codes[ends[alive] + depth])
-        alive = alive[nodes[alive] != _NONE]
-        depth += 1
-    return found[inverse]
+    count = len(piece_offsets) - 1
+    every, inverse = distinct(np.concatenate([pieces, symbols]), np.append(piece_offsets, offsets[1:] + len(pieces)))
+    ids = np.full(len(every), unknown)
+    ids[inverse[:count][::-1]] = np.arange(count)[::-1]  # the last of several assignments stands: the first piece
+    return ids[inverse[count:]]
 
 
 def backoff_scores(corpus: Ids, history: Ids, vocabulary: int, order: int, alpha: float) -> NDArray[np.float64]:
@@ -86,29 +76,29 @@ def wordpiece_encode(
     _check_not_negative(unknown=unknown, max_length=max_length)
     if continuing.shape != (len(piece_offsets) - 1,):
         raise ValueError(f"continuing must be {len(piece_offsets) - 1} marks, not of shape {continuing.shape}")
-    representatives, inverse = _distinct(symbols, offsets)
-    text, ends = _taken(symbols, offsets, representatives)
-    trie = _trie(pieces, piece_offsets, continuing.astype(np.int64), np.arange(len(continuing)))
+    representatives, inverse = distinct(symbols, offsets)
+    text, ends = taken(symbols, offsets, representatives)
+    trie = _trie(pieces, piece_offsets, np.arange(len(continuing)), continuing)
     codes, lengths = trie.codes(text), np.diff(ends)
     lost = lengths > max_length
     words = np.flatnonzero(~lost & (lengths > 0))
     at = ends[words]
-    taken: list[tuple[Ids, Ids]] = []  # the words that got a piece in each round, and which
+    rounds: list[tuple[Ids, Ids]] = []  # the words that got a piece in each round, and which
     while len(words):
-        piece, length = _longest(trie, codes, at, ends[words + 1], root=min(len(taken), 1))
+        piece, length = _longest(trie, codes, at, ends[words + 1], trie.roots[min(len(rounds), 1)])
         lost[words[piece == _NONE]] = True
         fits = piece != _NONE
         words, at = words[fits], at[fits] + length[fits]
-        taken.append((words, piece[fits]))
+        rounds.append((words, piece[fits]))
         unfinished = at < ends[words + 1]
         words, at = words[unfinished], at[unfinished]
-    taken.append((np.flatnonzero(lost), np.full(lost.sum(), unknown)))
-    owners = np.concatenate([owner for owner, _ in taken])
-    ids = np.concatenate([piece for _, piece in taken])
+    rounds.append((np.flatnonzero(lost), np.full(lost.sum(), unknown)))
+    owners = np.concatenate([owner for owner, _ in rounds])
+    ids = np.concatenate([piece for _, piece in rounds])
     kept = ~lost[owners] | (np.arange(len(owners)) >= len(owners) - lost.sum())
     owners, ids = owners[kept], ids[kept]
     counts = np.bincount(owners, minlength=len(lengths))
-    return _taken(ids[np.argsort(owners, kind="stable")], np.append(0, np.cumsum(counts)), inverse)
+    return taken(ids[np.argsort(owners, kind="stable")], np.append(0, np.cumsum(counts)), inverse)
 
 
 def unigram_encode(
@@ -124,89 +114,81 @@ def unigram_encode(
         raise ValueError(f"log_probabilities must be {len(piece_offsets) - 1} numbers, not {log_probabilities.shape}")
     if not (np.isfinite(log_probabilities) & (log_probabilities <= 0)).all():
         raise ValueError("log_probabilities must be finite and at most 0")
-    representatives, inverse = _distinct(symbols, offsets)
-    text, ends = _taken(symbols, offsets, representatives)
+    representatives, inverse = distinct(symbols, offsets)
+    text, ends = taken(symbols, offsets, representatives)
     lengths = np.diff(ends)
-    trie = _trie(pieces, piece_offsets, np.zeros(len(log_probabilities), np.int64),
-                 np.argsort(-log_probabilities, kind="stable"))  # fmt: skip
-    begins, stops, ids = _fitting(trie, trie.codes(text), lengths)
+    trie = _trie(pieces, piece_offsets, np.argsort(-log_probabilities, kind="stable"))
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(text)) - ends[owner]
+    fitting = _fitting(trie, trie.codes(text), np.argsort(place, kind="stable"), ends[1:][owner])
+    rounds = np.arange(lengths.max(initial=0) + 1)
+    cuts = [np.searchsorted(place[at], rounds).tolist() for _, at, _ in fitting]
     first = ends[:-1] + np.arange(len(lengths))  # a word of n symbols has n + 1 states: nothing read, ..., all read
-    owner = np.repeat(np.arange(len(lengths)), lengths + 1)
-    order = np.lexsort((stops, (stops - first[owner[stops]])))
-    begins, stops, ids = begins[order], stops[order], ids[order]
-    rounds = np.searchsorted(stops - first[owner[stops]], np.arange(1, lengths.max(initial=0) + 2))
-    best = np.full(len(owner), -np.inf, log_probabilities.dtype)
+    best = np.full(len(text) + len(lengths), -np.inf, log_probabilities.dtype)
     best[first] = 0
-    way = np.full(len(owner), _NONE)  # the piece that the best way to a state ends with, as its place in ids
-    for start, end in zip(rounds[:-1].tolist(), rounds[1:].tolist(), strict=True):
-        sums = best[begins[start:end]] + log_probabilities[ids[start:end]]
-        heads = np.flatnonzero(np.diff(stops[start:end], prepend=_NONE))
-        states = stops[start:end][heads]
-        if len(states):
-            best[states] = np.maximum.reduceat(sums, heads)
-            winners = start + np.flatnonzero(sums == best[stops[start:end]])
-            way[stops[winners]] = winners
+    last = np.full(len(best), _NONE)  # the piece that the best way to a state ends with
+    for t in rounds[:-1].tolist():
+        for (length, at, ids), cut in zip(fitting, cuts, strict=True):
+            here = slice(cut[t], cut[t + 1])
+            begins, id = at[here] + owner[at[here]], ids[here]
+            sums = best[begins] + log_probabilities[id]
+            better = sums > best[begins + length]
+            stops = begins[better] + length
+            best[stops], last[stops] = sums[better], id[better]
     scores = best[first + lengths]
     if np.isneginf(scores).any():
         raise ValueError("symbols hold a word that no pieces spell")
     words = np.flatnonzero(lengths)
     states, back = (first + lengths)[words], []
     while len(words):
-        last = way[states]
-        back.append((words, ids[last]))
-        states = begins[last]
+        back.append((words, last[states]))
+        states = states - np.diff(piece_offsets)[last[states]]
         unfinished = states > first[words]
         words, states = words[unfinished], states[unfinished]
     owners = np.concatenate([lengths[:0], *(owner for owner, _ in reversed(back))])
     found = np.concatenate([lengths[:0], *(piece for _, piece in reversed(back))])
     counts = np.bincount(owners, minlength=len(lengths))
-    return *_taken(found[np.argsort(owners, kind="stable")], np.append(0, np.cumsum(counts)), inverse), scores[inverse]
+    return *taken(found[np.argsort(owners, kind="stable")], np.append(0, np.cumsum(counts)), inverse), scores[inverse]
 
 
 class _Trie(NamedTuple):
-    """Node 0 begins words, node 1 continues them.
+    """Nodes are numbered as `edges` has them; two roots stand behind: one begins words, the other continues them.
 
-    alphabet: the symbols of all pieces, sorted. keys: node times the size of the alphabet, plus the symbol's place
-    in it, sorted. children: the node behind each key. pieces: which piece ends at a node.
+    alphabet: the symbols of all pieces. edges: node times `size`, plus the place of a symbol in the alphabet: the
+    number of the node behind. pieces: which piece ends at a node, one entry more for "no node".
     """
 
-    alphabet: Ids
-    keys: Ids
-    children: Ids
+    alphabet: Dictionary
+    size: int
+    edges: Dictionary
+    roots: Ids
     pieces: Ids
 
     def codes(self, symbols: Ids) -> Ids:
-        """The symbols' places in the alphabet, _NONE for those that no piece has."""
-        place = np.searchsorted(self.alphabet[:-1], symbols)
-        found: Ids = np.where(self.alphabet[place] == symbols, place, _NONE)
-        return found
+        """The symbols' places in the alphabet, size - 1 for those that no piece has."""
+        return self.alphabet.find(symbols) % self.size
 
     def step(self, nodes: Ids, codes: Ids) -> Ids:
         """The node behind each node by one more symbol, _NONE where there is none."""
-        keys = np.where(codes == _NONE, _NONE, nodes * len(self.alphabet) + codes)
-        place = np.searchsorted(self.keys[:-1], keys)
-        found: Ids = np.where(self.keys[place] == keys, self.children[place], _NONE)
-        return found
+        return self.edges.find(nodes * self.size + codes)
 
 
-def _trie(pieces: Ids, offsets: Ids, roots: Ids, order: Ids) -> _Trie:
+def _trie(pieces: Ids, offsets: Ids, order: Ids, continuing: NDArray[np.bool_] | None = None) -> _Trie:
     """Pieces from their roots on. order: of equal pieces with equal roots, the one that comes first here counts."""
-    none = np.iinfo(np.int64).max  # stands behind the last key, and equals none
     alphabet, codes = np.unique(pieces, return_inverse=True)
     codes, size = codes.reshape(-1), len(alphabet) + 1
-    nodes, lengths = roots.copy(), np.diff(offsets)
-    count, levels = 2, [np.zeros(0, np.int64)]
+    lengths, roots = np.diff(offsets), len(pieces) + np.arange(2)  # there are no more nodes than symbols in pieces
+    nodes = roots[np.zeros(len(lengths), np.int64) if continuing is None else continuing.astype(np.int64)]
+    count, levels = 0, [np.zeros(0, np.int64)]
     for depth in range(int(lengths.max(initial=0))):
-        longer = lengths > depth
-        keys, children = np.unique(nodes[longer] * size + codes[offsets[:-1][longer] + depth], return_inverse=True)
+        longer = np.flatnonzero(lengths > depth)
+        keys, children = np.unique(nodes[longer] * size + codes[offsets[longer] + depth], return_inverse=True)
         nodes[longer] = count + children.reshape(-1)
         levels.append(keys)
         count += len(keys)
-    keys = np.concatenate(levels)
-    place = np.argsort(keys)
-    ends = np.full(count, _NONE)
+    ends = np.full(count + 1, _NONE)
     ends[nodes[order[::-1]]] = order[::-1]  # the last of several assignments stands
-    return _Trie(np.append(alphabet, none), np.append(keys[place], none), np.append(place + 2, 0), ends)
+    return _Trie(Dictionary(alphabet), size, Dictionary(np.concatenate(levels)), roots, ends)
 
 
 def _longest(trie: _Trie, codes: Ids, at: Ids, ends: Ids, root: int) -> tuple[Ids, Ids]:
@@ -216,30 +198,25 @@ def _longest(trie: _Trie, codes: Ids, at: Ids, ends: Ids, root: int) -> tuple[Id
     while len(walking):
         nodes = trie.step(nodes, codes[at[walking] + depth])
         depth += 1
-        ended = (nodes != _NONE) & (trie.pieces[nodes] != _NONE)
+        ended = np.flatnonzero(trie.pieces[nodes] != _NONE)
         piece[walking[ended]], length[walking[ended]] = trie.pieces[nodes[ended]], depth
         on = (nodes != _NONE) & (at[walking] + depth < ends[walking])
         walking, nodes = walking[on], nodes[on]
     return piece, length
 
 
-def _fitting(trie: _Trie, codes: Ids, lengths: Ids) -> tuple[Ids, Ids, Ids]:
-    """All pieces at all places: from which state, to which, and which piece. A word of n symbols has n + 1 states."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    at = np.arange(len(codes))
-    ends = np.cumsum(lengths)[owner]
-    nodes, depth, found = np.zeros(len(codes), np.int64), 0, []
+def _fitting(trie: _Trie, codes: Ids, at: Ids, ends: Ids) -> list[tuple[int, Ids, Ids]]:
+    """For each length of pieces: the places where one begins, in the given order, and which. ends: of places' words."""
+    nodes, depth, found = np.full(len(at), trie.roots[0]), 0, []
     while len(at):
         nodes = trie.step(nodes, codes[at + depth])
         depth += 1
-        ended = (nodes != _NONE) & (trie.pieces[nodes] != _NONE)
-        begins = at[ended] + owner[at[ended]]
-        found.append((begins, begins + depth, trie.pieces[nodes[ended]]))
+        ended = np.flatnonzero(trie.pieces[nodes] != _NONE)
+        if len(ended):
+            found.append((depth, at[ended], trie.pieces[nodes[ended]]))
         on = (nodes != _NONE) & (at + depth < ends[at])
         at, nodes = at[on], nodes[on]
-    none = (codes[:0],) * 3
-    begins, stops, ids = (np.concatenate(parts) for parts in zip(none, *found, strict=True))
-    return begins, stops, ids
+    return found
 
 
 def _context(corpus: Ids, history: Ids, vocabulary: int, order: int) -> Ids:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, trainers
 
 from layerlaws import Known
+from layerlaws_backends._characters import Ids, spellings, symbols_of, text_of, words_of
 
 _SPELLING = Known(
     "a piece is identified by its spelling: merges that spell the same share one id",
@@ -38,77 +36,55 @@ known = {
     ),
 }
 
-Ids = NDArray[np.int64]
-
 _MOST_WORDS = 10_000_000
+_BATCH = 10_000
 
 
 def bpe_train(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """BpeTrainer on every word, as often as it counts. symbols (N,), offsets (W + 1,), counts (W,)  ->  (M, 2)."""
-    words = _words(symbols, offsets)
+    words = words_of(symbols, offsets)
     if len(counts) != len(words) or (counts < 0).any() or counts.sum() > _MOST_WORDS:
         raise ValueError(f"counts must say for each of {len(words)} words how often it is fed to the trainer")
     if num_merges < 0:
         raise ValueError(f"num_merges must not be negative, not {num_merges}")
     trainer = trainers.BpeTrainer(
         vocab_size=base + num_merges, min_frequency=min_count, show_progress=False,
-        initial_alphabet=[_character(symbol) for symbol in range(base)],
+        initial_alphabet=[*text_of(np.arange(base))],
     )  # fmt: skip
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.train_from_iterator((word for word, count in zip(words, counts, strict=True) for _ in range(count)),
-                                  trainer)  # fmt: skip
+    fed = np.repeat(np.array(words, object), counts)
+    tokenizer.train_from_iterator(
+        (fed[start : start + _BATCH].tolist() for start in range(0, len(fed), _BATCH)), trainer
+    )
     model = json.loads(tokenizer.to_str())["model"]
     ids = [[model["vocab"][piece] for piece in pair] for pair in model["merges"]]
     return np.array(ids, np.int64).reshape(-1, 2)
 
 
 def bpe_encode(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
-    """Tokenizer.encode_batch. symbols (N,), offsets (W + 1,), merges (M, 2)  ->  ids (N',), offsets (W + 1,)."""
-    encodings = _tokenizer(merges, base).encode_batch(_words(symbols, offsets), add_special_tokens=False)
-    return _packed(encoding.ids for encoding in encodings)
+    """Tokenizer.encode_batch, some thousand words at a time: they come split, as from a pre-tokenizer.
+
+    symbols (N,), offsets (W + 1,), merges (M, 2)  ->  ids (N',), offsets (W + 1,)
+    """
+    words = words_of(symbols, offsets)
+    batch = [words[start : start + _BATCH] for start in range(0, len(words), _BATCH)]
+    encodings = _tokenizer(merges, base).encode_batch(batch, is_pretokenized=True, add_special_tokens=False)
+    ids = np.concatenate([symbols[:0], *(encoding.ids for encoding in encodings)]).astype(np.int64)
+    owner = [np.array(encoding.word_ids, np.int64) + k * _BATCH for k, encoding in enumerate(encodings)]
+    return ids, np.append(0, np.cumsum(np.bincount(np.concatenate([symbols[:0], *owner]), minlength=len(words))))
 
 
 def bpe_decode(ids: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Tokenizer.decode_batch. ids (N',), offsets (W + 1,), merges (M, 2)  ->  symbols (N,), offsets (W + 1,)."""
-    words = [ids[start:end].tolist() for start, end in _cuts(ids, offsets)]
+    words = [word.tolist() for word in np.split(ids, offsets[1:-1])][: len(offsets) - 1]
     texts = _tokenizer(merges, base).decode_batch(words, skip_special_tokens=False)
-    return _packed([_symbol(character) for character in text] for text in texts)
+    return symbols_of("".join(texts)), np.cumsum([0, *map(len, texts)], dtype=np.int64)
 
 
 def _tokenizer(merges: Ids, base: int) -> Tokenizer:
     """The model with a piece for every symbol and every row of the table."""
-    pieces = {symbol: _character(symbol) for symbol in range(base)}
-    rows = []
-    for first, second in merges.tolist():
-        rows.append((pieces[first], pieces[second]))
-        pieces[len(pieces)] = "".join(rows[-1])
-    tokenizer = Tokenizer(models.BPE(vocab={piece: id for id, piece in pieces.items()}, merges=rows))
+    pieces = spellings(merges, base)
+    rows = [(pieces[first], pieces[second]) for first, second in merges.tolist()]
+    tokenizer = Tokenizer(models.BPE(vocab={piece: id for id, piece in enumerate(pieces)}, merges=rows))
     tokenizer.decoder = decoders.Fuse()
     return tokenizer
-
-
-def _words(symbols: Ids, offsets: Ids) -> list[str]:
-    text = "".join(map(_character, symbols.tolist()))
-    return [text[start:end] for start, end in _cuts(symbols, offsets)]
-
-
-def _cuts(symbols: Ids, offsets: Ids) -> list[tuple[int, int]]:
-    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(symbols) or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets must rise from 0 to {len(symbols)}")
-    return list(pairwise(offsets.tolist()))
-
-
-def _packed(words: Iterable[list[int]]) -> tuple[Ids, Ids]:
-    words = list(words)
-    symbols = np.array([symbol for word in words for symbol in word], np.int64)
-    return symbols, np.cumsum([0, *map(len, words)], dtype=np.int64)
-
-
-def _character(symbol: int) -> str:
-    """The character for a symbol, in the order of symbols; surrogates are no characters of their own."""
-    return chr(symbol if symbol < 0xD800 else symbol + 0x800)
-
-
-def _symbol(character: str) -> int:
-    code = ord(character)
-    return code if code < 0xD800 else code - 0x800

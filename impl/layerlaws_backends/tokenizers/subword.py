@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models
 
 from layerlaws import Known
-from layerlaws_backends.tokenizers.byte_pair_encoding import Ids, _packed, _words
+from layerlaws_backends._characters import Ids, words_of
 
 _PIECES = "https://huggingface.co/docs/tokenizers/api/models"
 
@@ -39,9 +41,9 @@ _STRANGER = "".join([_MARK, _MARK])
 
 def unknown_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, unknown: int) -> Ids:
     """WordLevel on every word. symbols (N,), offsets (W + 1,)  ->  (W,)."""
-    vocabulary, stranger = _named(_words(pieces, piece_offsets), unknown)
+    vocabulary, stranger = _named(words_of(pieces, piece_offsets), unknown)
     model = models.WordLevel(vocab=vocabulary, unk_token=stranger)
-    return np.array([model.tokenize(word)[0].id for word in _words(symbols, offsets)], np.int64)
+    return np.array([model.tokenize(word)[0].id for word in words_of(symbols, offsets)], np.int64)
 
 
 def wordpiece_encode(
@@ -49,12 +51,12 @@ def wordpiece_encode(
     max_length: int,
 ) -> tuple[Ids, Ids]:  # fmt: skip
     """WordPiece on every word. symbols (N,), offsets (W + 1,)  ->  ids (N',), offsets (W + 1,)."""
-    spelled = zip(continuing.tolist(), _words(pieces, piece_offsets), strict=True)
+    spelled = zip(continuing.tolist(), words_of(pieces, piece_offsets), strict=True)
     vocabulary, stranger = _named([_MARK * mark + piece for mark, piece in spelled], unknown)
     model = models.WordPiece(
         vocab=vocabulary, unk_token=stranger, continuing_subword_prefix=_MARK, max_input_chars_per_word=max_length
     )
-    encodings = Tokenizer(model).encode_batch(_words(symbols, offsets), add_special_tokens=False)
+    encodings = Tokenizer(model).encode_batch(words_of(symbols, offsets), add_special_tokens=False)
     return _packed(encoding.ids for encoding in encodings)
 
 
@@ -66,15 +68,21 @@ def unigram_encode(
     The library keeps scores to itself: they are added up here. A symbol without a piece of its own needs an unknown
     piece even where longer pieces hold it; that one is so improbable here that it shows up in no other case.
     """
-    vocabulary = list(zip(_words(pieces, piece_offsets), log_probabilities.tolist(), strict=True))
+    vocabulary = list(zip(words_of(pieces, piece_offsets), log_probabilities.tolist(), strict=True))
     model = models.Unigram([*vocabulary, (_STRANGER, -1e9)], unk_id=len(vocabulary))
-    encodings = Tokenizer(model).encode_batch(_words(symbols, offsets), add_special_tokens=False)
+    encodings = Tokenizer(model).encode_batch(words_of(symbols, offsets), add_special_tokens=False)
     ids, ends = _packed(encoding.ids for encoding in encodings)
     if (ids == len(vocabulary)).any():
         raise ValueError("symbols hold a word that no pieces spell")
     scores = np.zeros(len(ends) - 1)
     np.add.at(scores, np.repeat(np.arange(len(scores)), np.diff(ends)), log_probabilities[ids])
     return ids, ends, scores
+
+
+def _packed(words: Iterable[list[int]]) -> tuple[Ids, Ids]:
+    words = list(words)
+    symbols = np.array([symbol for word in words for symbol in word], np.int64)
+    return symbols, np.cumsum([0, *map(len, words)], dtype=np.int64)
 
 
 def _named(spelled: list[str], unknown: int) -> tuple[dict[str, int], str]:

@@ -33,4 +33,4 @@ def concat_score(query: torch.Tensor, keys: torch.Tensor, w: torch.Tensor, v: to
     if v.shape != w.shape[1:]:
         raise ValueError(f"v has {v.shape[0]} elements, w {w.shape[1]} columns")
     for_query, for_key = w[:width], w[width:]
-    return torch.tanh((query @ for_query)[:, :, None] + (keys @ for_key)[:, None]) @ v
+    return ((query @ for_query)[:, :, None] + (keys @ for_key)[:, None]).tanh_() @ v

@@ -25,8 +25,9 @@ def bahdanau_step(
     _check("w_context", w_context, depth, width)
     _check("w_state", w_state, width, width)
     _check("bias", bias, width)
-    scores = torch.tanh(memory @ w_memory + (state @ w_query)[:, None]) @ v
-    weights = scores.softmax(dim=-1)
+    hidden = memory @ w_memory
+    hidden += (state @ w_query)[:, None]
+    weights = (hidden.tanh_() @ v).softmax(dim=-1)
     context = _weighted_sum(weights, memory)
     summed = torch.addmm(torch.addmm(torch.addmm(bias, embedding, w_input), context, w_context), state, w_state)
     return summed.tanh(), context, weights
@@ -70,7 +71,7 @@ def conv_s2s_attention(
     _check("memory", memory, batch, source, width)
     _check("source_embedding", source_embedding, batch, source, width)
     _check("w", w, channels, width)
-    asking = torch.nn.functional.linear(state, w.mT, b) + target_embedding
+    asking = torch.nn.functional.linear(state, w.mT, b).add_(target_embedding)
     weights = torch.bmm(asking, memory.mT).softmax(dim=-1)
     return torch.bmm(weights, memory + source_embedding) * math.sqrt(source), weights
 

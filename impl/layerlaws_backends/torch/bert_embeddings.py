@@ -34,7 +34,9 @@ def bert_embeddings(
         raise ValueError(f"scale and shift have shapes {tuple(scale.shape)} and {tuple(shift.shape)}, not {(width,)}")
     _within(token_ids, len(token_table), "token_ids")
     _within(segment_ids, 2, "segment_ids")
-    summed = F.embedding(token_ids, token_table) + F.embedding(segment_ids, segment_table) + position_table[:length]
+    summed = F.embedding(token_ids, token_table)
+    summed += F.embedding(segment_ids, segment_table)
+    summed += position_table[:length]
     return F.layer_norm(summed, (width,), scale, shift, epsilon)
 
 

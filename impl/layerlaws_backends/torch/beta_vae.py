@@ -34,10 +34,10 @@ def beta_vae_loss(
     _same_shape("targets", targets, "logits", logits)
     if len(mean) != len(logits):
         raise ValueError(f"mean has {len(mean)} rows, logits {len(logits)}")
-    if ((targets < 0) | (targets > 1)).any():
+    lowest, highest = targets.aminmax() if targets.numel() else (0, 0)
+    if not 0 <= lowest <= highest <= 1:
         raise ValueError("targets must lie in [0, 1]")
-    costs = -F.logsigmoid(-logits) - logits * targets  # F.softplus ends at 20, too early for double precision
-    reconstruction = costs.sum() / len(logits)
+    reconstruction = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)
     kl = kl_divergence(mean, log_variance).mean()
     return reconstruction + beta * kl, reconstruction, kl
 

@@ -8,6 +8,9 @@ from torch import Tensor
 _NONE = -1
 """Stands behind every word while training, and for "no pair here"."""
 
+_RIVALS = 128
+"""How many of the most frequent pairs are put in order at once."""
+
 
 def replace_pair(symbols: Tensor, first: int, second: int, merged: int) -> Tensor:
     """symbols with every first, second replaced by merged, from left to right. (N,) -> (N',)."""
@@ -23,7 +26,7 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
 
     symbols (N,), offsets (W + 1,), counts (W,). The count of every pair is kept up to date where a merge changes
     it. Since the highest count never rises, only pairs above a floor are compared, and the floor is lowered (by
-    half) when none is left.
+    half) when none is left. Several merges are made at once, see `_together`.
     """
     _check_words(symbols, offsets, base, "symbols")
     if counts.shape != (len(offsets) - 1,) or bool((counts < 0).any()):
@@ -64,15 +67,25 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
             floor = max(highest // 2, least)
             candidates = (totals[:known] >= floor).nonzero().squeeze(1)
             rivals = totals[candidates]
-        winners = candidates[rivals == highest]
-        winner = int(winners[keys[winners].argmin()])
-        first, second = divmod(int(keys[winner]), size)
-        new = base + len(merges)
-        merges.append((first, second))
+        enough = max(int(rivals.topk(min(_RIVALS, len(rivals))).values[-1]), floor)
+        foremost = candidates[rivals >= enough]
+        foremost = foremost[keys[foremost].argsort()]
+        foremost = foremost[totals[foremost].argsort(descending=True, stable=True)][: num_merges - len(merges)]
+        rows = [divmod(key, size) for key in keys[foremost].tolist()]
+        rows = rows[: _together(rows)]
+        winners = foremost[: len(rows)]
+        at = torch.cat(
+            [places[start:end] for start, end in torch.stack([begins[winners], begins[winners + 1]], 1).tolist()]
+        )
+        number = torch.arange(len(rows), device=at.device).repeat_interleave(begins[winners + 1] - begins[winners])
+        still = slot[at] == winners[number]
+        at, number = at[still], number[still]
+        if rows[-1][0] == rows[-1][1]:
+            kept = _kept(at, following[at])
+            at, number = at[kept], number[kept]
+        new = number + base + len(merges)
+        merges += rows
 
-        start, end = begins[winner : winner + 2].tolist()
-        at = places[start:end]
-        at = _taken(at[slot[at] == winner], first == second, following)
         swallowed = following[at]
         behind, before = following[swallowed], preceding[at]
         gone = torch.cat([at, swallowed])
@@ -143,7 +156,8 @@ def bpe_decode(ids: Tensor, offsets: Tensor, merges: Tensor, base: int) -> tuple
     """Every id spelled out. ids (N',), offsets (W + 1,), merges (M, 2)  ->  symbols (N,), offsets (W + 1,)."""
     _check_table(merges, base)
     _check_words(ids, offsets, base + len(merges), "ids")
-    spelled, inverse = torch.unique(ids, return_inverse=True)
+    kinds, inverse = _numbered(_twins(ids))
+    spelled = ids[kinds]
     used = len(spelled)
     owner = torch.arange(used, device=ids.device)
     while bool((nested := spelled >= base).any()):
@@ -155,18 +169,36 @@ def bpe_decode(ids: Tensor, offsets: Tensor, merges: Tensor, base: int) -> tuple
     return symbols, ends[offsets]
 
 
-def _taken(hits: Tensor, overlapping: bool, following: Tensor | None = None) -> Tensor:
+def _together(rows: list[tuple[int, int]]) -> int:
+    """How many of these pairs, the most frequent first, are the next merges whatever the first of them change.
+
+    Those up to the first that shares an id with one before: merging xy leaves the count of zw alone, and no pair with
+    the new id is more frequent than one with x or y was, all of which stand behind zw. A pair xx is the last one,
+    since xx xx may be more frequent than what follows.
+    """
+    used: set[int] = set()
+    for place, (first, second) in enumerate(rows):
+        if first in used or second in used:
+            return place
+        if first == second:
+            return place + 1
+        used.update((first, second))
+    return len(rows)
+
+
+def _taken(hits: Tensor, overlapping: bool) -> Tensor:
     """Of the places where a pair stands, in order, those that left-to-right replacement takes.
 
     overlapping: whether the pair may overlap itself; of a run of such, every second one goes.
-    following: the place behind each one, if that is not the next number.
     """
-    if not overlapping or not len(hits):
-        return hits
+    return hits[_kept(hits, hits + 1)] if overlapping else hits
+
+
+def _kept(hits: Tensor, behind: Tensor) -> Tensor:
+    """Which occurrences replacement takes. behind: the place behind each one's first symbol."""
     number = torch.arange(len(hits), device=hits.device)
-    behind = hits + 1 if following is None else following[hits]
     apart = torch.cat([number[:1] == 0, behind[:-1] != hits[1:]])
-    return hits[(number - torch.where(apart, number, 0).cummax(0).values) % 2 == 0]
+    return (number - torch.where(apart, number, 0).cummax(0).values) % 2 == 0
 
 
 def _distinct(symbols: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,13 +211,38 @@ def _distinct(symbols: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(2**62, (longest + 1,), generator=generator).to(symbols.device) | 1
     sums = _ends((symbols + 1) * factors[place])
-    hashes, inverse = torch.unique(sums[offsets].diff() + lengths * factors[longest], return_inverse=True)
-    number = torch.arange(words, device=symbols.device)
-    kinds = number.new_full((len(hashes),), words).scatter_reduce_(0, inverse, number, "amin")
-    twin = kinds[inverse]
+    twin = _twins(sums[offsets].diff() + lengths * factors[longest])
     if torch.equal(lengths[twin], lengths) and torch.equal(symbols[offsets[twin][owner] + place], symbols):
-        return kinds, inverse
+        return _numbered(twin)
+    number = torch.arange(words, device=symbols.device)
     return number, number
+
+
+def _twins(hashes: Tensor) -> Tensor:
+    """For every number the place of one that equals it: the same for all of a kind.
+
+    All write their place into a table, at an address made from their number; those that read one with another number
+    there try again at other addresses.
+    """
+    bits = max(len(hashes).bit_length(), 4)
+    twins = torch.arange(len(hashes), device=hashes.device)
+    left, table = twins.clone(), twins.new_zeros(2**bits)
+    generator = torch.Generator().manual_seed(1)
+    while len(left):
+        factor = int(torch.randint(2**62, (), generator=generator)) * 2 + 1
+        slots = (hashes[left] * factor >> 64 - bits) & 2**bits - 1
+        table[slots] = left
+        found = table[slots]
+        same = hashes[found] == hashes[left]
+        twins[left[same]] = found[same]
+        left = left[~same]
+    return twins
+
+
+def _numbered(twins: Tensor) -> tuple[Tensor, Tensor]:
+    """One place per kind, and for every element the number of its kind."""
+    chosen = torch.zeros_like(twins, dtype=torch.bool).index_fill_(0, twins, True)
+    return chosen.nonzero().squeeze(1), (chosen.cumsum(0) - 1)[twins]
 
 
 def _words(symbols: Tensor, offsets: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:

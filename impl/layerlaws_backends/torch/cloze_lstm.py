@@ -19,7 +19,7 @@ def cloze_windows(tokens: torch.Tensor, width: int, padding: int) -> tuple[torch
 def lstm(
     x: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One product with w_x for all steps, one with w_h for each.
+    """torch.lstm, which is fused where the device has a kernel for it.
 
     x (B, T, E), hidden, cell (B, H), w_x (E, 4H), w_h (H, 4H), bias (4H,)
     ->  output (B, T, H), hidden (B, H), cell (B, H)
@@ -30,13 +30,16 @@ def lstm(
     for name, (tensor, shape) in shapes.items():
         if tensor.shape != shape:
             raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, not {shape}")
-    sums = torch.addmm(bias, x.transpose(0, 1).flatten(0, 1), w_x)  # time first
-    states, cell = [hidden.clone()], cell.clone()
-    for step in sums.reshape(length, batch, 4 * units).unbind():
-        i, f, g, o = torch.addmm(step, states[-1], w_h).chunk(4, dim=1)
-        cell = torch.addcmul(f.sigmoid() * cell, i.sigmoid(), g.tanh())
-        states.append(o.sigmoid() * cell.tanh())
-    return torch.stack(states, dim=1)[:, 1:], states[-1], cell
+    if not length:
+        return x.new_empty(batch, 0, units), hidden.clone(), cell.clone()
+    weights = [w_x.mT, w_h.mT, bias, torch.zeros_like(bias)]  # (out, in), and a bias for each
+    # cuDNN keeps what the gradient needs in training only.
+    training = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, hidden, cell, w_x, w_h, bias))
+    output, last, memory = torch.lstm(
+        x, (hidden[None], cell[None]), weights,
+        has_biases=True, num_layers=1, dropout=0.0, train=training, bidirectional=False, batch_first=True,
+    )  # fmt: skip
+    return output, last[0], memory[0]
 
 
 def cloze_lstm(

@@ -33,16 +33,19 @@ def conv_s2s_block(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, ca
     if kernel.shape[2] != 2 * x.shape[-1]:
         raise ValueError(f"kernel writes {kernel.shape[2]} channels, not twice the {x.shape[-1]} of x")
     convolve = decoder_convolution if causal else encoder_convolution
-    return (x + F.glu(convolve(x, kernel, bias))) * math.sqrt(0.5)
+    return F.glu(convolve(x, kernel, bias)).add_(x).mul_(math.sqrt(0.5))
 
 
 def _convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, before: int, after: int) -> torch.Tensor:
-    """F.conv1d on (B, C, T) with zeros around."""
-    if kernel.shape[0] < 1:
+    """One matrix product over windows laid side by side, with zeros around: F.conv1d would turn all to (B, C, T)."""
+    width = kernel.shape[0]
+    if width < 1:
         raise ValueError("kernel has no taps")
     if x.shape[2] != kernel.shape[1]:
         raise ValueError(f"kernel reads {kernel.shape[1]} channels, x has {x.shape[2]}")
     if bias.shape != kernel.shape[2:]:
         raise ValueError(f"bias has shape {tuple(bias.shape)}, kernel writes {kernel.shape[2]} channels")
-    # Some of its backward kernels take contiguous weights only.
-    return F.conv1d(F.pad(x.mT, (before, after)), kernel.permute(2, 1, 0).contiguous(), bias).mT
+    padded = F.pad(x, (0, 0, before, after))
+    steps = padded.shape[1] - width + 1
+    windows = torch.cat([padded[:, tap : tap + steps] for tap in range(width)], dim=2)  # (B, T, K C)
+    return F.linear(windows, kernel.flatten(0, 1).mT, bias)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from layerlaws_backends.torch._arrays import DTYPES, gradient, into, to_numpy
 
-__all__ = ["available", "describe", "dtypes", "from_numpy", "gradient", "operations", "synchronize", "to_numpy"]
+__all__ = [
+    "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize", "to_numpy",
+]  # fmt: skip
 
 operations = "layerlaws_backends.torch"
 dtypes = DTYPES
@@ -27,6 +31,19 @@ def available() -> str:
 def synchronize() -> None:
     """Wait until the device has done all it was given."""
     torch.cuda.synchronize()
+
+
+def measured(call: Callable[[], object]) -> tuple[float, int]:
+    """Seconds between two events around a call, and the bytes it needed at most beyond those held before."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    start.record()
+    call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000, torch.cuda.max_memory_allocated() - held
 
 
 def describe() -> str:

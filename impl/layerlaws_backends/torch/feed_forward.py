@@ -14,7 +14,7 @@ def feed_forward(
         raise ValueError(f"w_1 has the shape {tuple(w_1.shape)}, not {(x.shape[-1], b_1.shape[-1])}")
     if w_2.shape != (b_1.shape[-1], x.shape[-1]):
         raise ValueError(f"w_2 has the shape {tuple(w_2.shape)}, not {(b_1.shape[-1], x.shape[-1])}")
-    return F.linear(F.linear(x, w_1.mT, b_1).relu(), w_2.mT, b_2)
+    return F.linear(F.linear(x, w_1.mT, b_1).relu_(), w_2.mT, b_2)
 
 
 def feed_forward_convolution(
@@ -27,5 +27,5 @@ def feed_forward_convolution(
     for name, kernel in (("kernel_1", kernel_1), ("kernel_2", kernel_2)):
         if kernel.shape[0] != 1:
             raise ValueError(f"{name} is {kernel.shape[0]} wide, not 1")
-    hidden = F.conv1d(x.mT, kernel_1.permute(2, 1, 0).contiguous(), b_1).relu()
+    hidden = F.conv1d(x.mT, kernel_1.permute(2, 1, 0).contiguous(), b_1).relu_()
     return F.conv1d(hidden, kernel_2.permute(2, 1, 0).contiguous(), b_2).mT

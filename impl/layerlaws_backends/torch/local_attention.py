@@ -29,7 +29,7 @@ def local_attention_monotonic(
     total, span = blocks * block, block + 2 * reach
     read = min(count, total + reach)
     padded = F.pad(keys[:, :read], (0, 0, reach, total + reach - read))
-    states = padded.unfold(1, span, block)  # (B, blocks, D, span), nothing copied
+    states = padded.unfold(1, span, block).mT.contiguous()  # (B, blocks, span, D)
     queries = F.pad(query[:, :steps], (0, 0, 0, total - steps)).view(batch, blocks, block, width)
 
     step = torch.arange(total, device=device).view(blocks, block, 1)
@@ -37,8 +37,8 @@ def local_attention_monotonic(
     inside = ((place - step).abs() <= reach) & (place >= 0) & (place < count)  # (blocks, block, span)
     # The steps that fill up the last block may see nothing; -inf alone would make their gradients not a number.
     hidden = ~inside & inside.any(-1, keepdim=True)
-    shares = (queries @ states).masked_fill(hidden, -torch.inf).softmax(dim=-1)
-    context = (shares @ states.mT).flatten(1, 2)[:, :steps]
+    shares = (queries @ states.mT).masked_fill(hidden, -torch.inf).softmax(dim=-1)
+    context = (shares @ states).flatten(1, 2)[:, :steps]
 
     weights = query.new_zeros(batch, length, count)
     used = inside & (step < steps)

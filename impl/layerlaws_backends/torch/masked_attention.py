@@ -26,6 +26,8 @@ def masked_self_attention(query: torch.Tensor, key: torch.Tensor, value: torch.T
         raise ValueError(f"value has {value.shape[2]} positions, key has {keys}")
     if length == keys:
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    if length == 1:
+        return F.scaled_dot_product_attention(query, key, value)
     # is_causal aligns query 0 with key 0; with a cache the last query belongs to the last key.
     return F.scaled_dot_product_attention(query, key, value, attn_mask=causal_lower_right(length, keys))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -45,11 +47,11 @@ def restore_tokens(visible: torch.Tensor, mask_token: torch.Tensor, restore: tor
     visible (N, keep, D), mask_token (D,), restore (N, L)  ->  (N, L, D)
     """
     (_, keep, width), length = visible.shape, restore.shape[1]
-    if keep > length or (restore.sort(dim=1).values != torch.arange(length, device=restore.device)).any():
+    order, shuffle = restore.sort(dim=1)
+    if keep > length or (order != torch.arange(length, device=restore.device)).any():
         raise ValueError(f"restore must hold each of at least {keep} places once")
-    # Gradients of repeated rows would be added up atomically: the mask token is filled in, not gathered.
-    places = restore.clamp(max=keep - 1)[:, :, None].expand(-1, -1, width)
-    return torch.where((restore < keep)[:, :, None], visible.gather(1, places), mask_token)
+    places = shuffle[:, :keep, None].expand(-1, -1, width)
+    return mask_token.expand(len(visible), length, -1).scatter(1, places, visible)
 
 
 def masked_encoder(
@@ -93,13 +95,15 @@ def reconstruction_loss(
         raise ValueError(f"prediction has the shape {tuple(prediction.shape)}, target {tuple(target.shape)}")
     if mask.shape != target.shape[:2] or not mask.any():
         raise ValueError("mask must have an element per patch, and remove a patch at least")
-    wanted = target[mask]  # (M, P)
+    pixels, removed = target.shape[2], mask.flatten().nonzero()[:, 0]
+    wanted, found = (x.flatten(0, 1).index_select(0, removed) for x in (target, prediction))  # (M, P)
     if normalize:
-        if wanted.shape[1] < 2:
+        if pixels < 2:
             raise ValueError("target has patches of one pixel, which have no variance")
-        variance, mean = torch.var_mean(wanted, dim=1, keepdim=True)
-        wanted = (wanted - mean) / (variance + 1e-6).sqrt()
-    return F.mse_loss(prediction[mask], wanted)
+        # F.layer_norm, in one pass, divides by P where the variance wanted divides by P - 1.
+        share = (pixels - 1) / pixels
+        wanted = F.layer_norm(wanted, (pixels,), eps=1e-6 * share).mul_(math.sqrt(share))
+    return F.mse_loss(found, wanted)
 
 
 def _shuffle(tokens: torch.Tensor, noise: torch.Tensor, keep: int) -> torch.Tensor:

@@ -38,12 +38,13 @@ def multi_head_attention(
     q, k, v = (F.linear(x, w.mT, b).view(*x.shape[:2], num_heads, width // num_heads).transpose(1, 2)
                for x, w, b in ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))  # fmt: skip
     scores = (q * (width // num_heads) ** -0.5) @ k.mT
-    if mask is None:
-        weights = scores.softmax(dim=-1)
-    else:
-        hidden = ~mask[:, None]  # (B, 1, T, S)
-        blind = hidden.all(dim=-1, keepdim=True)
+    blind = None if mask is None else ~mask.any(dim=-1)[:, None, :, None]  # (B, 1, T, 1)
+    if mask is not None:
+        scores.masked_fill_(~mask[:, None], -torch.inf)
+    if blind is not None and blind.any():
         # Rows without any key must not reach the softmax as -inf: their gradients would not be finite.
-        weights = scores.masked_fill(hidden, -torch.inf).masked_fill(blind, 0).softmax(dim=-1).masked_fill(blind, 0)
+        weights = scores.masked_fill_(blind, 0).softmax(dim=-1).masked_fill(blind, 0)
+    else:
+        weights = scores.softmax(dim=-1)
     mixed = (weights @ v).transpose(1, 2).flatten(2)  # (B, T, D)
     return F.linear(mixed, w_o.mT, b_o), weights

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+_ROWS = 64
+"""Queries per block on a CPU: their scores stay in a cache, and no block adds up many distant keys one by one."""
+
 
 def learned_positions(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """x + table[:T]. x (B, T, D), table (P, D)  ->  (B, T, D)."""
@@ -21,40 +24,52 @@ def relative_attention(
     """Attention whose keys and values have a row by distance added.
 
     No pair of positions ever has a vector of its own: every query meets every row of the key table once, and the
-    weights are added up by row before they meet the value table. No fused kernel returns weights.
+    weights are added up by row before they meet the value table. No fused kernel returns weights. Queries are taken
+    in blocks, whose keys out of reach, to the left or to the right, share a row.
 
     query (B, H, T, d), key (B, H, S, d), value (B, H, S, e), key_table (2k + 1, d), value_table (2k + 1, e),
     mask (B, H, T, S) or None  ->  (B, H, T, e)
     """
     _check(query, key, value, key_table, value_table, mask)
-    length, keys, reach = query.shape[2], key.shape[2], len(key_table) // 2
-    positions = torch.arange(max(length, keys), device=query.device)
-    rows = (positions[:keys] - positions[:length, None]).clamp(-reach, reach) + reach  # (T, S)
+    length = query.shape[2]
     query = query * query.shape[3] ** -0.5
+    block = max(length, 1) if query.is_cuda else _ROWS
+    parts = []
+    for start in range(0, max(length, 1), block):
+        rows = slice(start, start + block)
+        seen = None if mask is None else mask[:, :, rows]
+        parts.append(_attended(query[:, :, rows], start, key, value, key_table, value_table, seen))
+    return torch.cat(parts, dim=2)
+
+
+def _attended(
+    query: torch.Tensor, start: int, key: torch.Tensor, value: torch.Tensor, key_table: torch.Tensor,
+    value_table: torch.Tensor, mask: torch.Tensor | None,
+) -> torch.Tensor:  # fmt: skip
+    """The results of queries from position `start` on, which are scaled already. -> (B, H, R, e)."""
+    (length, keys), reach = (query.shape[2], key.shape[2]), len(key_table) // 2
+    # Keys before `left` are out of reach to all these queries, and so are those from `right` on.
+    left, right = min(max(start - reach, 0), keys), min(start + length + reach, keys)
+    steps, places = (torch.arange(*span, device=query.device) for span in ((start, start + length), (left, right)))
+    rows = (places - steps[:, None]).clamp(-reach, reach) + reach  # (R, right - left)
+    rows = rows.expand(*query.shape[:2], -1, -1)
+
+    relative = query @ key_table.mT  # (B, H, R, 2k + 1)
+    before, after = relative[..., :1].expand(-1, -1, -1, left), relative[..., -1:].expand(-1, -1, -1, keys - right)
     scores = query @ key.mT
-    scores += (query @ key_table.mT).gather(3, rows.expand_as(scores))
+    scores += torch.cat([before, relative.gather(3, rows), after], dim=3)
     if mask is None:
         weights = scores.softmax(dim=-1)
     else:
         blind = ~mask.any(dim=-1, keepdim=True)
         # Rows without any key must not reach the softmax as -inf: their gradients would not be finite.
-        scores = scores.masked_fill(~mask, -torch.inf).masked_fill(blind, 0)
+        scores = scores.masked_fill_(~mask, -torch.inf).masked_fill_(blind, 0)
         weights = scores.softmax(dim=-1).masked_fill(blind, 0)
-    return weights @ value + _by_row(weights, reach) @ value_table
 
-
-def _by_row(weights: torch.Tensor, reach: int) -> torch.Tensor:
-    """Weights added up by row of a table: those beyond the reach at its ends. (B, H, T, S) -> (B, H, T, 2k + 1)."""
-    length, keys = weights.shape[2:]
-    offsets = torch.arange(-reach, reach + 1, device=weights.device)
-    columns = torch.arange(length, device=weights.device)[:, None] + offsets  # (T, 2k + 1)
-    outside = (columns < 0) | (columns >= keys)
-    near = weights.gather(3, columns.clamp(0, keys - 1).expand(*weights.shape[:3], -1)).masked_fill(outside, 0)
-    before = weights.tril(-reach - 1).sum(dim=-1, keepdim=True)
-    after = weights.triu(reach + 1).sum(dim=-1, keepdim=True)
-    if not reach:
-        return near + before + after
-    return torch.cat([near[..., :1] + before, near[..., 1:-1], near[..., -1:] + after], dim=-1)
+    far = [weights[..., part].sum(dim=-1, keepdim=True) for part in (slice(0, left), slice(right, None))]
+    by_row = torch.cat([far[0], torch.zeros_like(relative[..., 1:-1]), far[1]], dim=3) if reach else far[0] + far[1]
+    by_row = by_row.scatter_add(3, rows, weights[..., left:right])
+    return weights @ value + by_row @ value_table
 
 
 def _check(

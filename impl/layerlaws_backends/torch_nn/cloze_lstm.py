@@ -13,6 +13,7 @@ _NO_STEPS = Known("nn.LSTM refuses a sequence of no steps", "https://github.com/
 _UNCHECKED = Known(
     "functional_call does not compare shapes, as load_state_dict does, and the fused LSTM ignores surplus weights",
     "https://docs.pytorch.org/docs/stable/generated/torch.func.functional_call.html",
+    "float32",
 )
 known = {
     "an_empty_sequence_leaves_both_states": _NO_STEPS,

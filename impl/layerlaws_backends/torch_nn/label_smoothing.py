@@ -19,6 +19,7 @@ known = {
     "many_improbable_classes_do_not_overflow": Known(
         "the log-probabilities of a row are added up in their own dtype before they are averaged: float16 overflows",
         _LOSS,
+        "float16",
     ),
 }
 

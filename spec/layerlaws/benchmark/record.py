@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from layerlaws.journal import check_types, environment, record_name, record_paths
+from layerlaws.lines import LineFile, RecordError, read_lines
+from layerlaws.untrusted import plain
 
 SCHEMA = 1
 """Version of the format of benchmark records."""
@@ -12,10 +21,14 @@ STATES = {
     "wrong": "the output at full size is not the definition's: no time is shown",
     "broken": "it breaks a law of this operation: no time is shown",
     "error": "it raised, ran out of memory or out of time",
+    "known": "wrong or refused at full size, by design of the library: no time is shown",
     "missing": "the backend has no such function, or no gradient",
     "unavailable": "the backend cannot run on that machine",
 }
 """What may come of a workload on a backend."""
+
+UNEXPECTED = ("wrong", "broken", "error")
+"""States that make a run fail."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +36,14 @@ class Ceiling:
     """What the machine reaches in this run with a library's own best call.
 
     flops: of a large float32 matrix product, per second. bandwidth: bytes per second of a large copy, read plus
-    written. library: whose calls these were, for example "numpy" or "torch".
+    written. library: whose calls these were, for example "numpy" or "torch". device: as the library calls it, "cpu" or
+    "cuda:0".
     """
 
     library: str
     flops: float
     bandwidth: float
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,8 @@ class Timing:
     flops, moved, text: the workload's cost (moved in bytes here). bound: seconds that the machine's ceilings allow at
     best, max(flops / peak, moved / bandwidth); 0 where the cost says nothing.
     used: largest share of the allowed error at full size; None where the definition was not run at full size, and
-    `reason` says what was compared instead.
+    `reason` says what was compared instead. calls: per round; the times are those of one call.
+    headline: the claim that a "headline" belongs to; its two sides were timed in turns.
     """
 
     backend: str
@@ -65,11 +81,27 @@ class Timing:
     text: float = 0.0
     bound: float = 0.0
     used: float | None = None
+    calls: int = 1
+    headline: str = ""
+
+    @property
+    def unexpected(self) -> bool:
+        return self.state in UNEXPECTED
+
+    @property
+    def share(self) -> float | None:
+        """Of the machine's ceiling: what the bound is of the median; None where the cost says nothing."""
+        return self.bound / self.seconds if self.bound and self.seconds else None
 
 
 @dataclass(frozen=True)
 class BenchmarkHeader:
-    """What ran, where, and how. clocks: processor model and frequencies. threads: of each library's pool."""
+    """What ran, where, and how.
+
+    name: of the record, "cpu" or the kind of device. clocks: processor model and frequencies. threads: of each
+    library's pool. memory: how peak memory was measured on the CPU. timings: how many the run set out to record.
+    whole: whether that was everything there is.
+    """
 
     name: str
     suite: str
@@ -81,14 +113,115 @@ class BenchmarkHeader:
     whole: bool
     ceilings: list[Ceiling] = field(default_factory=list)
     schema: int = SCHEMA
-    started: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    environment: dict[str, str] = field(default_factory=environment)
+    timings: int = 0
+    memory: str = ""
 
 
 @dataclass(frozen=True)
 class BenchmarkRecord:
-    """A benchmark run, read back."""
+    """A benchmark run, read back. seconds: of wall time; complete: whether it came to its end."""
 
     header: BenchmarkHeader
     timings: tuple[Timing, ...]
     complete: bool
+    path: Path = Path()
+    seconds: float = 0.0
+
+
+class BenchmarkJournal:
+    """Writes a benchmark record, a line per timing as it falls; leaving it by `close` alone writes the footer."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """Open the record `benchmark-NAME.jsonl`.
+
+        Raises OSError where the directory cannot be written, and RecordError where another run writes the record.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / record_name(f"benchmark-{name}")
+        self._file = LineFile(self.path.with_name(self.path.name + ".part"))
+        self._file.cut(0)
+        self.timings = 0
+
+    def begin(self, header: BenchmarkHeader) -> None:
+        """Write the header: ceilings are in it, so it comes after they are measured."""
+        self._file.append({"kind": "benchmark", **asdict(header)})
+
+    def add(self, timing: Timing) -> None:
+        """Write down a timing, now."""
+        self._file.append({"kind": "timing", **asdict(timing)})
+        self.timings += 1
+
+    def close(self, seconds: float) -> Path:
+        """The run is complete. seconds: of wall time."""
+        self._file.append({"kind": "footer", "timings": self.timings, "seconds": round(seconds, 3)})
+        self._file.publish(self.path)
+        self._file.close()
+        return self.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._file.close()
+
+
+def read_benchmark(path: Path) -> BenchmarkRecord:
+    """Read a benchmark record. Raises RecordError where it is none, is damaged, or is of another schema."""
+    header, timings, footer = None, list[Timing](), None
+    try:
+        for fields, _ in read_lines(path):
+            kind = fields.pop("kind", None)
+            if header is None:
+                header = _header(path, kind, fields)
+            footer = fields if kind == "footer" else None
+            if kind == "timing":
+                timings.append(Timing(**fields))
+                check_types(timings[-1])
+                _check_values(timings[-1])
+        seconds = float(footer["seconds"]) if footer else 0.0
+    except (TypeError, ValueError, AttributeError, KeyError) as wrong:
+        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
+    if header is None:
+        raise RecordError(f"{path}: the first line is no header; is it a benchmark record of layerlaws?")
+    if footer and footer.get("timings") != len(timings):
+        raise RecordError(
+            f"{path}: the footer counts {plain(footer.get('timings'), 40)} timings, {len(timings)} stand there"
+        )
+    return BenchmarkRecord(header, tuple(timings), footer is not None, path, seconds)
+
+
+def _header(path: Path, kind: object, fields: dict[str, Any]) -> BenchmarkHeader:
+    schema = fields.get("schema")
+    if kind != "benchmark" or not isinstance(schema, int):
+        raise RecordError(f"{path}: the first line is no header; is it a benchmark record of layerlaws?")
+    if schema != SCHEMA:
+        what = "a newer layerlaws reads it" if schema > SCHEMA else "run again"
+        raise RecordError(f"{path}: written in schema {plain(schema, 40)}, this version reads {SCHEMA}; {what}")
+    header = BenchmarkHeader(**{**fields, "ceilings": [Ceiling(**ceiling) for ceiling in fields["ceilings"]]})
+    check_types(header, *header.ceilings)
+    return header
+
+
+def benchmarks_in(directory: Path) -> list[BenchmarkRecord]:
+    """The benchmark records of a directory, by name; none is no error."""
+    return [read_benchmark(path) for path in record_paths(directory, "benchmark")]
+
+
+def _check_values(timing: Timing) -> None:
+    if timing.state not in STATES:
+        raise ValueError(f"{timing.state!r} is no state of a timing; there are {', '.join(STATES)}")
+    if timing.state == "timed" and not (timing.seconds > 0 and math.isfinite(timing.seconds)):
+        raise ValueError(f"{timing.workload} is timed, in {timing.seconds!r} seconds")
+    if not all(isinstance(size, int) for size in timing.sizes.values()):
+        raise ValueError(f"sizes are whole numbers, not {timing.sizes}")
+
+
+def bounded(timing: Timing, ceilings: list[Ceiling], device: str) -> Timing:
+    """The timing with the seconds that the best library's ceilings on its device allow."""
+    own = [ceiling for ceiling in ceilings if ceiling.device == device]
+    if not own:
+        return timing
+    flops, bandwidth = max(c.flops for c in own), max(c.bandwidth for c in own)
+    return replace(timing, bound=max(timing.flops / flops, timing.moved / bandwidth))

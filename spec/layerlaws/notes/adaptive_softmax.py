@@ -18,10 +18,12 @@ Conventions. cutoffs end with the size of the vocabulary, (c0, c1, ..., V), and 
 is the first of the first tail; PyTorch leaves V out of the list. Entries of the tails stand behind the short list, in
 the order of the tails. Transformer-XL counts them from the end and adds biases. There are none here.
 
-Errata. It is no approximation of the softmax, whatever the paper's title says: nothing is sampled or left out. It is
-a model of its own, with fewer parameters, and it is the full softmax where the entry of each tail happens to be the
-logarithm of the tail's sum of exponentials (a law below). Nor is the likeliest word always in the likeliest cluster: a
-tail may outweigh each word of the short list though none of its own words does.
+Erratum. It is no approximation of the softmax, whatever the paper's title says: nothing is sampled or left out. It is a
+model of its own, with fewer parameters, and it is the full softmax where the entry of each tail happens to be the
+logarithm of the tail's sum of exponentials. Shown by entries_that_are_log_sums_give_the_full_softmax.
+
+Erratum. The likeliest word is not always in the likeliest cluster: a tail may outweigh each word of the short list
+though none of its own words does. Shown by no_word_is_likelier_than_the_predicted_one.
 """
 
 from __future__ import annotations
@@ -31,19 +33,19 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.bounded import asbounded
 from layerlaws.derivative import constant
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, ids, normal, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, ids, normal, seeds
 from layerlaws.mathematics import ids_within, log_softmax, one_hot, require, softmax
 from layerlaws.workload import matrix, zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def layers(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), tails: tuple[int, int] = (1, 3), last: int = 0
 ) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def layers(
     }
 
 
-@composite
+@st.composite
 def clear_layers(draw: st.DrawFn, tails: tuple[int, int] = (1, 3)) -> dict[str, Any]:
     """Each score is one weight, and one in each row of weights stands out: rounding orders no two candidates."""
     drawn = draw(layers(textures=("normal",), tails=tails))
@@ -83,7 +85,7 @@ def clear_layers(draw: st.DrawFn, tails: tuple[int, int] = (1, 3)) -> dict[str, 
             "tail_outputs": tuple(x / 4 + 2 * picked(x) for x in drawn["tail_outputs"])}  # fmt: skip
 
 
-@composite
+@st.composite
 def targeted(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), tails: tuple[int, int] = (1, 3)
 ) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def targeted(
     return {**drawn, "targets": draw(ids(drawn["hidden"].shape[:1], drawn["cutoffs"][-1]))}
 
 
-@composite
+@st.composite
 def extreme_layers(draw: st.DrawFn) -> dict[str, Any]:
     """All scores of the head and of the tails are 1e4 or -1e4."""
     drawn = draw(targeted(textures=("one-hot",)))
@@ -106,7 +108,7 @@ def extreme_layers(draw: st.DrawFn) -> dict[str, Any]:
             "tail_outputs": tuple(map(score, drawn["tail_outputs"]))}  # fmt: skip
 
 
-@composite
+@st.composite
 def score_tables(draw: st.DrawFn) -> dict[str, Any]:
     """A score for every word in every row, and cutoffs."""
     rows, *words = draw(extents(4))

@@ -15,9 +15,12 @@ and no softmax is taken. Here general is query w keyT with w (Q, M); a library t
 transposed, as (out, in) of its linear layer. The rows of concat's w belong to the query first, then to the key;
 Bahdanau et al. keep two matrices.
 
-Errata. The article that the note cites adds the two states and multiplies the sum by one matrix where it says concat.
-That is concat with both halves of w tied, which makes the score symmetric and needs states of one width. Its formula
-for general multiplies shapes that do not fit: w has to stand between the two states.
+Erratum. The article that the note cites adds the two states and multiplies the sum by one matrix where it says concat.
+That is concat with both halves of w tied, which makes the score symmetric and needs states of one width. Shown by
+concat_score_tells_query_from_key and tied_halves_make_concat_score_additive.
+
+Erratum. Its formula for general multiplies shapes that do not fit: w has to stand between the two states. Shown by
+general_score_refuses_a_matrix_that_does_not_fit.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, at_most, closely, differ, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.bounded import asbounded
-from layerlaws.inputs import PLAIN, arrays, composite, extents, normal, seeds
+from layerlaws.inputs import PLAIN, arrays, extents, normal, seeds
 from layerlaws.mathematics import require
 from layerlaws.workload import matrix
 
@@ -39,7 +42,7 @@ PARAMETERS = ("integers", "normal", "one-hot", "sparse", "tiny")
 """Textures of weights: none so large that every tanh is saturated."""
 
 
-@composite
+@st.composite
 def states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -> dict[str, Any]:
     """Target states as queries and source states as keys, of one width."""
     batch, queries, keys, width = draw(extents(4, edges=(1, 2, 3)))
@@ -48,7 +51,7 @@ def states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -> dict[str
     return {"query": query, "keys": key}
 
 
-@composite
+@st.composite
 def bilinear_states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -> dict[str, Any]:
     """States of two widths, mostly, and a matrix between them."""
     batch, queries, keys, width, key_width = draw(extents(5, edges=(1, 2, 3, 4)))
@@ -57,7 +60,7 @@ def bilinear_states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) ->
     return {"query": query, "keys": key, "w": draw(arrays((width, key_width), textures=PARAMETERS))}
 
 
-@composite
+@st.composite
 def additive_states(
     draw: st.DrawFn, textures: tuple[str, ...] | None = None, same_width: bool = False
 ) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def additive_states(
     return {"query": query, "keys": key, "w": w, "v": v}
 
 
-@composite
+@st.composite
 def lopsided_states(draw: st.DrawFn) -> dict[str, Any]:
     """Plain states and weights of one width, for which concat differs from concat of the swapped states."""
     inputs = draw(additive_states(textures=PLAIN, same_width=True))

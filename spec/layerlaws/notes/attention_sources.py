@@ -21,9 +21,11 @@ the weights of a step still wait for its own input. There is no mask: all source
 takes the sum over S source states times sqrt(S), which fairseq writes as S sqrt(1/S), so that uniform weights keep the
 variance; the other two do not.
 
-Errata. That "the decoder's state asks" is true of all three, and tells none of them apart: what tells them apart is
+Erratum. That "the decoder's state asks" is true of all three, and tells none of them apart: what tells them apart is
 which inputs that state has seen. Bahdanau's alignment model reads s_(i-1); tutorials ask with what the cell has just
 returned, which is Luong's order, or with the embedding of the new input beside the state, and call it by his name.
+Shown by bahdanau_s_weights_see_the_inputs_before_their_step, luong_s_weights_see_the_inputs_up_to_their_step and
+conv_s2s_s_weights_see_their_own_embedding_and_state.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -49,8 +50,9 @@ from layerlaws import (
     refused,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import affine, require, root, softmax
 from layerlaws.workload import matrix
 
@@ -87,17 +89,17 @@ def _filled(draw: st.DrawFn, shapes: Shapes, textures: tuple[str, ...], states: 
     return dict(zip(names, [*given, *learned], strict=True))
 
 
-@composite
+@st.composite
 def bahdanau_steps(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> dict[str, Any]:
     return _filled(draw, _bahdanau_shapes(*draw(extents(6, edges=(1, 2, 3, 4, 5)))), textures)
 
 
-@composite
+@st.composite
 def luong_steps(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> dict[str, Any]:
     return _filled(draw, _luong_shapes(*draw(extents(5, edges=(1, 2, 3, 4)))), textures)
 
 
-@composite
+@st.composite
 def conv_s2s_states(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> dict[str, Any]:
     batch, length, source, channels, width = draw(extents(5, edges=(1, 2, 3, 4)))
     shapes = {
@@ -286,7 +288,7 @@ class Register:
         return dependence(unrolled, lambda j: {"part": j if j < 0 else first + j}, 1 + steps - first, axis=1)
 
 
-@composite
+@st.composite
 def crossings(draw: st.DrawFn) -> dict[str, Any]:
     """ConvS2S attention between source states for and against, which each sign of a question turns over."""
     batch, length, source, width = (draw(st.integers(*ends)) for ends in ((1, 2), (1, 4), (2, 4), (1, 2)))

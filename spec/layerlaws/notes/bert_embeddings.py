@@ -13,9 +13,11 @@ by the unbiased deviation plus epsilon. Flax computes the variance in one pass b
 mean square minus the squared mean: that loses the square of |mean| / deviation to rounding, where any implementation
 loses the factor itself. RoBERTa counts positions from the padding id + 1.
 
-Errata. Two rows is a configuration: Google's BertConfig defaults to a table of 16 rows, and the released models use 2.
-Row 0 is not for the tokens of the first input alone: [CLS] and the first [SEP] have it, too, and the last [SEP] has
-row 1.
+Erratum. Two rows is a configuration: Google's BertConfig defaults to a table of 16 rows, and the released models use 2.
+Shown by the_segment_table_has_exactly_two_rows.
+
+Erratum. Row 0 is not for the tokens of the first input alone: [CLS] and the first [SEP] have it, too, and the last
+[SEP] has row 1. Shown by one_segment_follows_the_other.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, ids, normal, rewritten, seeds
+from layerlaws import draws as st
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import ids_within, layer_norm, one_hot, require
 from layerlaws.workload import zipf
 
@@ -39,7 +41,7 @@ pair_lengths = st.fixed_dictionaries({"first_length": lengths, "second_length": 
 epsilons = st.sampled_from([1e-12, 1e-5, 0.1])
 
 
-@composite
+@st.composite
 def sentences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least: int = 1) -> dict[str, Any]:
     """Token and segment ids with tables for them; there may be more positions than tokens. least: of the width."""
     batch, length, vocabulary, spare, narrow = draw(extents(5, edges=(1, 2, 4)))

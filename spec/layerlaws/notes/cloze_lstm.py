@@ -16,9 +16,9 @@ Conventions. Gates stand in the order input, forget, candidate, output, each H w
 and two biases there, which are added up; ONNX has input, output, forget, candidate. The rows of w_out are the forward
 state's, then the backward state's. At the ends of the text the state of the empty side is zero.
 
-Errata. "Bidirectional" is not enough. A plain bidirectional LSTM has read word i in both directions by the time it
+Erratum. "Bidirectional" is not enough. A plain bidirectional LSTM has read word i in both directions by the time it
 predicts word i; and where two such layers are stacked, shifting the outputs of the second does not help, since the
-first has already told its neighbours what word i is.
+first has already told its neighbours what word i is. Shown by bidirectional_is_not_enough.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -44,6 +43,7 @@ from layerlaws import (
     refused,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
 from layerlaws.inputs import (
@@ -51,7 +51,6 @@ from layerlaws.inputs import (
     TEXTURES,
     arrays,
     calmed,
-    composite,
     durations,
     extents,
     huge,
@@ -66,7 +65,7 @@ from layerlaws.workload import matrix
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def texts(draw: st.DrawFn, distinct: bool = False) -> dict[str, Any]:
     """distinct: no word occurs twice, and none is the padding."""
     length, width = draw(extents(2, edges=(0,)))
@@ -84,7 +83,7 @@ def _gates(weights: Sequence[Any], heard: Any, calm: bool) -> tuple[Any, Any, An
     return w_x / max(1.0, reach / 2), calmed(w_h), bias
 
 
-@composite
+@st.composite
 def sequences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> dict[str, Any]:
     """One step at least, and gates that are not saturated, three times in four; always, where textures are plain."""
     batch, length, width, hidden = draw(extents(4, edges=(2, 3)))
@@ -95,7 +94,7 @@ def sequences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> d
     return {"x": x, "hidden": hidden_state, "cell": cell, "w_x": w_x, "w_h": w_h, "bias": bias}
 
 
-@composite
+@st.composite
 def gapped_texts(draw: st.DrawFn) -> dict[str, Any]:
     """One word at least; gates are not saturated and scores near each other, three times in four."""
     batch, length, width, hidden, words = draw(extents(5, edges=(2, 4)))
@@ -109,7 +108,7 @@ def gapped_texts(draw: st.DrawFn) -> dict[str, Any]:
     return {"embeddings": embeddings, "forward": forward, "backward": backward, "w_out": w_out, "b_out": b_out}
 
 
-@composite
+@st.composite
 def registers(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
     """Two shift registers: a word sets the first unit to its sign, and each unit hands its sign on to the next.
 
@@ -134,7 +133,7 @@ def registers(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
             "w_out": np.eye(2 * hidden, 2 * hidden + 1), "b_out": np.zeros(2 * hidden + 1)}  # fmt: skip
 
 
-@composite
+@st.composite
 def gentle_texts(draw: st.DrawFn) -> dict[str, Any]:
     """A few words, and weights under which no gradient is lost."""
     width, hidden, words = draw(extents(3))

@@ -17,9 +17,10 @@ What the libraries pad on both sides they cut off at the end again, K - 1 steps 
 off, and a slice [:-0] would take all. The bound of a convolution is that of a sum over its taps, element by element;
 a Fourier transform keeps only a bound by the largest element, and is a fault here.
 
-Errata. The note pads K - 1 zeros on both ends "and deletes the last K", which is the paper's own sentence in section
+Erratum. The note pads K - 1 zeros on both ends "and deletes the last K", which is the paper's own sentence in section
 3.2. Both ends make T + K - 1 outputs, so that deleting K leaves T - 1: for T = 1 nothing, and L steps are lost over L
-layers. K - 1 is right.
+layers. K - 1 is right. Shown by deleting_the_last_k_would_lose_a_step_per_layer and
+padding_both_ends_and_deleting_k_minus_1_is_padding_in_front.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -44,8 +44,9 @@ from layerlaws import (
     refused,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, sigmoid
 from layerlaws.notes.cloze_lstm import recurrent_layer
 from layerlaws.workload import matrix
@@ -53,7 +54,7 @@ from layerlaws.workload import matrix
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def convolutions(
     draw: st.DrawFn, odd: bool = False, doubled: bool = False, textures: tuple[str, ...] = tuple(TEXTURES)
 ) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def convolutions(
     return {"x": x, "kernel": kernel, "bias": bias}
 
 
-@composite
+@st.composite
 def telling_convolutions(draw: st.DrawFn, odd: bool = False) -> dict[str, Any]:
     """Numbers of one size, and a weight in every tap and channel that shows what it reads."""
     drawn = draw(convolutions(odd=odd, textures=PLAIN))
@@ -73,13 +74,13 @@ def telling_convolutions(draw: st.DrawFn, odd: bool = False) -> dict[str, Any]:
     return {**drawn, "kernel": np.where(faint, 1.0, drawn["kernel"])}
 
 
-@composite
+@st.composite
 def blocks(draw: st.DrawFn) -> dict[str, Any]:
     causal = draw(st.booleans())
     return {**draw(convolutions(odd=not causal, doubled=True)), "causal": causal}
 
 
-@composite
+@st.composite
 def gates(draw: st.DrawFn) -> dict[str, Any]:
     *outer, channels = draw(extents(3, edges=(1, 2)))
     axes = tuple(outer[: draw(st.integers(0, 2))])

@@ -12,8 +12,9 @@ Conventions. Scores start at 0, so that the mix starts as the mean. AllenNLP's `
 weights: 1, 0, 0 gives the weights 0.58, 0.21, 0.21. Its `do_layer_norm` normalizes the layers first, which the paper
 only considers.
 
-Errata. The note mixes the two LSTM layers with alpha_1 and alpha_2. The sum begins with layer 0, the representation of
+Erratum. The note mixes the two LSTM layers with alpha_1 and alpha_2. The sum begins with layer 0, the representation of
 the word by its characters, so that the released model of two LSTM layers mixes 3; and gamma stands in front of it.
+Shown by every_layer_has_a_say_from_layer_0_on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -39,9 +39,10 @@ from layerlaws import (
     refused,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
-from layerlaws.inputs import TEXTURES, arrays, composite, extents, normal, rewritten, seeds
+from layerlaws.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
 from layerlaws.mathematics import require, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ from layerlaws.mathematics import require, softmax
 scales = st.sampled_from([1.0, 0.5, -2.0, 3.0, 0.1, 10.0])
 
 
-@composite
+@st.composite
 def mixtures(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), edges: tuple[int, ...] = (0, 1, 2, 3), least: int = 1
 ) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def mixtures(
     return {"layers": layers, "scores": scores, "gamma": np.array(draw(scales))}
 
 
-@composite
+@st.composite
 def plain_mixtures(draw: st.DrawFn) -> dict[str, Any]:
     """Two layers or more, that differ, and scores so near each other that each layer shows."""
     drawn = draw(mixtures(("normal",), edges=(), least=2))

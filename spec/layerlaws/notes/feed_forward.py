@@ -12,10 +12,10 @@ or that it keeps positions apart.
 Conventions. w_1 is (D, F), w_2 is (F, D), in before out; kernels are (width, in, out). PyTorch keeps linear
 weights as (out, in), and kernels of Conv1d as (out, in, width) on inputs (B, D, T).
 
-Errata. "Without the feed-forward network the outputs of all positions would be similar" is no law: the network
-maps equal rows to equal rows, so it cannot part what attention has made alike. What keeps rows apart is, first
-of all, the residual connection around attention (Dong, Cordonnier, Loukas, Attention is Not All You Need: Pure
-Attention Loses Rank Doubly Exponentially with Depth, 2021).
+Erratum. "Without the feed-forward network the outputs of all positions would be similar" is no law: the network maps
+equal rows to equal rows, so it cannot part what attention has made alike. What keeps rows apart is, first of all, the
+residual connection around attention (Dong, Cordonnier, Loukas, Attention is Not All You Need: Pure Attention Loses Rank
+Doubly Exponentially with Depth, 2021). Shown by equal_rows_stay_equal and only_the_residual_keeps_rows_apart.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
 from layerlaws.formats import Format
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
 from layerlaws.mathematics import affine, relu, require
 from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def networks(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least: int = 1) -> dict[str, Any]:
     """Rows and the weights and biases of both layers."""
     batch, length, width, hidden = draw(extents(4, edges=(1, 2, 3), least=least))
@@ -45,7 +45,7 @@ def networks(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least
     return dict(zip(names, draw(arrays(*shapes, textures=textures)), strict=True))
 
 
-@composite
+@st.composite
 def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     """The same with kernels of width 1."""
     drawn = draw(networks())
@@ -53,7 +53,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
             "kernel_2": drawn["w_2"][None], "b_2": drawn["b_2"]}  # fmt: skip
 
 
-@composite
+@st.composite
 def paper_networks(draw: st.DrawFn) -> dict[str, Any]:
     """512 -> 2048 -> 512, with weights of the size that is usual for these widths."""
     shapes = (1, draw(st.integers(1, 3)), 512), (512, 2048), (2048,), (2048, 512), (512,)
@@ -61,7 +61,7 @@ def paper_networks(draw: st.DrawFn) -> dict[str, Any]:
     return {"x": x, "w_1": w_1 / 512**0.5, "b_1": b_1, "w_2": w_2 / 2048**0.5, "b_2": b_2}
 
 
-@composite
+@st.composite
 def open_networks(draw: st.DrawFn) -> dict[str, Any]:
     """Each hidden unit has its negative beside it, so that no change of a row is swallowed by the ReLU."""
     drawn = draw(networks(textures=("normal",)))

@@ -17,8 +17,9 @@ not round(p), and always has 2 w + 1 places. The Gaussian is not renormalized: p
 A monotonic window behind the last state, t > S - 1 + w, is empty: weights and context are 0. A prediction that lies
 within its rounding error of a whole position is undecidable: its window may be either of two.
 
-Errata. "Only 2 D + 1 states" for a window [p_t - D, p_t + D] holds for whole p_t alone; around a real p_t there are
-2 D. The window around floor(p_t) has its 2 D + 1 states always, and the first of them lies farther than D from p_t.
+Erratum. "Only 2 D + 1 states" for a window [p_t - D, p_t + D] holds for whole p_t alone; around a real p_t there are 2
+D. The window around floor(p_t) has its 2 D + 1 states always, and the first of them lies farther than D from p_t. Shown
+by a_real_centre_has_only_twice_the_window_within_reach.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ import math
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.bounded import Bounded, Undecidable, asbounded, error_of, rounded, value_of
 from layerlaws.dependence import dependence
 from layerlaws.derivative import with_slope
 from layerlaws.formats import FORMATS
-from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, arrays, extents, huge, normal, rewritten, seeds
 from layerlaws.mathematics import require, sigmoid, softmax
 from layerlaws.notes.alignment_scores import dot_score
 from layerlaws.notes.multi_head_attention import scaled_dot_product_attention
@@ -62,11 +63,11 @@ def _near(centres: Any, window: int, count: int) -> Any:
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def decoder_steps(draw: st.DrawFn, textures: tuple[str, ...] | None = None, longer: int = 0) -> dict[str, Any]:
     """Queries and keys of any two lengths; longer: so many more queries than the window of the last key reaches."""
     batch, queries, keys, width = draw(extents(4, edges=(1, 2, 3)))
-    window = draw(st.integers(0, 4) | st.just(max(queries, keys)))
+    window = draw(st.one_of(st.integers(0, 4), st.just(max(queries, keys))))
     if longer:
         window %= 4
         queries = keys + window + longer
@@ -75,7 +76,7 @@ def decoder_steps(draw: st.DrawFn, textures: tuple[str, ...] | None = None, long
     return {"query": query / 4, "keys": key, "window": window}
 
 
-@composite
+@st.composite
 def plain_steps(draw: st.DrawFn) -> dict[str, Any]:
     """Small numbers of one size, and scores near each other, so that every influence can be seen."""
     batch, queries, keys, width = draw(extents(4))
@@ -87,7 +88,7 @@ CANDIDATES = 16
 """Queries drawn for every one that is used."""
 
 
-@composite
+@st.composite
 def predicting_steps(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
     """Queries whose windows are decided, in half precision, too, wherever there are such.
 
@@ -98,7 +99,7 @@ def predicting_steps(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
     single precision, which leaves them all.
     """
     batch, queries, keys, width, hidden = draw(extents(5, edges=() if plain else (1, 2, 3)))
-    window = draw(st.integers(4, 5) if plain else st.integers(1, 4) | st.just(keys))
+    window = draw(st.integers(4, 5) if plain else st.one_of(st.integers(1, 4), st.just(keys)))
     generator = np.random.default_rng(draw(seeds))
     format = FORMATS["float32" if not plain and draw(st.integers(0, 15)) == 15 else "bfloat16"]
     w_p = generator.standard_normal((width, hidden))
@@ -152,7 +153,7 @@ def local_attention_predictive(query: Any, keys: Any, w_p: Any, v_p: Any, window
 # --- inputs of single laws ------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def central_predictions(draw: st.DrawFn, counts: tuple[int, ...] = (5, 5, 7), scale: float = 512.0) -> dict[str, Any]:
     """Constant scores, and centres near the middle of a short sentence of odd length: half-way between places."""
     batch, queries, width, _ = draw(extents(4, edges=(1, 2)))
@@ -166,7 +167,7 @@ def central_predictions(draw: st.DrawFn, counts: tuple[int, ...] = (5, 5, 7), sc
     }  # fmt: skip
 
 
-@composite
+@st.composite
 def middle_steps(draw: st.DrawFn, even: bool = False) -> dict[str, Any]:
     """v_p = 0: every centre is exactly the middle of the sentence, a whole position where that is even."""
     batch, queries, keys, width, hidden = draw(extents(5, edges=(1, 2, 3)))

@@ -13,9 +13,12 @@ the source, which is not masked.
 Conventions. With S > T keys the queries are the last T of the S positions. PyTorch's `is_causal` aligns query 0
 with key 0 instead, which differs as soon as there is a cache.
 
-Errata. "Word i cannot know the words after i" is true of input rows. Relative to the words to be predicted only
-those before i are known, and only because of the shift: with the mask alone row i sees the very word it has to
-predict, and a strict mask (j < i) on top of the shift leaves row 0 with nothing to look at.
+Erratum. "Word i cannot know the words after i" is true of input rows. Relative to the words to be predicted only those
+before i are known, and only because of the shift: with the mask alone row i sees the very word it has to predict. Shown
+by only_the_shift_hides_the_word_to_be_predicted.
+
+Erratum. A strict mask (j < i) on top of the shift leaves row 0 with nothing to look at; it has to see itself. Shown by
+the_first_position_returns_its_own_value.
 """
 
 from __future__ import annotations
@@ -23,23 +26,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, arrays, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def mask_sizes(draw: st.DrawFn) -> dict[str, Any]:
     queries, keys = draw(extents(2, edges=(0, 1)))
     return {"queries": queries, "keys": keys}
 
 
-@composite
+@st.composite
 def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
     """Queries, and at least as many keys and values; without a cache, as many."""
     batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5)))
@@ -50,7 +53,7 @@ def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
     return {"query": query, "key": key, "value": value}
 
 
-@composite
+@st.composite
 def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
     """Small numbers of one size, and scores near each other, so that every influence can be seen."""
     batch, heads, keys, width, value_width = draw(extents(5))
@@ -60,7 +63,7 @@ def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query, "key": key, "value": value}
 
 
-@composite
+@st.composite
 def target_batches(draw: st.DrawFn) -> dict[str, Any]:
     """Words 2, 3, ...; begin and end are two ids that are no words, or the same one."""
     shape = draw(extents(2))

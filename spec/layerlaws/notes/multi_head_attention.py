@@ -21,12 +21,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.bounded import asbounded
 from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, composite, extents, huge, masks, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.mathematics import affine, merge_heads, require, root, softmax, split_heads
 from layerlaws.workload import matrix
 
@@ -38,17 +38,17 @@ PROJECTIONS = ("integers", "normal", "one-hot", "sparse", "tiny")
 WEIGHTS, BIASES = ("w_q", "w_k", "w_v", "w_o"), ("b_q", "b_k", "b_v", "b_o")
 
 
-@composite
+@st.composite
 def attention_states(draw: st.DrawFn, textures: tuple[str, ...] | None = None) -> dict[str, Any]:
     """Queries, keys, values and, mostly, a mask; every query may look somewhere."""
     batch, heads, queries, keys, width, value_width = draw(extents(6, edges=(2, 3, 4, 5)))
     shapes = ((batch, heads, queries, width), (batch, heads, keys, width), (batch, heads, keys, value_width))
     query, key, value = draw(arrays(*shapes, textures=textures) if textures else arrays(*shapes))
-    mask = draw(st.none() | masks((batch, heads, queries, keys), empty_rows=False))
+    mask = draw(st.one_of(st.none(), masks((batch, heads, queries, keys), empty_rows=False)))
     return {"query": query, "key": key, "value": value, "mask": mask}
 
 
-@composite
+@st.composite
 def projected_states(
     draw: st.DrawFn, least: int = 1, textures: tuple[str, ...] | None = None, empty_rows: bool = False
 ) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def projected_states(
     query, key, value = draw(arrays(*shapes, textures=textures) if textures else arrays(*shapes))
     weights = dict(zip(WEIGHTS, draw(arrays(*[(width, width)] * 4, textures=PROJECTIONS)), strict=True))
     biases = dict(zip(BIASES, draw(arrays(*[(width,)] * 4, textures=PROJECTIONS)), strict=True))
-    mask = draw(st.none() | masks((batch, queries, keys), empty_rows=empty_rows))
+    mask = draw(st.one_of(st.none(), masks((batch, queries, keys), empty_rows=empty_rows)))
     return {"query": query, "key": key, "value": value, **weights, **biases, "num_heads": heads, "mask": mask}
 
 
@@ -111,7 +111,7 @@ def multi_head_attention(
 # --- inputs of single laws ------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def padded_states(draw: st.DrawFn) -> dict[str, Any]:
     """A mask that hides the same keys from every query, and some key at least from none."""
     inputs = draw(attention_states())
@@ -119,7 +119,7 @@ def padded_states(draw: st.DrawFn) -> dict[str, Any]:
     return {**inputs, "mask": np.broadcast_to(kept, (*inputs["query"].shape[:3], kept.size)).copy()}
 
 
-@composite
+@st.composite
 def visible_states(draw: st.DrawFn) -> dict[str, Any]:
     """Small numbers of one size, and one mask for all batches and heads, so that every influence can be seen."""
     batch, heads, queries, keys, width, value_width = draw(extents(6))
@@ -129,7 +129,7 @@ def visible_states(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query / 4, "key": key, "value": value, "mask": mask}
 
 
-@composite
+@st.composite
 def large_logits(draw: st.DrawFn) -> dict[str, Any]:
     """Scores of exactly 10,000 and -10,000, of both kinds wherever there are two keys."""
     batch, heads, queries, keys, value_width = draw(extents(5, edges=(2, 3)))
@@ -139,7 +139,7 @@ def large_logits(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query, "key": key, "value": draw(arrays((batch, heads, keys, value_width))), "mask": None}
 
 
-@composite
+@st.composite
 def blind_states(draw: st.DrawFn) -> dict[str, Any]:
     """Some queries may look nowhere."""
     inputs = draw(attention_states(textures=PLAIN))
@@ -147,7 +147,7 @@ def blind_states(draw: st.DrawFn) -> dict[str, Any]:
     return {**inputs, "mask": mask & draw(masks((*mask.shape[:3], 1)))}
 
 
-@composite
+@st.composite
 def blind_projected_states(draw: st.DrawFn) -> dict[str, Any]:
     """Some queries may look nowhere."""
     inputs = draw(projected_states(textures=PLAIN))

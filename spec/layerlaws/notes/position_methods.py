@@ -19,8 +19,10 @@ table for values, and does not clip: a sequence longer than its table is an erro
 (https://github.com/huggingface/transformers/issues/17026). Many models multiply the tokens by the root of their width
 before they add positions; here they do not.
 
-Errata. Self-attention is often called insensitive to order. It is equivariant: permuted tokens give permuted results.
-Insensitive is what pools its results over all positions, and attention to a source whose order changes.
+Erratum. Self-attention is often called insensitive to order. It is equivariant: permuted tokens give permuted results.
+Insensitive is what pools its results over all positions, and attention to a source whose order changes. Shown by
+equivariant_is_not_insensitive, self_attention_without_positions_is_equivariant and
+the_order_of_a_source_does_not_matter.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.derivative import constant
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, composite, extents, huge, masks, normal, rewritten, seeds
+from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.mathematics import require, root, softmax
 from layerlaws.notes.conv_s2s import encoder_convolution
 from layerlaws.notes.masked_attention import masked_self_attention
@@ -43,7 +45,7 @@ from layerlaws.notes.sinusoidal_positions import sinusoidal_positions
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def sequences(draw: st.DrawFn) -> dict[str, Any]:
     """A batch of sequences and a table that may have more rows than they have positions."""
     batch, length, width, spare = draw(extents(4, edges=(0, 1, 2, 3)))
@@ -51,7 +53,7 @@ def sequences(draw: st.DrawFn) -> dict[str, Any]:
     return {"x": x, "table": table}
 
 
-@composite
+@st.composite
 def related_states(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), square: bool = False
 ) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def related_states(
             (rows, width), (rows, value_width), textures=textures,
         )
     )  # fmt: skip
-    mask = draw(st.none() | masks((batch, heads, queries, keys), empty_rows=False))
+    mask = draw(st.one_of(st.none(), masks((batch, heads, queries, keys), empty_rows=False)))
     return {"query": query, "key": key, "value": value, "key_table": key_table, "value_table": value_table,
             "mask": mask}  # fmt: skip
 
@@ -141,7 +143,7 @@ def _fits(query: Any, key: Any, value: Any, key_table: Any, value_table: Any, ma
 # --- inputs of single laws ------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def tokens(draw: st.DrawFn) -> dict[str, Any]:
     """At least two tokens, all different, of few numbers; sequences enough that what changes shows in one of them."""
     batch, length = draw(extents(2, least=2))
@@ -149,14 +151,14 @@ def tokens(draw: st.DrawFn) -> dict[str, Any]:
     return {"x": draw(arrays((8 * batch, length, width), textures=("normal",)))}
 
 
-@composite
+@st.composite
 def telling_states(draw: st.DrawFn) -> dict[str, Any]:
     """Numbers of one size, and scores near each other: no weight vanishes."""
     states = draw(related_states(textures=PLAIN))
     return {**states, "query": states["query"] / 4}
 
 
-@composite
+@st.composite
 def blind_states(draw: st.DrawFn) -> dict[str, Any]:
     """Some queries may look nowhere."""
     states = draw(related_states(textures=PLAIN))

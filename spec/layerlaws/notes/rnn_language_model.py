@@ -16,9 +16,11 @@ t, and the state that comes back is the one after the last word; a text of no wo
 Elman's units are logistic, Mikolov's too; tanh is what libraries call an RNN. PyTorch has two biases, which are added
 up, and refuses a text of no words.
 
-Errata. "The same weight matrix at every step" are two matrices: one for the word, one for the state (and a third for
-the prediction). That the model does not grow with the length of the context is true of the parameters; training
-keeps the state of every step, since the gradient by w_h multiplies each of them.
+Erratum. "The same weight matrix at every step" are two matrices: one for the word, one for the state (and a third for
+the prediction). Shown by words_and_states_have_a_matrix_each and the_recurrent_matrix_is_square.
+
+Erratum. That the model does not grow with the length of the context is true of the parameters; training keeps the state
+of every step, since the gradient by w_h multiplies each of them. Shown by training_needs_the_state_of_every_step.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -43,16 +44,17 @@ from layerlaws import (
     refused,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
-from layerlaws.inputs import arrays, calmed, composite, durations, extents, ids, normal, rewritten, seeds
+from layerlaws.inputs import arrays, calmed, durations, extents, ids, normal, rewritten, seeds
 from layerlaws.mathematics import affine, ids_within, log_softmax, relu, require
 from layerlaws.workload import matrix, zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def texts(draw: st.DrawFn, square: bool = False) -> dict[str, Any]:
     """A text of one word at least, and a model whose recurrence does not stretch.
 
@@ -74,7 +76,7 @@ def texts(draw: st.DrawFn, square: bool = False) -> dict[str, Any]:
     return {"tokens": tokens, **drawn}
 
 
-@composite
+@st.composite
 def remembering_texts(draw: st.DrawFn, batch: int = 0, steps: int = 5) -> dict[str, Any]:
     """A model that forgets little: the recurrence turns the state and does not shrink it, and tanh is not saturated.
 
@@ -93,7 +95,7 @@ def remembering_texts(draw: st.DrawFn, batch: int = 0, steps: int = 5) -> dict[s
     }  # fmt: skip
 
 
-@composite
+@st.composite
 def registers(draw: st.DrawFn) -> dict[str, Any]:
     """A shift register: a word sets the first unit to its sign, and each unit hands its sign on to the next.
 

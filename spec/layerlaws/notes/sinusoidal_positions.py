@@ -17,8 +17,9 @@ form angles in single precision, and are off by p 2^-24 radians and more: 0.06 a
 precision has room for 3e-8. In half precision position 2049 does not even exist, in bfloat16 257. In double the
 angle's own error remains, about p times 1e-15.
 
-Errata. Rows are not the less alike the farther they are apart: the inner product of two rows is a sum of cosines of
-their distance, and ripples. At width 512 it first rises from lag 43 to lag 44.
+Erratum. Rows are not the less alike the farther they are apart: the inner product of two rows is a sum of cosines of
+their distance, and ripples. At width 512 it first rises from lag 43 to lag 44. Shown by
+rows_farther_apart_may_be_more_alike and at_width_512_likeness_first_rises_at_lag_44.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import (
     Claim,
@@ -43,8 +43,9 @@ from layerlaws import (
     rounded,
     workload,
 )
+from layerlaws import draws as st
 from layerlaws.formats import FORMATS
-from layerlaws.inputs import composite, extents, seeds
+from layerlaws.inputs import extents, seeds
 from layerlaws.mathematics import require
 
 DOUBLE = FORMATS["float64"]
@@ -56,7 +57,7 @@ LANDMARKS = (0, 1, 255, 256, 257, 2047, 2048, 2049, 4999, 5000, 65504, 65535, 65
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def waves(draw: st.DrawFn, least: int = 1, even: bool = False) -> dict[str, Any]:
     """Positions, consecutive or anywhere, half of them small, and a width. least: of the width, which may be even."""
     count, narrow = draw(extents(2, edges=(0, 1)))

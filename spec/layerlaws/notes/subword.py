@@ -23,27 +23,29 @@ too, where no word follows; Katz's model divides by how often any word followed.
 marks for begin and end. Below the unigrams of Katz's model stands the uniform distribution, as in SRILM; where every
 word of the vocabulary was seen after a history there is nobody to give to, and nothing is discounted.
 
-Errata. What back-off with a constant gives is not "the probability of a model of another precision" but a score: the
-scores of all words after one history may add up to more than 1, or to less.
+Erratum. What back-off with a constant gives is not "the probability of a model of another precision" but a score: the
+scores of all words after one history may add up to more than 1, or to less. Shown by scores_are_no_probabilities.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise, product
+from functools import cache
+from itertools import cycle, islice, pairwise, product
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Undecidable, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused
+from layerlaws import draws as st
 from layerlaws.bounded import value_of
 from layerlaws.derivative import constant
-from layerlaws.inputs import LIKELY_EDGES, composite, rewritten, seeds
+from layerlaws.inputs import LIKELY_EDGES, rewritten, seeds
 from layerlaws.mathematics import ids_within, require
-from layerlaws.notes.byte_pair_encoding import texts
+from layerlaws.notes.byte_pair_encoding import learned_pieces, texts
 from layerlaws.text import library_text, packed, unpacked
+from layerlaws.workload import Cost, workload
 
 Piece = tuple[int, ...]
 Words = list[Piece]
@@ -51,7 +53,7 @@ Words = list[Piece]
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def _words_to_encode(draw: st.DrawFn, longest: int = 1000) -> Words:
     """Words of `texts`; in every tenth example one of them ends at a tile's edge."""
     base, words = draw(texts)
@@ -96,7 +98,7 @@ def _text(words: Iterable[Sequence[int]]) -> dict[str, Any]:
     return dict(zip(("symbols", "offsets"), packed(words), strict=True))
 
 
-@composite
+@st.composite
 def listed_words(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     """A text, and a vocabulary with some of its words."""
     words, generator = draw(_words_to_encode()), np.random.default_rng(draw(seeds))
@@ -106,7 +108,7 @@ def listed_words(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     return {**_text(words), **_vocabulary(pieces), "unknown": unknown}
 
 
-@composite
+@st.composite
 def marked_pieces(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     """A text, and pieces that begin or continue words; often all single symbols among them."""
     words, generator = draw(_words_to_encode()), np.random.default_rng(draw(seeds))
@@ -128,7 +130,7 @@ def marked_pieces(draw: st.DrawFn, distinct: bool = True) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@composite
+@st.composite
 def weighted_pieces(draw: st.DrawFn, distinct: bool = True, longest: int = 1000) -> dict[str, Any]:
     """A text, and pieces with log-probabilities that spell every word of it: single symbols first.
 
@@ -154,7 +156,7 @@ def _clear(words: Words, table: dict[Piece, int], numbers: list[float], share: f
     return [word for word in words if word in chosen]
 
 
-@composite
+@st.composite
 def _histories(draw: st.DrawFn) -> dict[str, Any]:
     """A corpus of few words, and a history that mostly occurs in it."""
     generator = np.random.default_rng(draw(seeds))
@@ -178,12 +180,12 @@ ALPHAS = st.sampled_from([0.4, 0.4, 0.25, 0.9, 1.0, 0.0])
 DISCOUNTS = st.sampled_from([0.75, 0.75, 0.5, 0.1, 1.0, 0.0])
 
 
-@composite
+@st.composite
 def histories_to_score(draw: st.DrawFn) -> dict[str, Any]:
     return {**draw(_histories()), "alpha": draw(ALPHAS)}
 
 
-@composite
+@st.composite
 def histories_to_discount(draw: st.DrawFn) -> dict[str, Any]:
     return {**draw(_histories()), "discount": draw(DISCOUNTS)}
 
@@ -1782,3 +1784,91 @@ def accepts_any_numbers(**call: Any) -> Any:
     numbers = np.minimum(np.nan_to_num(call["log_probabilities"], neginf=-100.0), 0)
     numbers = np.append(numbers, np.zeros(1, numbers.dtype))[: len(call["piece_offsets"]) - 1]
     return unigram_encode(**{**call, "log_probabilities": numbers})
+
+
+# --- workload -------------------------------------------------------------------------------------------------
+
+
+SAMPLE = 5_000_000
+"""Bytes of words from which pieces are learned."""
+
+
+@cache
+def _library_words(words: int) -> tuple[bytes, ...]:
+    """So many words of Python's documentation and sources; from the beginning again where an installation has fewer."""
+    return tuple(islice(cycle(library_text(12 * words).split()), words))
+
+
+def _joined(words: Iterable[bytes]) -> Any:
+    words = list(words)
+    return np.frombuffer(b"".join(words), np.uint8).astype(np.int64), np.cumsum([0, *map(len, words)])
+
+
+def _encoding(words: Sequence[bytes], pieces: Sequence[bytes]) -> dict[str, Any]:
+    return dict(
+        zip(("symbols", "offsets", "pieces", "piece_offsets"), (*_joined(words), *_joined(pieces)), strict=True)
+    )
+
+
+def _text_cost(words: int, pieces: int) -> Cost:
+    return Cost(text=sum(map(len, _library_words(words))))
+
+
+GROWS = {"words": (250_000, 500_000)}
+
+
+@workload(unknown_encode, sizes={"words": 1_000_000, "pieces": 30_000}, cost=_text_cost, grows=GROWS)
+def look_up_library_words(random: np.random.Generator, words: int, pieces: int) -> dict[str, Any]:
+    """A million words of Python's documentation and sources, and the 30,000 most frequent of them as vocabulary."""
+    text = _library_words(words)
+    listed = [word for word, _ in Counter(text).most_common(pieces)]
+    return {**_encoding(text, listed), "unknown": len(listed)}
+
+
+@workload(wordpiece_encode, sizes={"words": 1_000_000, "pieces": 8_000}, cost=_text_cost, grows=GROWS)
+def split_library_words_greedily(random: np.random.Generator, words: int, pieces: int) -> dict[str, Any]:
+    """The same words in the longest pieces that fit: 8,000 and the 256 bytes, each both to begin and to continue."""
+    spelled = [*dict.fromkeys(learned_pieces(SAMPLE, pieces))]
+    marks = np.repeat([False, True], len(spelled))
+    return {**_encoding(_library_words(words), spelled * 2), "continuing": marks, "unknown": 2 * len(spelled),
+            "max_length": 100}  # fmt: skip
+
+
+@workload(unigram_encode, sizes={"words": 1_000_000, "pieces": 8_000}, cost=_text_cost, grows=GROWS)
+def split_library_words_by_probability(random: np.random.Generator, words: int, pieces: int) -> dict[str, Any]:
+    """The same words in the most probable pieces, whose probabilities fall with their rank, as Zipf has it.
+
+    Pieces have up to 16 symbols, as sentencepiece's have.
+    """
+    spelled = sorted(dict.fromkeys(learned_pieces(SAMPLE, pieces)), key=lambda piece: len(piece) == 1)
+    spelled = [piece for piece in spelled if len(piece) <= 16]
+    weights = -2 - np.log(10 + np.arange(len(spelled))) - random.random(len(spelled)) / 100
+    return {**_encoding(_library_words(words), spelled), "log_probabilities": weights}
+
+
+def _corpus(words: int) -> tuple[Any, int]:
+    """A text as numbers of its words, the most frequent first, and how many there are."""
+    text = _library_words(words)
+    numbers = {word: number for number, (word, _) in enumerate(Counter(text).most_common())}
+    return np.array([numbers[word] for word in text]), len(numbers)
+
+
+def _corpus_cost(words: int) -> Cost:
+    return Cost(moved=words, text=sum(map(len, _library_words(words))))
+
+
+@workload(backoff_scores, sizes={"words": 1_000_000}, cost=_corpus_cost, grows=GROWS)
+def score_after_two_words(random: np.random.Generator, words: int) -> dict[str, Any]:
+    """Stupid back-off for every word of the vocabulary after two words that stand somewhere in a million."""
+    corpus, vocabulary = _corpus(words)
+    place = int(random.integers(len(corpus) - 2))
+    return {"corpus": corpus, "history": corpus[place : place + 2], "vocabulary": vocabulary, "order": 3, "alpha": 0.4}
+
+
+@workload(katz_probabilities, sizes={"words": 1_000_000}, cost=_corpus_cost, grows=GROWS)
+def probabilities_after_two_words(random: np.random.Generator, words: int) -> dict[str, Any]:
+    """Katz back-off for every word of the vocabulary after two words that stand somewhere in a million."""
+    corpus, vocabulary = _corpus(words)
+    place = int(random.integers(len(corpus) - 2))
+    return {"corpus": corpus, "history": corpus[place : place + 2], "vocabulary": vocabulary, "order": 3,
+            "discount": 0.75}  # fmt: skip

@@ -12,9 +12,10 @@ Conventions. Positions count from 0. fairseq counts them from behind the padding
 for that id; BART has kept the two spare rows. All targets have to be words of the vocabulary, the last one too, which
 no step embeds; a library that looks up only what it embeds cannot tell.
 
-Errata. In the paper g_i embeds the decoder's input at i, and nothing is shifted. The note's "previous word" is relative
-to the word to be predicted. Both are right, and both at once are the classic bug: a sequence that was shifted already
-is shifted again, and each step reads the word before the last.
+Erratum. In the paper g_i embeds the decoder's input at i, and nothing is shifted. The note's "previous word" is
+relative to the word to be predicted. Both are right, and both at once are the classic bug: a sequence that was shifted
+already is shifted again, and each step reads the word before the last. Shown by
+the_decoders_inputs_are_embedded_where_they_stand and each_target_is_known_to_the_next_step_only.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
 from layerlaws.derivative import constant
-from layerlaws.inputs import TEXTURES, arrays, composite, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.inputs import TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
 from layerlaws.mathematics import ids_within, require, root
 from layerlaws.workload import zipf
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def translations(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), least: int = 1, edges: tuple[int, ...] = (1, 2, 3)
 ) -> dict[str, Any]:

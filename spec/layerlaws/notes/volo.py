@@ -19,11 +19,13 @@ fold leaves them 0. Padding is zeros, and those zeros take part in the softmax. 
 the first pixel of the s x s block whose average decides its weights; blocks cut off by the border are averaged over
 the pixels they have (ceil_mode=True and no padding in torch). Overlaps are summed and not divided by their number.
 
-Errata. The released code has a shortcut for stride 1: it folds the weights of each pixel to a window of (2K - 1)^2 and
+Erratum. The released code has a shortcut for stride 1: it folds the weights of each pixel to a window of (2K - 1)^2 and
 applies them to that pixel alone. That is another function, since a pixel is weighed by the centre of every window over
 it: on normal numbers its results are off by 0.1 to 0.8 of their size (a relative error in the Euclidean norm), the more
-the further the scores are apart. Algorithm 1 of the paper has v.permute(2, 1, 0), which makes (C, X, Y) of (Y, X, C),
-so that window (j, i) is mixed by the weights of pixel (i, j).
+the further the scores are apart. Shown by a_centre_may_send_one_pixel_to_its_whole_window.
+
+Erratum. Algorithm 1 of the paper has v.permute(2, 1, 0), which makes (C, X, Y) of (Y, X, C), so that window (j, i) is
+mixed by the weights of pixel (i, j). Shown by outlook_treats_both_axes_alike.
 """
 
 from __future__ import annotations
@@ -32,18 +34,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from layerlaws import Claim, Cost, asbounded, closely, exactly, fault, law, operation, refused, rounded, workload
+from layerlaws import draws as st
 from layerlaws.dependence import dependence
-from layerlaws.inputs import TEXTURES, arrays, composite, extents, normal, rewritten, seeds
+from layerlaws.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
 from layerlaws.mathematics import affine, require, root, sigmoid, softmax
 from layerlaws.workload import matrix
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@st.composite
 def frames(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
     """An image and windows that fit into it. least: the smallest kernel."""
     shape = draw(extents(4, edges=(1, 2)))
@@ -53,7 +55,7 @@ def frames(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
     return {"x": draw(arrays(shape)), "kernel_size": kernel_size, "stride": stride, "padding": padding}
 
 
-@composite
+@st.composite
 def patchworks(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
     """The patches of an image of `frames`, of any numbers."""
     drawn = draw(frames(least))
@@ -63,7 +65,7 @@ def patchworks(draw: st.DrawFn, least: int = 1) -> dict[str, Any]:
     return {"patches": patches, "height": height, "width": width, **drawn}
 
 
-@composite
+@st.composite
 def outlooks(
     draw: st.DrawFn,
     kernels: tuple[int, ...] = (1, 3, 5),
@@ -98,7 +100,7 @@ def outlooks(
             "num_heads": num_heads, "kernel_size": kernel_size, "stride": stride}  # fmt: skip
 
 
-@composite
+@st.composite
 def telling_outlooks(
     draw: st.DrawFn, kernels: tuple[int, ...] = (1, 3), strides: tuple[int, ...] = (1,)
 ) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The report of a directory of records: README.md for a forge, index.html for a browser.
+"""The report of a directory of records: README.md for a forge, with plots beside it; index.html for a browser.
 
-A pure function of the records and the catalogue: the same records always give the same two files.
+A pure function of the records and the catalogue: the same records always give the same files.
 """
 
 from __future__ import annotations
@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from layerlaws.benchmark.record import benchmarks_in
 from layerlaws.catalogue import catalogue
 from layerlaws.journal import RecordError, records_in
 from layerlaws.report.markdown import as_markdown
 from layerlaws.report.page import as_page
+from layerlaws.report.plots import plots_of
+from layerlaws.report.speed_markdown import speed_sections
+from layerlaws.report.speed_tables import speed_of
 from layerlaws.report.tables import report_of
 from layerlaws.report.text import MARK
 
@@ -19,13 +23,19 @@ __all__ = ["write_report"]
 
 
 def write_report(directory: Path) -> list[Path]:
-    """Read all records of a directory and write README.md and index.html into it.
+    """Read all records of a directory and write README.md, index.html and the plots of benchmarks into it.
 
     Raises RecordError where there is no record, where one cannot be read or is of another suite version, and
     where a file of that name is there which no report wrote; OSError where the directory cannot be written.
     """
     report = report_of(records_in(directory), catalogue())
-    files = {directory / "README.md": as_markdown(report), directory / "index.html": as_page(report)}
+    speed = speed_of(benchmarks_in(directory), catalogue())
+    plots, missing = plots_of(speed)
+    files = {
+        directory / "README.md": as_markdown(report, speed_sections(speed, plots, missing)),
+        directory / "index.html": as_page(report, speed, plots, missing),
+    }
+    files |= {directory / f"{plot.name}.svg": plot.alone for of in plots.values() for plot in of.values()}
     for path in files:
         _refuse_to_overwrite(path)
     for path, text in files.items():

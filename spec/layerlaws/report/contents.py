@@ -13,19 +13,26 @@ NOT_RUN = "not run"
 
 MEANINGS = {**STATES, NOT_RUN: "the run did not reach or did not select the law"}
 
+PLAIN = ("held", "missing", "unavailable", NOT_RUN)
+"""States that say all there is to say."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """A law and what came of it on one backend, ready to print. facts: examples and shares, in words."""
+    """What came of a law on one backend, ready to print.
+
+    share: worst share of the allowed error, "" for a law that did not hold. examples: telling ones of all.
+    """
 
     backend: str
     law: str
-    sentence: str
     state: str
+    sentence: str = ""
     reason: str = ""
     diagnosis: str = ""
     link: str = ""
-    facts: str = ""
+    share: str = ""
+    examples: str = ""
     input_dtype: str = ""
     counterexample: tuple[tuple[str, str], ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
@@ -34,19 +41,62 @@ class Result:
     def unexpected(self) -> bool:
         return self.state in UNEXPECTED
 
+    @property
+    def plain(self) -> bool:
+        """Whether the state says it all."""
+        return self.state in PLAIN
+
 
 @dataclass(frozen=True)
-class Cell:
-    """One note on one backend. anchor: name of its place in the page."""
+class Law:
+    """A law of the catalogue and what came of it on every backend.
 
-    anchor: str
-    backend: str
+    faults: which columns of its note's kill matrix it notices.
+    """
+
+    id: str
+    sentence: str
     results: tuple[Result, ...]
+    faults: frozenset[str]
 
-    @property
-    def counts(self) -> list[tuple[str, int]]:
-        """How many laws are in each state, states that none is in left out."""
-        return counted(self.results)
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault that laws must notice.
+
+    column: its mark in the kill matrix. source: where it was shipped, or "constructed".
+    laws: ids of those that notice; of a fault that comes with every operation, names.
+    operation: its name, or how many operations it is made for.
+    """
+
+    column: str
+    name: str
+    operation: str
+    description: str
+    source: str
+    laws: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A mistake that a note corrects, and the ids of the laws that show it."""
+
+    text: str
+    laws: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Worst and median share of the allowed error of one operation in one dtype, on each backend, as text.
+
+    of: what is accurate, "result" or "gradient". shares: (worst, median) for each backend, or
+    (why there is none, "").
+    """
+
+    operation: str
+    of: str
+    dtype: str
+    shares: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -55,44 +105,47 @@ class Row:
 
     name: str
     title: str
-    errata: str
-    cells: tuple[Cell, ...]
+    laws: tuple[Law, ...]
+    faults: tuple[Fault, ...]
+    errata: tuple[Erratum, ...]
+    accuracy: tuple[Accuracy, ...]
+    worst: tuple[str, ...]
 
     @property
-    def laws(self) -> int:
-        return len(self.cells[0].results)
+    def counts(self) -> list[list[tuple[str, int]]]:
+        """Of each backend, how many laws are in each state, states that none is in left out."""
+        return [counted(column) for column in zip(*(law.results for law in self.laws), strict=True)]
 
+    @property
+    def shipped(self) -> int:
+        """How many of the faults were seen in a public library or repository."""
+        return sum(fault.source != "constructed" for fault in self.faults)
 
-@dataclass(frozen=True)
-class Proof:
-    """A fault that laws of the catalogue must notice. operation: its name, or how many operations it is made for."""
-
-    operation: str
-    fault: str
-    description: str
-    breaks: tuple[str, ...]
-    source: str
+    @property
+    def kills(self) -> int:
+        """How many pairs of a law and a fault of the note there are in which the law notices the fault."""
+        return sum(len(fault.laws) for fault in self.faults)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report shows, in the order it shows it.
+    """Everything a report shows.
 
-    beyond: results for laws that are not in the catalogue (notes of other packages).
+    generic: faults that come with every operation. beyond: results for laws that are not in the catalogue (notes of
+    other packages).
     """
 
     backends: tuple[str, ...]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, ...], ...]
     rows: tuple[Row, ...]
+    generic: tuple[Fault, ...]
     beyond: tuple[Result, ...]
-    accuracy: tuple[tuple[str, ...], ...]
-    proofs: tuple[Proof, ...]
 
     @property
     def laws(self) -> int:
         """How many laws the catalogue has."""
-        return sum(row.laws for row in self.rows)
+        return sum(len(row.laws) for row in self.rows)
 
     @property
     def summary(self) -> str:
@@ -106,7 +159,7 @@ class Report:
 
     @property
     def results(self) -> tuple[Result, ...]:
-        return tuple(result for row in self.rows for cell in row.cells for result in cell.results) + self.beyond
+        return tuple(result for row in self.rows for law in row.laws for result in law.results) + self.beyond
 
     @property
     def unexpected(self) -> list[Result]:
@@ -119,8 +172,8 @@ class Report:
     @property
     def totals(self) -> list[list[tuple[str, int]]]:
         """Of each backend, how many laws of the catalogue are in each state."""
-        columns = zip(*(row.cells for row in self.rows), strict=True)
-        return [counted(result for cell in column for result in cell.results) for column in columns]
+        columns = zip(*(law.results for row in self.rows for law in row.laws), strict=True)
+        return [counted(column) for column in columns]
 
 
 def counted(results: Iterable[Result]) -> list[tuple[str, int]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
-from layerlaws.report.contents import MEANINGS, Proof, Report, Result
+from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
 from layerlaws.report.text import MARK, link, link_name
 
 IN_FULL = 25
@@ -16,8 +16,8 @@ IN_FULL = 25
 _SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
-def as_markdown(report: Report) -> str:
-    """The report as the text of a README."""
+def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> str:
+    """The report as the text of a README. more: sections by their titles, paragraphs each."""
     names = [escaped(name) for name in report.backends]
     sections = {
         "": [
@@ -33,12 +33,14 @@ def as_markdown(report: Report) -> str:
         "Accuracy": [
             "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1. "
             "Operations that are exact wherever they are right (integers, masks) are left out.",
-            _table(["operation", "of its", "dtype", *names], (map(escaped, row) for row in report.accuracy)),
+            _table(["operation", "of its", "dtype", *names], _accuracy(report.rows)),
         ],
-        "Errata": ["\n".join(f"- `{row.name}`: {escaped(row.errata)}" for row in report.rows if row.errata)],
+        **(more or {}),
+        "Errata": ["\n".join(_errata(report.rows)) or "None."],
         "Why believe the laws": [
-            "Each law must notice wrong implementations; most of these are bugs that were really shipped.",
-            _table(["operation", "fault", "laws that notice", "what is wrong", "seen"], map(_proof, report.proofs)),
+            "Each law must notice wrong implementations; most of these are bugs that were really shipped. "
+            "`layerlaws explain OPERATION` says what is wrong with each.",
+            _table(["operation", "fault", "laws that notice", "seen"], map(_fault, _faults(report))),
         ],
     }
     if report.beyond:
@@ -54,14 +56,15 @@ def escaped(text: str) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     body = [list(row) for row in rows]
-    return str(tabulate(body, list(head), tablefmt="github", disable_numparse=True)) if body else "None."
+    table = str(tabulate(body, list(head), tablefmt="github", disable_numparse=True))
+    return re.sub("  +", " ", table) if body else "None."  # not aligned: forges show no file beyond 500 kB
 
 
 def _matrix(report: Report, names: Sequence[str]) -> str:
     def words(counts: Iterable[tuple[str, int]]) -> str:
         return ", ".join(f"{count:,} {state}" for state, count in counts)
 
-    rows = [[f"`{row.name}`", str(row.laws), *(words(cell.counts) for cell in row.cells)] for row in report.rows]
+    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts)] for row in report.rows]
     rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals)])
     return _table(["note", "laws", *names], rows)
 
@@ -109,9 +112,26 @@ def _known(results: Iterable[Result]) -> str:
     return _table(["backend", "law", "reason", "source"], rows)
 
 
-def _proof(proof: Proof) -> list[str]:
-    laws = ", ".join(map(escaped, proof.breaks))
-    return [escaped(proof.operation), escaped(proof.fault), laws, escaped(proof.description), _linked(proof.source)]
+def _accuracy(rows: Iterable[Row]) -> Iterable[list[str]]:
+    for line in (line for row in rows for line in row.accuracy):
+        shares = [f"{worst} / {median}" if median else worst for worst, median in line.shares]
+        yield [escaped(part) for part in (line.operation, line.of, line.dtype, *shares)]
+
+
+def _errata(rows: Iterable[Row]) -> Iterable[str]:
+    for row in rows:
+        for erratum in row.errata:
+            laws = ", ".join(f"`{law}`" for law in erratum.laws)
+            yield f"- `{row.name}`: {escaped(erratum.text)} {f'Shown by {laws}.' if laws else 'No law shows it.'}"
+
+
+def _faults(report: Report) -> list[Fault]:
+    return [*(fault for row in report.rows for fault in row.faults), *report.generic]
+
+
+def _fault(fault: Fault) -> list[str]:
+    laws = ", ".join(escaped(law) for law in fault.laws)
+    return [escaped(fault.operation), escaped(fault.name), laws, _linked(fault.source)]
 
 
 def _linked(url: str) -> str:

@@ -1,29 +1,103 @@
-"""A report as one HTML page that needs nothing else: no network, no script."""
+"""A report as one HTML page that needs nothing else: no network, and no script to be read."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 
-from layerlaws.report.contents import MEANINGS, Report
-from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report import speed as speed_words
+from layerlaws.report import text
+from layerlaws.report.contents import MEANINGS, Fault, Report
+from layerlaws.report.plots import Plots
+from layerlaws.report.speed import Speed
+from layerlaws.report.svg import STYLE
+from layerlaws.verdict import UNEXPECTED
+
+HERE = Path(__file__).parent
 
 
-def as_page(report: Report) -> str:
-    """The report as the text of a page. Everything put into the template is escaped."""
+def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = None, missing: str = "") -> str:
+    """The report as the text of a page. Everything put into the template is escaped.
+
+    missing: what plots lack. The page allows its own style and its own script, by their hashes, and nothing else.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": _breakable, "link": link, "link_name": link_name}
-    return environment.get_template("template.html.j2").render(report=report, meanings=MEANINGS, mark=MARK)
+    environment.filters |= {
+        "breakable": _breakable, "link": text.link, "link_name": text.link_name, "hashed": _hashed, "heads": _heads,
+        "dots": _dots,
+    }  # fmt: skip
+    return environment.get_template("template.html.j2").render(
+        report=report,
+        meanings=MEANINGS,
+        unexpected=UNEXPECTED,
+        mark=text.MARK,
+        text=text,
+        speed=speed or Speed(),
+        speed_words=speed_words,
+        plots=plots or {},
+        plots_missing=missing,
+        style=Markup("".join([*map(_read, ("page.css", "speed.css")), STYLE, _columns(report.backends)])),
+        script=Markup(_read("page.js")),
+    )
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _breakable(name: str) -> Markup:
     """An identifier that may be broken after dots and underscores, escaped (no entity contains either)."""
     return Markup(str(escape(name)).replace("_", "_<wbr>").replace(".", ".<wbr>"))
+
+
+def _hashed(code: str) -> Markup:
+    """What a content security policy calls this style or script."""
+    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'")
+
+
+def _columns(backends: Sequence[str]) -> str:
+    """Style that depends on the number and names of backends: one column marked, shown alone, or named on a phone."""
+    rules = []
+    for i, name in enumerate(backends, 2):
+        rules += [
+            f".laws:has(th:nth-child({i}):target) tr:not(.told) > :nth-child({i}) {{ background: var(--mark); }}",
+            f"[data-only='{i - 1}'] .laws tr:not(.told) > :nth-child(n+2):not(:nth-child({i})) {{ display: none; }}",
+            f"[data-only='{i - 1}'] .told:not(.of-{i - 1}) {{ display: none; }}",
+            f"@media (max-width: 44rem) {{ .laws td:nth-child({i})::before {{ content: {_css_string(name)}; }} }}",
+        ]
+    return "\n".join(["", *rules, ""])
+
+
+def _css_string(name: str) -> str:
+    """A name as a string of CSS in which every character but letters, digits and spaces is a number."""
+    return '"' + re.sub(r"[^A-Za-z0-9 ]", lambda found: f"\\{ord(found[0]):06x}", name) + '"'
+
+
+def _heads(faults: Sequence[Fault], generic: Sequence[Fault]) -> str:
+    """The heads of the columns of a kill matrix, one character wide, written downwards."""
+    longest = max((len(fault.column) for fault in faults), default=1)
+    columns = [fault.column.rjust(longest) for fault in faults] + [" " * longest]
+    columns += [fault.column.rjust(longest) for fault in generic]
+    return "\n".join("".join(line) for line in zip_longest(*columns, fillvalue=" "))
+
+
+def _dots(noticed: Collection[str], faults: Sequence[Fault], generic: Sequence[Fault]) -> str:
+    """A line of a kill matrix: a dot for each fault, a full one where the law notices it."""
+
+    def line(columns: Sequence[Fault]) -> str:
+        return "".join("●" if fault.column in noticed else "·" for fault in columns)
+
+    return f"{line(faults)} {line(generic)}"

@@ -1,0 +1,31 @@
+"""OpenAI's tiktoken, a library in Rust, as its users call it: thin adapters, no repair.
+
+Symbols become characters, a text one string. Where the library deviates by design, `known` of the note says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tiktoken
+from numpy.typing import NDArray
+
+__all__ = ["describe", "dtypes", "from_numpy", "to_numpy"]
+
+dtypes = ("float64",)
+
+
+def from_numpy(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself."""
+    return array
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """The result as an array."""
+    return np.asarray(array)
+
+
+def describe() -> str:
+    """Device and library, for the header of a record."""
+    return f"CPU, tiktoken {tiktoken.__version__}"

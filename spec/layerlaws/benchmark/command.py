@@ -1,0 +1,37 @@
+"""`layerlaws bench`: the run, its progress, and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from layerlaws.backends import Backend
+from layerlaws.benchmark.record import BenchmarkHeader, Timing
+from layerlaws.benchmark.runner import Listener, Plan, run
+from layerlaws.benchmark.summary import describe, summarize, title
+from layerlaws.catalogue import Catalogue
+from layerlaws.progress import Progress
+
+
+def bench(options: argparse.Namespace, console: Console, known: Catalogue, backends: list[Backend]) -> bool:
+    """Time backends as the options say. Returns whether anything unexpected happened."""
+    notes = [known.note(name) for name in options.note] or known.notes
+    partial = bool(options.note or options.quick)
+    plan = Plan(known, backends, notes, options.quick, options.output or (None if partial else Path("reports")))
+    present = sum(not backend.unavailable for backend in backends)
+    with Progress(console, present * len(plan.cases)) as progress:
+
+        def header(found: BenchmarkHeader) -> None:
+            describe(console, found)
+            progress.begin(found.timings, "timing", "timings")
+
+        def timing(found: Timing) -> None:
+            progress.step(found.state if found.unexpected else "", f"{found.backend}: {title(found)}")
+
+        timings = run(plan, Listener(progress.heard, header, timing))
+    summarize(console, timings)
+    if plan.output is not None:
+        console.print(f"record: {plan.output}; `layerlaws report {plan.output}` makes pages of it", markup=False)
+    return any(timing.unexpected for timing in timings)

@@ -1,0 +1,168 @@
+"""One job: compare every contender with the definition, then time those that are right, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from layerlaws.backends import Backend
+from layerlaws.benchmark.expected import Expected, arguments_of, cotangent_of, expected_of
+from layerlaws.benchmark.jobs import Contender, Job, blank, format_of, workload_of
+from layerlaws.benchmark.record import Timing
+from layerlaws.benchmark.timing import Entrant, take_turns
+from layerlaws.benchmark.worker import Worker
+from layerlaws.catalogue import catalogue
+from layerlaws.claims import Broken
+from layerlaws.formats import Format, is_float
+from layerlaws.implementation import Implementation, Raised, Unoffered
+from layerlaws.workload import Workload
+
+AGREEMENT = {"forward": "agrees_with_definition", "gradient": "gradient_agrees_with_definition"}
+"""The law that a timed output obeys, by mode."""
+
+
+class Refused(Exception):
+    """A contender is not timed; `timing` says why."""
+
+    def __init__(self, timing: Timing) -> None:
+        super().__init__(timing.reason)
+        self.timing = timing
+
+
+@dataclass
+class _Racer:
+    """A contender that is right, ready to be timed."""
+
+    timing: Timing
+    entrant: Entrant
+
+
+def contest(worker: Worker, job: Job, benchmark: BenchmarkFixture) -> None:
+    """Time a job; every contender's timing is sent as soon as it is known."""
+    racers = []
+    for contender in job.contenders:
+        try:
+            racers.append(_ready(worker, job, contender))
+        except Refused as refused:
+            worker.send("timing", asdict(refused.timing))
+    worker.said.clear()  # what definitions said may be large, and is not needed any more
+    if racers:
+        by_entrant = {id(racer.entrant): racer.timing.backend for racer in racers}
+        take_turns(
+            benchmark,
+            [racer.entrant for racer in racers],
+            lambda entrant: worker.at(by_entrant[id(entrant)], "being timed"),
+        )
+    for racer in racers:
+        worker.at(racer.timing.backend, "having its memory measured")
+        worker.send("timing", asdict(_measured(racer)))
+
+
+def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
+    """A contender, compared and warmed up. Raises Refused."""
+    worker.at(contender.backend, "loading")
+    backend, workload = worker.backend(contender.backend), workload_of(contender, catalogue())
+    format = format_of(backend)
+    timing = blank(job, contender, workload, format)
+    try:
+        arguments = arguments_of(workload, format)
+        used, reason = _compared(worker, job.mode, workload, backend, format, arguments)
+        worker.at(backend.name, "warming up")
+        entrant = Entrant(
+            _call(Implementation(workload.operation, backend, format), job.mode, arguments),
+            backend.synchronize,
+            backend.measured,
+        )
+        entrant.warm_up(worker.budget)
+    except Broken as broken:
+        wrong = replace(timing, state="wrong", reason=str(broken))
+        raise Refused(_unless_known(wrong, backend, [f"{timing.operation}.{AGREEMENT[job.mode]}"])) from None
+    except Unoffered as unoffered:
+        raise Refused(replace(timing, state="missing", reason=str(unoffered))) from None
+    except Raised as raised:
+        error = replace(timing, reason=str(raised))
+        refused = isinstance(raised.cause, (ValueError, NotImplementedError))
+        laws = [case.id for case in catalogue().note(job.note).cases]  # who cannot do one thing may refuse others
+        raise Refused(_unless_known(error, backend, laws if refused else ())) from None
+    except (Exception, SystemExit) as unforeseen:
+        raise Refused(replace(timing, reason=f"{type(unforeseen).__name__}: {unforeseen}")) from None
+    return _Racer(replace(timing, state="timed", used=used, reason=reason), entrant)
+
+
+def _unless_known(timing: Timing, backend: Backend, laws: Collection[str]) -> Timing:
+    """The timing, or "known" where the backend declares that it deviates from one of these laws by design."""
+    known = next((known for law, known in backend.known.items() if law in laws), None)
+    return replace(timing, state="known", reason=f"{known.reason}; {timing.reason}") if known else timing
+
+
+def _compared(
+    worker: Worker, mode: str, workload: Workload, backend: Backend, format: Format, arguments: dict[str, Any]
+) -> tuple[float | None, str]:
+    """The share of the allowed error that a backend used, and what was compared where that was not everything."""
+    sizes = tuple(workload.sizes.items())
+    floats = any(is_float(x) for x in _arrays(arguments)) or "dtype" in arguments
+    said = (workload.name, sizes, mode, format.name if floats else "")
+    if (said, backend.name) not in worker.compared:
+        if said not in worker.said:
+            worker.at("", f"evaluating the definition of {workload.name}")
+            worker.said[said] = expected_of(workload, mode, format, worker.limit)
+        worker.at(backend.name, "being compared with the definition")
+        worker.compared[said, backend.name] = _against(worker.said[said], workload, backend, format)
+    return worker.compared[said, backend.name]
+
+
+def _against(
+    expected: Expected | None, workload: Workload, backend: Backend, format: Format
+) -> tuple[float | None, str]:
+    if expected is None:
+        raise RuntimeError("no part of the definition could be evaluated in time and memory, so nothing was compared")
+    used = expected.compare(backend, format)
+    part = ", ".join(f"{name}={size}" for name, size in expected.workload.sizes.items() if workload.sizes[name] != size)
+    return (None, f"compared with the definition at {part}") if part else (used, "")
+
+
+def _call(implementation: Implementation, mode: str, arguments: dict[str, Any]) -> Callable[[], Any]:
+    """One call with arguments that are on the device already."""
+    backend = implementation.backend
+    function = backend.function(implementation.name)
+    native = implementation.native(arguments)
+    if mode == "forward":
+        return lambda: function(**native)
+    results = implementation.results(**arguments)
+    weights = implementation.native({"cotangent": cotangent_of(results, implementation.format)})["cotangent"]
+    return lambda: backend.gradient(function, native, weights)
+
+
+def _measured(racer: _Racer) -> Timing:
+    entrant, stats = racer.entrant, racer.entrant.stats
+    if entrant.failed is None:
+        try:
+            memory = entrant.peak()
+        except Exception as error:
+            entrant.failed = error
+    if entrant.failed is not None:
+        reason = f"{type(entrant.failed).__name__} while being timed: {entrant.failed}"
+        return replace(racer.timing, state="error", used=None, reason=reason)
+    return replace(
+        racer.timing,
+        rounds=stats.rounds,
+        calls=entrant.calls,
+        seconds=stats.median,
+        low=stats.q1,
+        high=stats.q3,
+        least=stats.min,
+        memory=memory,
+    )
+
+
+def _arrays(arguments: dict[str, Any]) -> list[Any]:
+    return [
+        part
+        for x in arguments.values()
+        for part in (x if isinstance(x, tuple) else (x,))
+        if isinstance(part, np.ndarray)
+    ]

@@ -1,0 +1,154 @@
+"""What the definition says about a workload: what every timed output is compared with.
+
+The definition is evaluated once per workload on `Bounded` arrays, in double, whatever the backends do in float32.
+Where that takes too long or too much memory, a smaller part of the workload is compared instead, and the timing
+says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerlaws.backends import Backend
+from layerlaws.benchmark.memory import limited_memory
+from layerlaws.bounded import Undecidable
+from layerlaws.claims import settle
+from layerlaws.derivative import vjp
+from layerlaws.formats import Format, is_float
+from layerlaws.free_laws import agreement, gradient_agreement
+from layerlaws.implementation import Implementation, as_exact, cast_to
+from layerlaws.rounding import quietly
+from layerlaws.workload import Workload
+
+PARTS = (256, 64, 16, 4)
+"""A part of a workload is this many times smaller, in the size that grows or else in the largest."""
+
+SAFE_FLOPS = 2e10
+"""Up to this cost a definition is tried at full size at once; above it, and for text, parts tell how long it takes."""
+
+
+TICK = 0.05
+"""Seconds from look to look at the clock."""
+
+
+class OutOfTime(Exception):
+    """The definition took too long."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Arguments in a format and what the definition says. cotangent: None for "forward"."""
+
+    workload: Workload
+    arguments: dict[str, Any]
+    results: Any
+    cotangent: Any = None
+
+    def compare(self, backend: Backend, format: Format) -> float:
+        """Hold a backend to it: the largest share of the allowed error that was used.
+
+        Raises Broken where the backend is wrong, Raised where it raises, Unoffered where it has no such function.
+        """
+        implementation = Implementation(self.workload.operation, backend, format)
+        with quietly():
+            if self.cotangent is None:
+                claim = agreement(implementation, implementation.results(**self.arguments), self.results)
+            else:
+                gradients = implementation.gradient(self.cotangent, **self.arguments)
+                claim = gradient_agreement(implementation, gradients, self.results)
+            return settle(claim).used
+
+
+def arguments_of(workload: Workload, format: Format) -> dict[str, Any]:
+    """The arguments of a workload in a format: the same ones in every run and every process."""
+    random = np.random.default_rng(zlib.crc32(workload.name.encode()))
+    return cast_to(workload.arguments(random, **workload.sizes), format)
+
+
+def cotangent_of(results: Any, format: Format) -> Any:
+    """Standard normal weights for every float result, zeros for others. results: arrays or `Bounded`."""
+    random = np.random.default_rng(0)
+
+    def weights(x: Any) -> Any:
+        return random.standard_normal(x.shape).astype(format.dtype) if is_float(x) else np.zeros_like(x)
+
+    return tuple(map(weights, results)) if isinstance(results, tuple) else weights(results)
+
+
+def expected_of(workload: Workload, mode: str, format: Format, limit: float) -> Expected | None:
+    """What the definition says, of the workload or of the largest part of it that takes up to `limit` seconds.
+
+    None where no part of it can be decided in time.
+    """
+    best: Expected | None = None
+    cost = workload.cost(**workload.sizes)
+    parts = [] if cost.flops <= SAFE_FLOPS and not cost.text else _parts(workload)
+    while True:
+        for part in [*parts, workload]:
+            start = time.thread_time()
+            try:
+                with limited_memory(), limited_time(limit):
+                    best = _evaluated(part, mode, format)
+            except (OutOfTime, MemoryError):
+                break
+            except Undecidable:
+                continue
+            except ValueError:
+                if part is workload:
+                    raise
+                continue  # sizes that do not fit each other
+            if (time.thread_time() - start) * 4 > limit:
+                break
+        if best is not None or parts or not (parts := _parts(workload)):
+            return best
+
+
+def _parts(workload: Workload) -> list[Workload]:
+    """Smaller versions of a workload, the smallest first; sizes that its arguments refuse are left out."""
+    names = list(workload.grows) or [max(workload.sizes, key=lambda name: workload.sizes[name])]
+    smaller = ({name: workload.sizes[name] // factor for name in names} for factor in PARTS)
+    return [workload.at(**sizes) for sizes in smaller if all(size >= 1 for size in sizes.values())]
+
+
+def _evaluated(workload: Workload, mode: str, format: Format) -> Expected:
+    arguments = arguments_of(workload, format)
+    definition = workload.operation.definition
+    with quietly():
+        if mode == "forward":
+            return Expected(workload, arguments, definition(**as_exact(arguments, format)))
+        results, pull = vjp(definition, as_exact(arguments, format))
+        cotangent = cotangent_of(results, format)
+        exact = as_exact({"cotangent": cotangent}, format)["cotangent"]
+        return Expected(workload, arguments, pull(exact), cotangent)
+
+
+@contextlib.contextmanager
+def limited_time(seconds: float) -> Iterator[None]:
+    """Raise OutOfTime in a block that keeps this thread busy for longer, however busy others keep the machine.
+
+    Only in the main thread of a system with interval timers (not on Windows).
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    start = time.thread_time()
+
+    def look(number: int, frame: Any) -> None:
+        if time.thread_time() - start > seconds:
+            raise OutOfTime(f"more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

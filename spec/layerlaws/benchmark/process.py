@@ -1,0 +1,48 @@
+"""A worker process seen from outside: what it says, and whether it still lives."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from layerlaws.benchmark.jobs import Job
+from layerlaws.benchmark.timing import Budget
+from layerlaws.benchmark.worker import work
+
+BUDGETS = {True: Budget(0.2, 3, 20, 1.0), False: Budget(2.0, 5, 50, 20.0)}
+"""What a contender may take to be timed, by whether the run is quick."""
+
+DEFINITION = {True: 1.5, False: 30.0}
+"""Seconds that evaluating a definition may take."""
+
+PATIENCE = {True: 60, False: 300}
+"""Seconds without a word after which a worker is taken to hang."""
+
+
+def told(backends: Sequence[str], jobs: Sequence[Job], quick: bool) -> Iterator[tuple[str, Any]]:
+    """What a worker process says, as it says it; the last is ("lost", why) where it died or hung."""
+    context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools that do not survive it
+    here, there = context.Pipe()
+    process = context.Process(
+        target=work, args=(there, list(backends), list(jobs), BUDGETS[quick], DEFINITION[quick]), daemon=True
+    )
+    process.start()
+    there.close()
+    try:
+        while True:
+            # Second by second, so that a machine that sleeps, or stops both processes, does not count as a long wait.
+            if not any(here.poll(1) for _ in range(PATIENCE[quick])):
+                yield "lost", f"nothing happened for {PATIENCE[quick]} s"
+                return
+            kind, content = here.recv()
+            if kind == "end":
+                return
+            yield kind, content
+    except (EOFError, ConnectionError):
+        process.join(5)
+        yield "lost", f"the process died with exit code {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+        here.close()

@@ -1,0 +1,126 @@
+"""Makes a drawing of matplotlib's fit for a page: small, in the colours of the page, and readable aloud.
+
+matplotlib draws with stand-in colours; here they become CSS variables, so that one drawing serves light and dark.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from layerlaws.report.text import MARK
+
+INK, SOFT, RULE, PAPER = "#010001", "#010002", "#010003", "#010004"
+"""Stand-ins for the colours of text, of lesser text, of lines, and of the ground."""
+
+TIP = "tip:"
+"""How the id of an element begins that carries a text to show on hovering."""
+
+_SERIES = {
+    f"series-{i}": colours
+    for i, colours in enumerate(
+        (("#0065a8", "#62b5f5"), ("#c24e00", "#ff9a57"), ("#00805c", "#45cfa3"), ("#a8447f", "#f09cc8"),
+         ("#8a6a00", "#dfc04d"), ("#5b4bb7", "#b3a7ff"), ("#4f7d1f", "#a5d36f"), ("#5a6168", "#b4bac0"))
+    )
+}  # fmt: skip
+"""Colours of backends in light and dark; more backends share colours, and differ in the shape of their marks."""
+
+_PAGE = {"ink": ("#1d2125", "#e6e8ea"), "soft": ("#565d64", "#a6adb4"), "rule": ("#d5d9dd", "#3a4047"),
+         "paper": ("#ffffff", "#15181b")}  # fmt: skip
+"""The page's own colours, for plots that stand alone."""
+
+_SPACE = "http://www.w3.org/2000/svg"
+_TEXTS = {f"{{{_SPACE}}}{tag}" for tag in ("text", "tspan", "title")}
+_LINK = "{http://www.w3.org/1999/xlink}href"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing as SVG. name: of its file, without suffix. inline: for a page that has `STYLE`; alone: a file."""
+
+    name: str
+    title: str
+    description: str
+    inline: str
+    alone: str
+
+
+def series(i: int) -> str:
+    """The stand-in for the colour of the i-th backend."""
+    return f"#0200{i % len(_SERIES):02x}"
+
+
+def _variables(colours: dict[str, tuple[str, str]]) -> str:
+    light, dark = ("; ".join(f"--{name}: {both[i]}" for name, both in colours.items()) for i in (0, 1))
+    return f":root {{ {light} }} @media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+
+
+STYLE = _variables(_SERIES)
+"""What a page needs to show plots inline, beside its own colours."""
+
+_STAND_INS = {INK: "ink", SOFT: "soft", RULE: "rule", PAPER: "paper"} | {
+    series(i): f"series-{i}" for i in range(len(_SERIES))
+}
+
+
+def plot_of(drawing: str, name: str, title: str, description: str) -> Plot:
+    """A plot from what matplotlib wrote. name: unique in the page."""
+    ElementTree.register_namespace("", _SPACE)
+    root = ElementTree.fromstring(drawing)
+    for parent in list(root.iter()):
+        for child in [c for c in parent if c.tag.endswith(("}metadata", "}style"))]:
+            parent.remove(child)
+    _rename(root, name)
+    for element in root.iter():
+        _lighten(element)
+    _, _, width, height = root.attrib["viewBox"].split()
+    root.attrib |= {"width": width, "height": height, "role": "img", "font-family": _FONT}
+    root.attrib["aria-labelledby"] = f"{name}-title {name}-desc"
+    for i, (tag, text) in enumerate((("title", title), ("desc", description))):
+        child = ElementTree.Element(f"{{{_SPACE}}}{tag}", {"id": f"{name}-{tag}"})
+        child.text = text
+        root.insert(i, child)
+    inline = ElementTree.tostring(root, encoding="unicode")
+    style = ElementTree.Element(f"{{{_SPACE}}}style")
+    style.text = (
+        f"{_variables(_PAGE | _SERIES)} svg {{ background: var(--paper) }}"  # its own ground: readable anywhere
+    )
+    root.insert(2, style)
+    alone = ElementTree.tostring(root, encoding="unicode")
+    return Plot(name, title, description, inline, f"<!-- {MARK}; change the records, not this file -->\n{alone}\n")
+
+
+def _rename(root: ElementTree.Element, name: str) -> None:
+    """Ids that something refers to get the plot's name before them, tips become titles, and the others go."""
+    wanted = {value.removeprefix("#") for e in root.iter() for key, value in e.items() if key == _LINK}
+    for element in root.iter():
+        if _LINK in element.attrib:
+            element.set("href", f"#{name}-{element.attrib.pop(_LINK).removeprefix('#')}")
+        id = element.attrib.pop("id", "")
+        if id in wanted:
+            element.set("id", f"{name}-{id}")
+        elif id.startswith(TIP):
+            tip = ElementTree.Element(f"{{{_SPACE}}}title")
+            tip.text = id.removeprefix(TIP)
+            element.insert(0, tip)
+
+
+def _lighten(element: ElementTree.Element) -> None:
+    """Short numbers, the page's colours and font, no space that only indents.
+
+    Styles become attributes: a page whose security policy knows each of its styles by a hash allows no others.
+    """
+    declarations = (part.partition(":") for part in element.attrib.pop("style", "").split(";") if part.strip())
+    element.attrib |= {key.strip(): value.strip() for key, _, value in declarations if key.strip() != "font-family"}
+    for key, value in list(element.items()):
+        if key in ("d", "x", "y", "transform", "points"):
+            value = " ".join(re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", value).split())
+        if key == "transform" and value.startswith("rotate(-0 "):
+            del element.attrib[key]
+        else:
+            element.set(key, f"var(--{_STAND_INS[value]})" if value in _STAND_INS else value)
+    if element.tag not in _TEXTS and not (element.text or "").strip():
+        element.text = None
+    element.tail = None
