@@ -417,3 +417,22 @@ def test_a_long_literal_says_that_it_is_cut(shape: tuple[int, ...]) -> None:
 
 def test_a_bounded_is_printed_as_the_computed_number() -> None:
     assert literal(near([1.5], 0.1)) == "np.array([1.5], 'float64')"
+
+
+def test_what_is_not_a_number_hides_no_flush_beside_it() -> None:
+    beside = np.exp(asbounded(np.array([-790.0, np.nan])))  # smaller than any double
+    alone = np.exp(asbounded(np.array([-790.0])))
+    assert beside.value[0] == alone.value[0] == 0
+    assert beside.error[0] == alone.error[0] > 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_exact_arrays_stay_exact_where_nothing_rounds(name: str) -> None:
+    x = asbounded(np.array([[1.0, -2.0], [0.0, 4.0]], FORMATS[name].dtype))
+    moved = [-x, x.T, np.maximum(x, 0.0), np.where(x > 0, x, 0.0), np.concatenate([x, x]), x[0], np.max(x, axis=0)]
+    for result in moved:
+        assert type(result.absolute) is float
+        assert result.error.shape == result.value.shape
+        assert not result.error.any()
+    assert np.array_equal((x * 0.5).value, x.value / 2)
+    assert np.array_equal((x + x).error > 0, x.value != 0), "what rounds has an error"

@@ -35,7 +35,7 @@ def write(
 
 def test_records_of_two_machines_stand_side_by_side(tmp_path: Path) -> None:
     one, other = write(tmp_path / "a", HELD, BROKEN), write(tmp_path / "b", HELD, backend="theirs")
-    (tmp_path / "b" / "benchmark-there.jsonl").write_text("{}\n")
+    (tmp_path / "b" / "benchmark-there.jsonl").write_text('{"kind": "benchmark"}\n')
     written = merge([tmp_path / "a", other], tmp_path / "both")
     assert [path.name for path in written] == ["mine.jsonl", "theirs.jsonl"]
     assert (tmp_path / "both" / "mine.jsonl").read_bytes() == one.read_bytes()

@@ -13,10 +13,11 @@ import pytest
 from layerlaws import free_laws
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case, Note, catalogue
-from layerlaws.check import Tally, check
+from layerlaws.check import check
 from layerlaws.diagnosis import diagnose, matching
 from layerlaws.law import Fault
 from layerlaws.reference import reference
+from layerlaws.trial import Tally
 
 NOTES = catalogue().notes
 FREE = {law.name for operation in catalogue().operations.values() for law in free_laws.laws_of(operation)}

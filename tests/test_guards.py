@@ -17,7 +17,7 @@ from layerlaws import Known, WrongUse, load_backend
 from layerlaws.backends import Backend
 from layerlaws.bounded import Bounded, Undecidable, rounded
 from layerlaws.catalogue import Case, Catalogue, catalogue_of
-from layerlaws.check import Tally, check
+from layerlaws.check import check
 from layerlaws.claims import Claim, all_of, at_most, closely, exactly, refused
 from layerlaws.formats import formats_named
 from layerlaws.inputs import arrays, extents
@@ -25,6 +25,7 @@ from layerlaws.law import Law, fault, law
 from layerlaws.mathematics import require
 from layerlaws.operation import Operation, operation
 from layerlaws.reference import reference
+from layerlaws.trial import Tally
 from layerlaws.verdict import UNEXPECTED, Verdict
 
 # --- a small note ---------------------------------------------------------------------------------------------

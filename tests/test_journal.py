@@ -223,3 +223,8 @@ def test_a_backend_name_gives_a_harmless_file_name(backend: str, name: str) -> N
 def test_every_line_is_json_with_its_kind(tmp_path: Path) -> None:
     kinds = [json.loads(line)["kind"] for line in write(tmp_path).read_text().splitlines()]
     assert kinds == ["header", "verdict", "verdict", "footer"]
+
+
+def test_a_verdict_keeps_the_fields_that_every_verdict_has() -> None:
+    nameless = Verdict("mine", "", "", "", "held")
+    assert Verdict.from_json(nameless.to_json()) == nameless

@@ -14,11 +14,12 @@ import pytest
 from layerlaws import catalogue, load_backend
 from layerlaws.backends import Backend
 from layerlaws.catalogue import Case, Note
-from layerlaws.check import Tally, check
+from layerlaws.check import check
 from layerlaws.errata import errata_of
 from layerlaws.law import Fault
 from layerlaws.proof import faults_of, noticed_by
 from layerlaws.reference import reference
+from layerlaws.trial import Tally
 from layerlaws.verdict import Verdict
 
 # Hypothesis remarks on the size of a failing example, which these failures are not shrunk to reduce.

@@ -27,7 +27,9 @@ def causal_mask(queries, keys):
 
 
 def timeless(record: Record) -> list[Verdict]:
-    return sorted((replace(verdict, seconds=0.0) for verdict in record.verdicts), key=lambda verdict: verdict.id)
+    return sorted(
+        (replace(verdict, seconds=0.0, spent={}) for verdict in record.verdicts), key=lambda verdict: verdict.id
+    )
 
 
 def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -79,7 +79,7 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
     if _shapes(seen) != _shapes(faulty) or not _same_holes(seen, faulty):
         return False
     try:
-        settle(closely(_filled(seen, format), _filled(faulty, format)))
+        settle(closely(_filled(seen, faulty, format), _filled(faulty, faulty, format)))
     except Broken:
         return False
     return True
@@ -158,11 +158,14 @@ def _same_holes(one: Any, other: Any) -> bool:
     return bool(np.array_equal(_holes(one), _holes(other)))
 
 
-def _filled(results: Any, format: Format) -> Any:
-    """Results with an exact 0 where they are no numbers."""
+def _filled(results: Any, like: Any, format: Format) -> Any:
+    """Results with an exact 0 where they are no numbers, in the format of what they are compared with: some
+    operations compute in double whatever they are given.
+    """
     if isinstance(results, tuple):
-        return tuple(_filled(result, format) for result in results)
+        return tuple(_filled(result, one, format) for result, one in zip(results, like, strict=True))
     if not is_float(value_of(results)):
         return results
-    holes, bounded = _holes(results), asbounded(results, format)
-    return Bounded(np.where(holes, 0, bounded.value), np.where(holes, 0, bounded.error), format)
+    own = like.format if isinstance(like, Bounded) else format
+    holes, bounded = _holes(results), asbounded(results, own)
+    return Bounded(np.where(holes, 0, bounded.value), np.where(holes, 0, bounded.error), own)

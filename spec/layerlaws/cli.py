@@ -18,7 +18,6 @@ from rich.table import Table
 from layerlaws import __version__
 from layerlaws.backends import Backend, installed_backends, load_backend
 from layerlaws.catalogue import WrongUse, catalogue
-from layerlaws.check import PROFILES
 from layerlaws.comparison import diff, in_words, merge
 from layerlaws.explanation import explain, notes_table
 from layerlaws.journal import RecordError
@@ -26,6 +25,7 @@ from layerlaws.processes import inspected
 from layerlaws.progress import Progress, summarize
 from layerlaws.runner import TIME_LIMITS, Plan, run
 from layerlaws.scaffold import scaffold
+from layerlaws.trial import PROFILES
 from layerlaws.worker import Facts
 
 

@@ -28,6 +28,9 @@ from layerlaws.verdict import Verdict
 SCHEMA = 1
 """Version of the format of records."""
 
+START_OVER = "without --resume the run starts over"
+"""What to do about a record that cannot be resumed."""
+
 LONGEST_HEADER = 2**16
 """Bytes of a first line that are looked at to see what kind of record it begins."""
 
@@ -173,7 +176,7 @@ def _same_run(record: Record, header: Header) -> None:
                 what = f"with another {plain(', '.join(changed), 100)}"
             elif name == "code":
                 what = "of another version of the backend's code"
-            raise RecordError(f"cannot resume {record.path}: it is {what}")
+            raise RecordError(f"cannot resume {record.path}: it is {what}; {START_OVER}")
 
 
 def read_record(path: Path) -> Record:

@@ -21,6 +21,7 @@ from layerlaws.formats import Format
 from layerlaws.implementation import Example, Raised, cast_to
 from layerlaws.operation import Operation
 from layerlaws.reference import reference_of
+from layerlaws.trial import Tally, try_once
 
 DRAWN, OF_THE_LAW, OF_EACH_LAW = 40, 40, 3
 """Inputs drawn for an operation itself; examples of the law that broke, and of every law that speaks of it."""
@@ -62,7 +63,6 @@ def of_failure(case: Case, failing: Mapping[str, Any], format: Format) -> list[C
 
 
 def _of_example(case: Case, format: Format, inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Call]:
-    from layerlaws.check import Tally, try_once  # which imports diagnosis
 
     heard: list[Call] = []
     backend = overheard(reference_of(case.operations, dtypes=(format.name,)), heard)

@@ -13,10 +13,11 @@ from layerlaws.behaviour import by_name, evaluated
 from layerlaws.bounded import Bounded, Undecidable
 from layerlaws.calls import Call, overheard
 from layerlaws.catalogue import Case, WrongUse, catalogue
-from layerlaws.check import Tally, absence, replay
+from layerlaws.check import absence, replay
 from layerlaws.explanation import failure
 from layerlaws.formats import FORMATS, Format, format_of
 from layerlaws.literals import literal
+from layerlaws.trial import Tally
 from layerlaws.verdict import Verdict
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from layerlaws import __version__
 from layerlaws.backlog import Backlog, Listener
 from layerlaws.catalogue import Case, WrongUse
-from layerlaws.journal import Header, Journal, RecordError, record_name
+from layerlaws.journal import START_OVER, Header, Journal, RecordError, record_name
 from layerlaws.processes import Worker, ending, facts_of, memory_share, wait
 from layerlaws.verdict import Verdict
 from layerlaws.worker import Facts, Task
@@ -48,8 +48,9 @@ class Plan:
 def run(plan: Plan, listen: Listener) -> list[Verdict]:
     """Do what the plan says. `listen` hears each verdict as it falls.
 
-    Returns the verdicts. Raises WrongUse before anything runs where records would overwrite each other, cannot be
-    written or cannot be resumed, and OSError where one cannot be written any more; what was finished stands in it.
+    Returns the verdicts. Raises WrongUse or RecordError before anything runs where records would overwrite each
+    other, cannot be written or cannot be resumed, and RecordError where one cannot be written any more; what was
+    finished stands in it.
     """
     limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
     with ExitStack() as stack:
@@ -131,11 +132,11 @@ def _journals(plan: Plan, stack: ExitStack) -> dict[str, Journal]:
             journals[backend.name] = stack.enter_context(Journal(plan.output, _header(plan, backend), plan.resume))
             others = {verdict.id for verdict in journals[backend.name].kept} - {case.id for case in plan.cases}
             if others:
-                raise RecordError(f"cannot resume {journals[backend.name].path}: it has verdicts on other laws")
+                raise RecordError(
+                    f"cannot resume {journals[backend.name].path}: it has verdicts on other laws; {START_OVER}"
+                )
         except OSError as error:
             raise WrongUse(f"cannot write records to {plan.output}: {error.strerror}; name another --output") from None
-        except RecordError as error:
-            raise WrongUse(f"{error}; without --resume the run starts over") from None
     return journals
 
 

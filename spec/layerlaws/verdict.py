@@ -72,8 +72,9 @@ class Verdict:
         return self.state in UNEXPECTED
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that say something, ready for json.dumps."""
-        return {key: value for key, value in asdict(self).items() if value not in ("", {}, 0, 0.0)}
+        """The fields that say something, and those every verdict has, ready for json.dumps."""
+        always = ("backend", "note", "operation", "law", "state")
+        return {key: value for key, value in asdict(self).items() if key in always or value not in ("", {}, 0, 0.0)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Verdict:

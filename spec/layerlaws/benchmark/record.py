@@ -140,7 +140,8 @@ class BenchmarkJournal:
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / record_name(f"benchmark-{name}")
-        self._file = LineFile(self.path.with_name(self.path.name + ".part"))
+        self.part = self.path.with_name(self.path.name + ".part")
+        self._file = LineFile(self.part)
         self._file.cut(0)
         self.timings = 0
 

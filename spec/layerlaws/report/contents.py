@@ -22,6 +22,7 @@ class Result:
     """What came of a law on one backend, ready to print.
 
     share: worst share of the allowed error, "" for a law that did not hold. examples: telling ones of all.
+    script: what reproduces the counterexample, seen from the directory of the records.
     """
 
     backend: str
@@ -36,6 +37,7 @@ class Result:
     input_dtype: str = ""
     counterexample: tuple[tuple[str, str], ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
+    script: str = ""
 
     @property
     def unexpected(self) -> bool:

@@ -94,6 +94,8 @@ def _result(result: Result) -> str:
     if code:
         parts += [f"Smallest input found ({escaped(result.input_dtype)}), and both sides:", _fenced("\n".join(
             code + [f"# {name}:\n{value}" for name, value in result.sides]))]  # fmt: skip
+    if result.script:
+        parts.append(f"Again: `python {result.script}`")
     return "\n\n".join(parts)
 
 

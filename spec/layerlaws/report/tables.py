@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from layerlaws import __version__, free_laws
 from layerlaws.catalogue import Case, Catalogue, Note
+from layerlaws.counterexamples import script_path
 from layerlaws.errata import errata_of
 from layerlaws.journal import Record, RecordError
 from layerlaws.proof import noticed_by
@@ -89,6 +90,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         input_dtype=text.line(verdict.dtype, 40),
         counterexample=_code(verdict.counterexample),
         sides=_code(verdict.sides),
+        script=str(script_path(verdict) or ""),
     )
 
 
