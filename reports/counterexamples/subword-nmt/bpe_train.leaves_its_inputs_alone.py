@@ -1,0 +1,26 @@
+"""Holds one backend to one law on one example: exit status 0 where the law holds, 1 where it does not."""
+
+# Law: A call changes none of its arguments, and no result shares memory with one.
+# Seen: bpe_train raised ValueError: max() arg is an empty sequence
+
+import sys
+
+import numpy as np
+
+import layerlaws
+
+BACKEND = 'subword-nmt'
+LAW = 'bpe_train.leaves_its_inputs_alone'
+DTYPE = 'float64'
+ARGUMENTS = {
+    'symbols': np.zeros((0,), 'int64'),
+    'offsets': np.array([0, 0, 0, 0], 'int64'),
+    'counts': np.array([1, 1, 1], 'int64'),
+    'base': 2,
+    'num_merges': 12,
+    'min_count': 1,
+}
+
+example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+print(example)
+sys.exit(not example.holds)
