@@ -194,8 +194,12 @@ def _context() -> Any:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Workers share the cores: one thread each."""
+    """Workers share the cores: one thread each. A worker that is killed leaves its semaphores to Python's tracker,
+    which has nothing to tell the user about them.
+    """
     wanted = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")}
+    quiet = "ignore:resource_tracker:UserWarning"
+    wanted["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

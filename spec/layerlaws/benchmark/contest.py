@@ -70,7 +70,8 @@ def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
     timing = blank(job, contender, workload, format)
     try:
         arguments = arguments_of(workload, format)
-        used, reason = _compared(worker, job.mode, workload, backend, format, arguments)
+        limit = worker.limit / (4 if job.purpose == "growth" else 1)  # its workload was compared at its own sizes
+        used, reason = _compared(worker, job.mode, workload, backend, format, arguments, limit)
         worker.at(backend.name, "warming up")
         entrant = Entrant(
             _call(Implementation(workload.operation, backend, format), job.mode, arguments),
@@ -100,8 +101,9 @@ def _unless_known(timing: Timing, backend: Backend, laws: Collection[str]) -> Ti
 
 
 def _compared(
-    worker: Worker, mode: str, workload: Workload, backend: Backend, format: Format, arguments: dict[str, Any]
-) -> tuple[float | None, str]:
+    worker: Worker, mode: str, workload: Workload, backend: Backend, format: Format, arguments: dict[str, Any],
+    limit: float,
+) -> tuple[float | None, str]:  # fmt: skip
     """The share of the allowed error that a backend used, and what was compared where that was not everything."""
     sizes = tuple(workload.sizes.items())
     floats = any(is_float(x) for x in _arrays(arguments)) or "dtype" in arguments
@@ -109,7 +111,7 @@ def _compared(
     if (said, backend.name) not in worker.compared:
         if said not in worker.said:
             worker.at("", f"evaluating the definition of {workload.name}")
-            worker.said[said] = expected_of(workload, mode, format, worker.limit)
+            worker.said[said] = expected_of(workload, mode, format, limit)
         worker.at(backend.name, "being compared with the definition")
         worker.compared[said, backend.name] = _against(worker.said[said], workload, backend, format)
     return worker.compared[said, backend.name]
