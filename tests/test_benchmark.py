@@ -112,7 +112,7 @@ def test_who_is_right_is_timed_and_whatever_another_does_costs_only_its_own(
     assert {name for name, said in reasons.items() if said not in found[name].reason} == set()
     assert {t.seconds for name, t in found.items() if name in reasons} == {0.0}
 
-    record = read_benchmark(tmp_path / "records" / "benchmark-cpu.jsonl")
+    record = read_benchmark(tmp_path / "records" / "benchmark-cpu-quick-feed_forward.jsonl")
     assert record.complete
     assert sorted(record.timings, key=repr) == sorted(found.values(), key=repr)
     assert {c.library for c in record.header.ceilings} == {"numpy"}

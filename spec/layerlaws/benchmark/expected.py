@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from layerlaws.backends import Backend
+from layerlaws.benchmark.jobs import BATCHES
 from layerlaws.benchmark.memory import limited_memory
 from layerlaws.bounded import Undecidable
 from layerlaws.claims import settle
@@ -28,8 +29,8 @@ from layerlaws.implementation import Implementation, as_exact, cast_to
 from layerlaws.rounding import quietly
 from layerlaws.workload import Workload
 
-PARTS = (256, 64, 16, 4)
-"""A part of a workload is this many times smaller, in the size that grows or else in the largest."""
+PARTS = (4096, 1024, 256, 64, 16, 4)
+"""A part of a workload is this many times smaller, in the size that grows or else in the largest, and in the batch."""
 
 SAFE_FLOPS = 2e10
 """Up to this cost a definition is tried at full size at once; above it, and for text, parts tell how long it takes."""
@@ -114,7 +115,12 @@ def expected_of(workload: Workload, mode: str, format: Format, limit: float) -> 
 def _parts(workload: Workload) -> list[Workload]:
     """Smaller versions of a workload, the smallest first; sizes that its arguments refuse are left out."""
     names = list(workload.grows) or [max(workload.sizes, key=lambda name: workload.sizes[name])]
-    smaller = ({name: workload.sizes[name] // factor for name in names} for factor in PARTS)
+    batch = {name: size for name, size in workload.sizes.items() if name in BATCHES and name not in names}
+    smaller = (
+        {name: max(1, size // factor) for name, size in batch.items()}
+        | {name: workload.sizes[name] // factor for name in names}
+        for factor in PARTS
+    )
     return [workload.at(**sizes) for sizes in smaller if all(size >= 1 for size in sizes.values())]
 
 

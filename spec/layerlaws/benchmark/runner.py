@@ -28,6 +28,9 @@ Machine = tuple[list[Ceiling], dict[str, str], dict[str, int]]
 BARRING = ("broken", "error", "crashed", "timed out")
 """Verdicts on a law that bar its operation from being timed. Deviations by design do not."""
 
+LONGEST_NAME = 100
+"""Characters of a record's name; file systems allow 255."""
+
 QUICK_LAW = "agrees_with_definition"
 """The one law that a quick run holds backends to, beside the comparison of what is timed."""
 
@@ -57,9 +60,13 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Of the record: the first device that is no CPU, else "cpu"."""
+        """Of the record: the first device that is no CPU, else "cpu"; and what the run is a part of everything by,
+        so that it does not take the place of a whole one.
+        """
         devices = [backend.device for backend in self.backends if not backend.unavailable]
-        return next((device.partition(",")[0] for device in devices if not device.startswith("CPU")), "cpu")
+        device = next((device.partition(",")[0] for device in devices if not device.startswith("CPU")), "cpu")
+        some = [note.name for note in self.notes] if len(self.notes) < len(self.catalogue.notes) else []
+        return "-".join([device, *(["quick"] if self.quick else []), *some])[:LONGEST_NAME]
 
 
 @dataclass(frozen=True)
