@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,9 +145,18 @@ def test_a_known_deviation_does_not_bar_from_being_timed() -> None:
 
 
 def test_turns_go_round_and_who_has_fewer_skips_evenly() -> None:
-    assert list(turns([3, 3, 3])) == [0, 1, 2] * 3
-    assert list(turns([4, 2])) == [0, 0, 1, 0, 0, 1]
+    whole = list(turns([30] * 3))
+    in_rounds = [tuple(whole[i : i + 3]) for i in range(0, 90, 3)]
+    assert all(sorted(places) == [0, 1, 2] for places in in_rounds)
+    assert len(set(in_rounds)) == 6, "in every order"
+    assert [sorted(places) for places in ([0], [0, 1], [0], [0, 1])] == _rounds(turns([4, 2]), [1, 2, 1, 2])
     assert list(turns([])) == []
+
+
+def _rounds(places: Iterator[int], sizes: list[int]) -> list[list[int]]:
+    found = [sorted(itertools.islice(places, size)) for size in sizes]
+    assert next(places, None) is None
+    return found
 
 
 def test_rounds_are_interleaved_and_one_that_fails_leaves_the_others(
@@ -166,8 +176,8 @@ def test_rounds_are_interleaved_and_one_that_fails_leaves_the_others(
             entrants[2].calls = 2
             heard = []
             take_turns(benchmark, entrants, heard.append)
-            assert calls == ["slow", "fails", "fast", "fast"] + ["slow", "fast", "fast"] * 2
-            assert heard == entrants * 3
+            assert [calls.count(name) for name in ("slow", "fails", "fast")] == [3, 1, 6]
+            assert [heard[i : i + 3].count(entrant) for i in (0, 3, 6) for entrant in entrants] == [1] * 9
             assert [entrant.stats.rounds for entrant in entrants] == [3, 0, 3]
             assert entrants[0].stats.min >= 0.002 > entrants[2].stats.min
             assert isinstance(entrants[1].failed, RuntimeError)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -19,6 +20,12 @@ from layerlaws.benchmark import memory
 
 SHORTEST = 1e-3
 """Seconds: a round has as many calls as take this long, so that the clock and the loop around it do not show."""
+
+
+REST = 0.02
+"""Seconds before each turn: threads of the library that was timed before spin for a while in wait of more work, on the
+cores that the next one needs.
+"""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], announc
     def setup() -> tuple[tuple[Entrant], dict[str, Any]]:
         entrant = entrants[next(waiting)]
         announce(entrant)
+        time.sleep(REST)
         return (entrant,), {}
 
     benchmark.pedantic(Entrant.turn, setup=setup, rounds=len(schedule))
@@ -107,7 +115,11 @@ def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], announc
 
 
 def turns(rounds: Sequence[int]) -> Iterator[int]:
-    """Who is next, by place: 0 1 2 0 1 2 ...; who has fewer rounds than others skips some, evenly."""
-    most = max(rounds, default=0)
+    """Who is next, by place: everyone once a round, in another order every time, so that nobody always comes after
+    the same one; who has fewer rounds than others skips some, evenly.
+    """
+    most, random = max(rounds, default=0), Random(0)
     for i in range(most):
-        yield from (place for place, own in enumerate(rounds) if i * own // most != (i + 1) * own // most)
+        present = [place for place, own in enumerate(rounds) if i * own // most != (i + 1) * own // most]
+        random.shuffle(present)
+        yield from present
