@@ -7,9 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from layerlaws import catalogue, load_backend
+from layerlaws.claims import settle
+from layerlaws.formats import FORMATS
+from layerlaws.free_laws import agreement
+from layerlaws.implementation import Implementation
 from layerlaws_backends.numpy import masked_attention, multi_head_attention, position_methods
 
 LENGTHS = [(7, 7), (7, 10), (9, 4), (1, 5)]
+
+
+def _hold(backend: str, operation: str, **arguments: Any) -> None:
+    """The results are those of the definition, within its own bound. Raises Broken where they are not."""
+    known = catalogue()
+    implementation = Implementation(known.operations[operation], load_backend(backend, known), FORMATS["float64"])
+    settle(agreement(implementation, implementation.results(**arguments), implementation.definition(**arguments)))
 
 
 def _inputs(length: int, keys: int, masked: bool) -> dict[str, Any]:
@@ -34,21 +46,13 @@ def test_blocks_of_queries_do_not_show(
     states = {"query": inputs["query"][:, 0], "key": inputs["key"][:, 0], "value": inputs["key"][:, 1]}
     mask = None if inputs["mask"] is None else inputs["mask"][:, 0]
 
-    def results() -> list[Any]:
-        found = [
-            multi_head_attention.scaled_dot_product_attention(**inputs),
-            *multi_head_attention.multi_head_attention(**states, **weights, **biases, num_heads=2, mask=mask),
-            position_methods.relative_attention(**inputs, **tables),
-        ]
-        if length <= keys:
-            found.append(masked_attention.masked_self_attention(inputs["query"], inputs["key"], inputs["value"]))
-        return found
-
-    whole = results()
     for module in (multi_head_attention, masked_attention, position_methods):
         monkeypatch.setattr(module, "_ROWS", rows)
-    for one, other in zip(results(), whole, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    _hold("numpy", "scaled_dot_product_attention", **inputs)
+    _hold("numpy", "multi_head_attention", **states, **weights, **biases, num_heads=2, mask=mask)
+    _hold("numpy", "relative_attention", **inputs, **tables)
+    if length <= keys:
+        _hold("numpy", "masked_self_attention", **{name: inputs[name] for name in ("query", "key", "value")})
 
 
 @pytest.mark.parametrize(("length", "keys"), LENGTHS)
@@ -57,14 +61,10 @@ def test_blocks_of_queries_do_not_show(
 def test_blocks_of_queries_do_not_show_in_torch(
     length: int, keys: int, masked: bool, reach: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     from layerlaws_backends.torch import position_methods as relative
 
-    inputs = {name: x if x is None else torch.from_numpy(x) for name, x in _inputs(length, keys, masked).items()}
-    tables = {
-        "key_table": torch.randn(2 * reach + 1, 4).double(),
-        "value_table": torch.randn(2 * reach + 1, 5).double(),
-    }
-    whole = relative.relative_attention(**inputs, **tables)
+    draw = np.random.default_rng(2).standard_normal
+    tables = {"key_table": draw((2 * reach + 1, 4)), "value_table": draw((2 * reach + 1, 5))}
     monkeypatch.setattr(relative, "_ROWS", 2)
-    torch.testing.assert_close(relative.relative_attention(**inputs, **tables), whole)
+    _hold("torch-cpu", "relative_attention", **_inputs(length, keys, masked), **tables)
