@@ -160,6 +160,19 @@ def test_an_unfinished_record_is_resumed_where_its_last_whole_line_ends(tmp_path
     assert record.verdicts == (HELD, BROKEN)
 
 
+def test_a_run_that_starts_over_keeps_what_an_unfinished_one_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = write(tmp_path, complete=False).read_bytes()
+    with Journal(tmp_path, header()) as journal:
+        journal.close(1)
+    aside = tmp_path / "mine.jsonl.part~"
+    assert aside.read_bytes() == left
+    assert str(aside) in caplog.text
+    assert not read_record(tmp_path / "mine.jsonl").verdicts
+    assert [record.path.name for record in records_in(tmp_path)] == ["mine.jsonl"]
+
+
 def test_a_record_that_was_killed_at_its_footer_is_resumed(tmp_path: Path) -> None:
     write(tmp_path).rename(tmp_path / "mine.jsonl.part")
     with Journal(tmp_path, header(), resume=True) as journal:

@@ -3,15 +3,18 @@
 The first line is a header (what ran, where, with which settings), then comes one line per verdict, and last a
 footer. A record without its footer is incomplete, and everything that reads it says so. While a run is under
 way its record is called NAME.jsonl.part; it takes the place of an earlier NAME.jsonl only once it is complete.
-An unfinished one can be resumed by a run of the same laws with the same settings, code and versions.
+An unfinished one can be resumed by a run of the same laws with the same settings, code and versions; a run that starts
+over leaves it as NAME.jsonl.part~.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import re
+import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,13 +23,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from layerlaws.lines import LineFile, read_lines
+from layerlaws.lines import LineFile, check_types, read_entries, read_lines
 from layerlaws.lines import RecordError as RecordError
 from layerlaws.untrusted import plain
 from layerlaws.verdict import Verdict
 
 SCHEMA = 1
 """Version of the format of records."""
+
+_log = logging.getLogger(__name__)
 
 START_OVER = "without --resume the run starts over"
 """What to do about a record that cannot be resumed."""
@@ -59,6 +64,13 @@ class Header:
     schema: int = SCHEMA
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     environment: dict[str, str] = field(default_factory=lambda: environment())
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Header:
+        """Read it back. Raises TypeError where a field is of another kind."""
+        header = cls(**fields)
+        check_types(header)
+        return header
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class Journal:
             if resume and self._file.size:
                 self._take_up(header)
             elif not self._finished:
+                self._set_aside()
                 self._file.cut(0)
                 self._file.append({"kind": "header", **asdict(header)})
         except BaseException:
@@ -141,6 +154,15 @@ class Journal:
             self._file.publish(self.path)
         self._file.close()
         return self.path
+
+    def _set_aside(self) -> None:
+        """Keep what an unfinished run left, and say where."""
+        with self.part.open("rb") as file:
+            verdicts = sum(1 for _ in file) - 1
+        if verdicts > 0:
+            aside = self.part.with_name(self.part.name + "~")
+            shutil.copyfile(self.part, aside)
+            _log.warning("this run starts over; %d verdicts of an unfinished one are kept in %s", verdicts, aside)
 
     def _take_up(self, header: Header) -> None:
         """Keep the verdicts of the unfinished record, and cut off what else stands there."""
@@ -181,38 +203,8 @@ def _same_run(record: Record, header: Header) -> None:
 
 def read_record(path: Path) -> Record:
     """Read a record. Raises RecordError where it is none, is damaged, or is of another schema."""
-    header, verdicts, footer = None, list[Verdict](), None
-    try:
-        for fields, _ in read_lines(path):
-            kind = fields.pop("kind", None)
-            if header is None:
-                header = _header(path, kind, fields)
-            footer = fields if kind == "footer" else None
-            if kind == "verdict":
-                verdicts.append(Verdict.from_json(fields))
-                check_types(verdicts[-1], *verdicts[-1].accuracy.values())
-        seconds = float(footer["seconds"]) if footer else 0.0
-    except (TypeError, ValueError, AttributeError, KeyError) as wrong:
-        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
-    if header is None:
-        raise RecordError(f"{path}: the first line is no header; is it a record of layerlaws?")
-    if footer and footer.get("verdicts") != len(verdicts):
-        raise RecordError(
-            f"{path}: the footer counts {plain(footer.get('verdicts'), 40)} verdicts, {len(verdicts)} stand there"
-        )
-    return Record(path, header, tuple(verdicts), footer is not None, seconds)
-
-
-def _header(path: Path, kind: object, fields: dict[str, Any]) -> Header:
-    schema = fields.get("schema")
-    if kind != "header" or not isinstance(schema, int):
-        raise RecordError(f"{path}: the first line is no header; is it a record of layerlaws?")
-    if schema != SCHEMA:
-        what = "a newer layerlaws reads it" if schema > SCHEMA else "run again"
-        raise RecordError(f"{path}: written in schema {plain(schema, 40)}, this version reads {SCHEMA}; {what}")
-    header = Header(**fields)
-    check_types(header)
-    return header
+    header, verdicts, seconds = read_entries(path, "header", SCHEMA, Header.from_json, "verdict", Verdict.from_json)
+    return Record(path, header, tuple(verdicts), seconds is not None, seconds or 0.0)
 
 
 def record_paths(directory: Path, kind: str = "header") -> list[Path]:
@@ -250,14 +242,3 @@ def records_in(directory: Path) -> list[Record]:
     if not records:
         raise RecordError(f"{directory} holds no record; `layerlaws check BACKEND --output {directory}` writes one")
     return sorted(records, key=lambda record: record.header.backend)
-
-
-def check_types(*parts: Any) -> None:
-    """Refuse fields whose JSON is of another kind than the dataclass says. Raises TypeError."""
-    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
-    for part in parts:
-        for name, annotation in type(part).__annotations__.items():
-            origin = annotation.partition("[")[0].partition(" |")[0]
-            value, expected = getattr(part, name), kinds.get(origin, (dict, list))
-            if not isinstance(value, expected) and not (value is None and "None" in annotation):
-                raise TypeError(f"{name} is {value!r:.40}, not {annotation}")

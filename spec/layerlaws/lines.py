@@ -7,9 +7,14 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from layerlaws.untrusted import plain
+
+H = TypeVar("H")
+E = TypeVar("E")
 
 LARGEST, LONGEST = 2**28, 2**24
 """Bytes of a file, and of a line of it, that are read. Records of this suite take a few megabytes."""
@@ -84,6 +89,57 @@ class LineFile:
             except FileNotFoundError:
                 pass
             os.close(file)  # another run published it in this moment: what is open is its finished record
+
+
+def read_entries(
+    path: Path, first: str, schema: int, header_of: Callable[[dict[str, Any]], H], each: str,
+    entry_of: Callable[[dict[str, Any]], E],
+) -> tuple[H, list[E], float | None]:  # fmt: skip
+    """The header of a record, its entries, and the seconds in its footer, None where there is no footer at its end.
+
+    first, each: kinds of the header and of an entry. header_of and entry_of read them from their fields, and raise
+    TypeError, ValueError, AttributeError or KeyError for what they do not know. Raises RecordError.
+    """
+    header, entries, footer = list[H](), list[E](), None
+    try:
+        for fields, _ in read_lines(path):
+            kind = fields.pop("kind", None)
+            if not header:
+                _check_first(path, kind, fields, first, schema)
+                header.append(header_of(fields))
+            footer = fields if kind == "footer" else None
+            if kind == each:
+                entries.append(entry_of(fields))
+        seconds = float(footer["seconds"]) if footer else None
+    except (TypeError, ValueError, AttributeError, KeyError) as wrong:
+        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
+    if not header:
+        _check_first(path, None, {}, first, schema)
+    if footer and footer.get(f"{each}s") != len(entries):
+        counted = plain(footer.get(f"{each}s"), 40)
+        raise RecordError(f"{path}: the footer counts {counted} {each}s, {len(entries)} stand there")
+    return header[0], entries, seconds
+
+
+def _check_first(path: Path, kind: object, fields: dict[str, Any], first: str, schema: int) -> None:
+    found = fields.get("schema")
+    if kind != first or not isinstance(found, int):
+        what = "record" if first == "header" else f"{first} record"
+        raise RecordError(f"{path}: the first line is no header; is it a {what} of layerlaws?")
+    if found != schema:
+        what = "a newer layerlaws reads it" if found > schema else "run again"
+        raise RecordError(f"{path}: written in schema {plain(found, 40)}, this version reads {schema}; {what}")
+
+
+def check_types(*parts: Any) -> None:
+    """Refuse dataclasses with fields whose JSON is of another kind than their annotations. Raises TypeError."""
+    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+    for part in parts:
+        for name, annotation in type(part).__annotations__.items():
+            origin = annotation.partition("[")[0].partition(" |")[0]
+            value, expected = getattr(part, name), kinds.get(origin, (dict, list))
+            if not isinstance(value, expected) and not (value is None and "None" in annotation):
+                raise TypeError(f"{name} is {value!r:.40}, not {annotation}")
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

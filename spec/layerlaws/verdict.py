@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from layerlaws.lines import check_types
+
 STATES = {
     "held": "the law holds",
     "broken": "the law does not hold",
@@ -83,4 +85,5 @@ class Verdict:
         verdict = cls(**{**fields, "accuracy": accuracy})
         if verdict.state not in STATES:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
+        check_types(verdict, *verdict.accuracy.values())
         return verdict

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+HIDDEN = 2**21
+"""Hidden numbers at a time: they stay near the processor, and the memory that they take does not grow with x."""
+
 
 def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
     """max(0, x w_1 + b_1) w_2 + b_2. x (B, T, D), w_1 (D, F), b_1 (F,), w_2 (F, D), b_2 (D,)  ->  (B, T, D)."""
@@ -17,10 +20,16 @@ def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Ar
         raise ValueError(f"w_1 has the shape {w_1.shape}, not {(width, hidden_width)}")
     if w_2.shape != (hidden_width, width):
         raise ValueError(f"w_2 has the shape {w_2.shape}, not {(hidden_width, width)}")
-    hidden = x.reshape(-1, width) @ w_1  # one product over all positions
-    hidden += b_1
-    np.maximum(hidden, 0, out=hidden)
-    result = hidden @ w_2
+    positions = x.reshape(-1, width)
+    result = np.empty((len(positions), width), np.result_type(x, w_1, b_1, w_2, b_2))
+    rows = max(1, HIDDEN // max(1, hidden_width))
+    space = np.empty((min(rows, len(positions)), hidden_width), result.dtype)
+    for start in range(0, len(positions), rows):
+        block = positions[start : start + rows]
+        hidden = np.matmul(block, w_1, out=space[: len(block)])
+        hidden += b_1
+        np.maximum(hidden, 0, out=hidden)
+        np.matmul(hidden, w_2, out=result[start : start + rows])
     result += b_2
     return result.reshape(x.shape)
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from layerlaws.journal import check_types, environment, record_name, record_paths
-from layerlaws.lines import LineFile, RecordError, read_lines
-from layerlaws.untrusted import plain
+from layerlaws.journal import environment, record_name, record_paths
+from layerlaws.lines import LineFile, check_types, read_entries
 
 SCHEMA = 1
 """Version of the format of benchmark records."""
@@ -90,8 +89,11 @@ class Timing:
 
     @property
     def share(self) -> float | None:
-        """Of the machine's ceiling: what the bound is of the median; None where the cost says nothing."""
-        return self.bound / self.seconds if self.bound and self.seconds else None
+        """Of the machine's ceiling, which is a fastest round too: what the bound is of the fastest round.
+
+        None where the cost says nothing.
+        """
+        return self.bound / self.least if self.bound and self.least else None
 
 
 @dataclass(frozen=True)
@@ -170,36 +172,11 @@ class BenchmarkJournal:
 
 def read_benchmark(path: Path) -> BenchmarkRecord:
     """Read a benchmark record. Raises RecordError where it is none, is damaged, or is of another schema."""
-    header, timings, footer = None, list[Timing](), None
-    try:
-        for fields, _ in read_lines(path):
-            kind = fields.pop("kind", None)
-            if header is None:
-                header = _header(path, kind, fields)
-            footer = fields if kind == "footer" else None
-            if kind == "timing":
-                timings.append(Timing(**fields))
-                check_types(timings[-1])
-                _check_values(timings[-1])
-        seconds = float(footer["seconds"]) if footer else 0.0
-    except (TypeError, ValueError, AttributeError, KeyError) as wrong:
-        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
-    if header is None:
-        raise RecordError(f"{path}: the first line is no header; is it a benchmark record of layerlaws?")
-    if footer and footer.get("timings") != len(timings):
-        raise RecordError(
-            f"{path}: the footer counts {plain(footer.get('timings'), 40)} timings, {len(timings)} stand there"
-        )
-    return BenchmarkRecord(header, tuple(timings), footer is not None, path, seconds)
+    header, timings, seconds = read_entries(path, "benchmark", SCHEMA, _header, "timing", _timing)
+    return BenchmarkRecord(header, tuple(timings), seconds is not None, path, seconds or 0.0)
 
 
-def _header(path: Path, kind: object, fields: dict[str, Any]) -> BenchmarkHeader:
-    schema = fields.get("schema")
-    if kind != "benchmark" or not isinstance(schema, int):
-        raise RecordError(f"{path}: the first line is no header; is it a benchmark record of layerlaws?")
-    if schema != SCHEMA:
-        what = "a newer layerlaws reads it" if schema > SCHEMA else "run again"
-        raise RecordError(f"{path}: written in schema {plain(schema, 40)}, this version reads {SCHEMA}; {what}")
+def _header(fields: dict[str, Any]) -> BenchmarkHeader:
     header = BenchmarkHeader(**{**fields, "ceilings": [Ceiling(**ceiling) for ceiling in fields["ceilings"]]})
     check_types(header, *header.ceilings)
     return header
@@ -210,13 +187,16 @@ def benchmarks_in(directory: Path) -> list[BenchmarkRecord]:
     return [read_benchmark(path) for path in record_paths(directory, "benchmark")]
 
 
-def _check_values(timing: Timing) -> None:
+def _timing(fields: dict[str, Any]) -> Timing:
+    timing = Timing(**fields)
+    check_types(timing)
     if timing.state not in STATES:
         raise ValueError(f"{timing.state!r} is no state of a timing; there are {', '.join(STATES)}")
     if timing.state == "timed" and not (timing.seconds > 0 and math.isfinite(timing.seconds)):
         raise ValueError(f"{timing.workload} is timed, in {timing.seconds!r} seconds")
     if not all(isinstance(size, int) for size in timing.sizes.values()):
         raise ValueError(f"sizes are whole numbers, not {timing.sizes}")
+    return timing
 
 
 def bounded(timing: Timing, ceilings: list[Ceiling], device: str) -> Timing:

@@ -20,8 +20,9 @@ NOTHING = "There is no benchmark record here. `layerlaws bench` writes one; then
 
 HOW = (
     "Only right answers have a time: what breaks a law of the operation, or is not what the definition says at this "
-    "size, has a word in its place. Backends took turns, round by round. The ceiling is the time that the machine's "
-    "best matrix product and copy in the same run allow. Memory is the peak beyond what was held before."
+    "size, has a word in its place. Backends took turns, round by round; times are medians. The ceiling is the time "
+    "that the machine's best matrix product and copy in the same run allow; it is reached by fastest rounds, so "
+    "fastest rounds are held against it. Memory is the peak beyond what was held before."
 )
 
 
@@ -30,8 +31,9 @@ class Entry:
     """One backend on one workload. All numbers are None where no time may be shown, and where one is not known.
 
     seconds: median. faster: how many times as fast as NumPy. behind: time over the fastest backend's. memory: peak
-    bytes. share: of the speed that the machine's ceilings allow. rate: bytes of text per second. intensity: FLOP per
-    byte that has to move. flops: per second. used: largest share of the allowed error.
+    bytes. share: of the speed that the machine's ceilings allow, in the fastest round. rate: bytes of text per second.
+    intensity: FLOP per byte that has to move. flops: per second of the fastest round. used: largest share of the
+    allowed error.
     """
 
     backend: str

@@ -81,7 +81,7 @@ def _entry(backend: str, t: Timing | None, baseline: Timing | None, least: float
         share=t.share if _positive(t.bound) else None,
         rate=t.text / t.seconds if _positive(t.text) else None,
         intensity=t.flops / t.moved if _positive(t.flops) and _positive(t.moved) else None,
-        flops=t.flops / t.seconds if _positive(t.flops) else None,
+        flops=t.flops / t.least if _positive(t.flops) and _positive(t.least) else None,
         used=t.used,
     )
 
