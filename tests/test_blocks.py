@@ -1,4 +1,4 @@
-"""Backends that take queries in blocks: the laws run at sizes of one block, so here the blocks are made smaller."""
+"""Backends that take positions in blocks: the laws run at sizes of one block, so here the blocks are made smaller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from layerlaws.claims import settle
 from layerlaws.formats import FORMATS
 from layerlaws.free_laws import agreement
 from layerlaws.implementation import Implementation
-from layerlaws_backends.numpy import masked_attention, multi_head_attention, position_methods
+from layerlaws_backends.numpy import feed_forward, masked_attention, multi_head_attention, position_methods
 
 LENGTHS = [(7, 7), (7, 10), (9, 4), (1, 5)]
 
@@ -68,3 +68,11 @@ def test_blocks_of_queries_do_not_show_in_torch(
     tables = {"key_table": draw((2 * reach + 1, 4)), "value_table": draw((2 * reach + 1, 5))}
     monkeypatch.setattr(relative, "_ROWS", 2)
     _hold("torch-cpu", "relative_attention", **_inputs(length, keys, masked), **tables)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 6])
+def test_blocks_of_positions_do_not_show(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(3).standard_normal
+    parts = {"w_1": draw((4, 8)), "b_1": draw(8), "w_2": draw((8, 4)), "b_2": draw(4)}
+    monkeypatch.setattr(feed_forward, "_HIDDEN", rows * 8)
+    _hold("numpy", "feed_forward", x=draw((2, 3, 4)), **parts)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-HIDDEN = 2**21
+_HIDDEN = 2**21
 """Hidden numbers at a time: they stay near the processor, and the memory that they take does not grow with x."""
 
 
@@ -22,7 +22,7 @@ def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Ar
         raise ValueError(f"w_2 has the shape {w_2.shape}, not {(hidden_width, width)}")
     positions = x.reshape(-1, width)
     result = np.empty((len(positions), width), np.result_type(x, w_1, b_1, w_2, b_2))
-    rows = max(1, HIDDEN // max(1, hidden_width))
+    rows = max(1, _HIDDEN // max(1, hidden_width))
     space = np.empty((min(rows, len(positions)), hidden_width), result.dtype)
     for start in range(0, len(positions), rows):
         block = positions[start : start + rows]
