@@ -42,7 +42,7 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
     weights = torch.zeros_like(text).index_copy_(0, places, weights[_owners(ends)])
     # A chain of places: a merged pair keeps the first one's.
     following = torch.arange(1, len(text) + 1, device=text.device)
-    preceding = following - 2
+    preceding = (following - 2).remainder(len(text))  # before the first place is the _NONE at the end
 
     starts = ((text[:-1] != _NONE) & (text[1:] != _NONE)).nonzero().squeeze(1)
     slot = torch.full_like(text, _NONE)  # which pair starts at a place, as its number among all pairs ever seen
@@ -55,10 +55,20 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
     begins = torch.cat([_ends(torch.bincount(slot[starts], minlength=known)), room])
     keys = torch.cat([keys, room])
     totals = torch.zeros_like(keys).index_add_(0, slot[starts], weights[starts])
+
+    def forget(places: Tensor) -> Tensor:
+        """Uncount the pairs that start at these places; returns the places where there was one."""
+        numbers = slot.index_select(0, places)
+        there = (numbers != _NONE).nonzero().squeeze(1)
+        places = places.index_select(0, there)
+        totals.index_add_(0, numbers.index_select(0, there), weights.index_select(0, places), alpha=-1)
+        slot.index_fill_(0, places, _NONE)
+        return places
+
     floor, candidates = 0, totals.new_empty(0)
     merges: list[tuple[int, int]] = []
     while len(merges) < num_merges:
-        rivals = totals[candidates]
+        rivals = totals.index_select(0, candidates)
         highest = int(rivals.max()) if len(rivals) else _NONE
         if highest < floor or not len(rivals):
             highest = int(totals.max())
@@ -66,7 +76,7 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
                 break
             floor = max(highest // 2, least)
             candidates = (totals[:known] >= floor).nonzero().squeeze(1)
-            rivals = totals[candidates]
+            rivals = totals.index_select(0, candidates)
         enough = max(int(rivals.topk(min(_RIVALS, len(rivals))).values[-1]), floor)
         foremost = candidates[rivals >= enough]
         foremost = foremost[keys[foremost].argsort()]
@@ -78,31 +88,30 @@ def bpe_train(symbols: Tensor, offsets: Tensor, counts: Tensor, base: int, num_m
             [places[start:end] for start, end in torch.stack([begins[winners], begins[winners + 1]], 1).tolist()]
         )
         number = torch.arange(len(rows), device=at.device).repeat_interleave(begins[winners + 1] - begins[winners])
-        still = slot[at] == winners[number]
-        at, number = at[still], number[still]
+        still = (slot.index_select(0, at) == winners.index_select(0, number)).nonzero().squeeze(1)
+        at, number = at.index_select(0, still), number.index_select(0, still)
         if rows[-1][0] == rows[-1][1]:
             kept = _kept(at, following[at])
             at, number = at[kept], number[kept]
         new = number + base + len(merges)
         merges += rows
 
-        swallowed = following[at]
-        behind, before = following[swallowed], preceding[at]
-        gone = torch.cat([at, swallowed])
-        gone = gone[slot[gone] != _NONE]
-        totals.index_add_(0, slot[gone], -weights[gone])
-        slot[gone] = _NONE
-        before = before[slot[before] != _NONE]  # else nothing is there, or it has just been merged itself
-        totals.index_add_(0, slot[before], -weights[before])
-        text[at], following[at], preceding[behind] = new, behind, at
-        changed = torch.cat([before, at[text[behind] != _NONE]])
-        fresh, number = torch.unique(text[changed] * size + text[following[changed]], return_inverse=True)
-        slot[changed] = number + known
+        swallowed = following.index_select(0, at)
+        behind, before = following.index_select(0, swallowed), preceding.index_select(0, at)
+        forget(torch.cat([at, swallowed]))
+        before = forget(before)  # where nothing is there any more, it has just been merged itself
+        text.scatter_(0, at, new)
+        following.scatter_(0, at, behind)
+        preceding.scatter_(0, behind, at)
+        changed = torch.cat([before, at[text.index_select(0, behind) != _NONE]])
+        right = text.index_select(0, following.index_select(0, changed))
+        fresh, number = torch.unique(text.index_select(0, changed) * size + right, return_inverse=True)
+        slot.scatter_(0, changed, number + known)
         more = known + len(fresh)
         keys[known:more] = fresh
         begins[known : more + 1] = begins[known] + _ends(torch.bincount(number, minlength=len(fresh)))
-        places[begins[known] : begins[more]] = changed[number.argsort(stable=True)]
-        totals.index_add_(0, slot[changed], weights[changed])
+        places[begins[known] : begins[more]] = changed.index_select(0, number.argsort(stable=True))
+        totals.index_add_(0, number + known, weights.index_select(0, changed))
         risen = (totals[known:more] >= floor).nonzero().squeeze(1) + known
         candidates, known = torch.cat([candidates, risen]), more
     return torch.tensor(merges, dtype=torch.int64, device=symbols.device).reshape(-1, 2)
