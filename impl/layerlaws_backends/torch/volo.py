@@ -41,13 +41,19 @@ def outlook_attention(
     scores = F.linear(centres, w_a.mT, b_a).reshape(batch, -1, num_heads, taps, taps)
     weights = torch.softmax(scores * head_width**-0.5, dim=-1)  # (B, L, H, K K out, K K in)
 
-    values = (x @ w_v).permute(0, 3, 1, 2)
-    patches = F.unfold(values, kernel_size, padding=padding, stride=stride)  # (B, C K K, L)
-    patches = patches.reshape(batch, num_heads, head_width, taps, -1)
-    mixed = torch.matmul(patches.permute(0, 4, 1, 2, 3), weights.mT)  # (B, L, H, C/H, K K out)
-    columns = mixed.reshape(batch, -1, channels * taps).mT
-    folded = F.fold(columns, (height, width), kernel_size, padding=padding, stride=stride)
-    return F.linear(folded.permute(0, 2, 3, 1), w_o.mT, b_o)
+    # F.unfold and F.fold keep channels in front of pixels; channels stay last here, and nothing has to be turned around.
+    values = F.pad(x @ w_v, (0, 0, padding, padding, padding, padding))
+    windows = values.unfold(1, kernel_size, stride).unfold(2, kernel_size, stride)  # (B, rows, columns, C, K, K)
+    rows, columns = windows.shape[1:3]
+    patches = windows.unflatten(3, (num_heads, head_width)).permute(0, 1, 2, 3, 5, 6, 4)
+    patches = patches.reshape(batch, rows * columns, num_heads, taps, head_width)
+    mixed = torch.matmul(weights, patches)  # (B, L, H, K K, C/H)
+    mixed = mixed.transpose(2, 3).reshape(batch, rows, columns, taps, channels)
+    folded = torch.zeros_like(values)
+    for tap, part in enumerate(mixed.unbind(3)):
+        down, across = divmod(tap, kernel_size)
+        folded[:, down::stride, across::stride][:, :rows, :columns].add_(part)
+    return F.linear(folded[:, padding : padding + height, padding : padding + width], w_o.mT, b_o)
 
 
 def _grid(height: int, width: int, kernel_size: int, stride: int, padding: int) -> tuple[int, int]:
