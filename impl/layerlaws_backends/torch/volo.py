@@ -41,7 +41,7 @@ def outlook_attention(
     scores = F.linear(centres, w_a.mT, b_a).reshape(batch, -1, num_heads, taps, taps)
     weights = torch.softmax(scores * head_width**-0.5, dim=-1)  # (B, L, H, K K out, K K in)
 
-    # F.unfold and F.fold keep channels in front of pixels; channels stay last here, and nothing has to be turned around.
+    # F.unfold and F.fold keep channels before pixels; here channels stay last, and nothing has to be turned around.
     values = F.pad(x @ w_v, (0, 0, padding, padding, padding, padding))
     windows = values.unfold(1, kernel_size, stride).unfold(2, kernel_size, stride)  # (B, rows, columns, C, K, K)
     rows, columns = windows.shape[1:3]
