@@ -70,6 +70,11 @@ def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
     law = command("explain", "no_position_sees_the_future").stdout
     assert "exactly the lower triangle" in law
     assert "Proven by" in law
+    several = command("explain", "attention_sources").stdout
+    assert several.count("\nagrees_with_definition (bahdanau_step, luong_step, conv_s2s_attention)") == 1
+    assert "differentiable=True" not in several  # nothing is left of decorators
+    links = {fault.seen for fault in catalogue().note("local_attention").faults if fault.seen.startswith("https")}
+    assert links <= set(command("explain", "local_attention").stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import dropwhile
 from typing import Any
 
 from tabulate import tabulate
@@ -78,9 +79,19 @@ def notes_table(known: Catalogue) -> str:
 def _note(note: Note) -> str:
     parts = [f"{note.name}\n{'=' * len(note.name)}", note.prose]
     parts += [_definition(operation.definition) for operation in note.operations]
-    parts.append("Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in note.cases))
+    parts.append("Laws\n----\n" + "\n".join(_laws(note.cases)))
     parts.append("Faults that prove them\n----------------------\n" + "\n".join(map(_fault, note.faults)))
     return "\n\n".join(parts)
+
+
+def _laws(cases: Sequence[Case]) -> Iterator[str]:
+    """A law that several operations obey, once."""
+    same: dict[str, list[Case]] = {}
+    for case in cases:
+        same.setdefault(case.law.name, []).append(case)
+    for name, those in same.items():
+        whose = ", ".join(case.id.removesuffix(f".{name}") for case in those)
+        yield _entry(f"{name} ({whose})" if len(those) > 1 else those[0].id, those[0].law.statement)
 
 
 def _operation(known: Catalogue, name: str) -> str:
@@ -106,12 +117,20 @@ def _law(case: Case) -> str:
 
 
 def _definition(definition: Callable[..., Any]) -> str:
-    source = inspect.getsource(definition)
-    return "\n".join(line for line in source.rstrip().splitlines() if not line.startswith("@"))
+    """Its source, without decorators."""
+    lines = inspect.getsource(definition).rstrip().splitlines()
+    return "\n".join(dropwhile(lambda line: not line.startswith("def "), lines))
 
 
 def _entry(name: str, sentence: str) -> str:
-    return f"{name}\n" + textwrap.indent(textwrap.fill(sentence, WIDTH - 4), "    ")
+    return f"{_filled(name, '', '  ')}\n{_filled(sentence, '    ', '    ')}"
+
+
+def _filled(text: str, first: str, others: str) -> str:
+    """Links and names stay in one piece."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _fault(fault: Fault) -> str:
