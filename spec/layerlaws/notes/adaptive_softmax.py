@@ -807,8 +807,8 @@ def likeliest_words(random: np.random.Generator, N: int, H: int, V: int) -> dict
 
 
 _PAPER = (
-    "Grave et al. 2017, Efficient softmax approximation for GPUs, abstract and tables 1 to 4: 2 to 10 times; the title"
-    " of the article that the note cites says 1000%"
+    "Grave et al. 2017, Efficient softmax approximation for GPUs: 2 to 10 times; the title of the article that the"
+    " note cites says 1000%"
 )
 
 adaptive_against_full_at_10000_words = Headline(
