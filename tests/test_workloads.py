@@ -12,6 +12,7 @@ from layerlaws import Headline, Operation, Workload, catalogue, closely, load_ba
 from layerlaws.claims import settle
 from layerlaws.formats import FORMATS, is_float
 from layerlaws.implementation import Implementation, cast_to
+from layerlaws.notes.adaptive_softmax import tail_cost, tail_shares
 
 CATALOGUE = catalogue()
 TEXT = ("byte_pair_encoding", "subword")
@@ -173,8 +174,12 @@ def test_products_with_a_vector_are_counted_too(name: str) -> None:
 
 def test_a_tail_is_counted_for_the_rows_that_zipf_sends_there() -> None:
     workload = small(WORKLOADS["adaptive_loss"]).at(N=4096)
-    found = counted(workload.operation, drawn(workload))
-    assert workload.cost(**workload.sizes).flops == pytest.approx(found, rel=0.02)
+    arguments, expected = drawn(workload), np.array(tail_shares(workload.sizes["V"]))
+    tail_of = np.searchsorted(arguments["cutoffs"], arguments["targets"], side="right")
+    shares = np.bincount(tail_of, minlength=len(expected) + 1)[1:] / len(tail_of)
+    assert counted(workload.operation, arguments) == tail_cost(**workload.sizes, shares=shares).flops
+    assert (abs(shares - expected) < 5 * np.sqrt(expected * (1 - expected) / len(tail_of))).all()  # deviations
+    assert workload.cost(**workload.sizes).flops == tail_cost(**workload.sizes, shares=expected).flops
 
 
 def test_pairs_that_are_masked_cost_nothing() -> None:

@@ -45,7 +45,8 @@ def outlook_attention(
     values = F.pad(x @ w_v, (0, 0, padding, padding, padding, padding))
     windows = values.unfold(1, kernel_size, stride).unfold(2, kernel_size, stride)  # (B, rows, columns, C, K, K)
     rows, columns = windows.shape[1:3]
-    patches = windows.unflatten(3, (num_heads, head_width)).permute(0, 1, 2, 3, 5, 6, 4)
+    windows = windows.view(batch, rows, columns, num_heads, head_width, kernel_size, kernel_size)
+    patches = windows.permute(0, 1, 2, 3, 5, 6, 4)
     patches = patches.reshape(batch, rows * columns, num_heads, taps, head_width)
     mixed = torch.matmul(weights, patches)  # (B, L, H, K K, C/H)
     mixed = mixed.transpose(2, 3).reshape(batch, rows, columns, taps, channels)

@@ -724,7 +724,7 @@ def _weights(random: np.random.Generator, H: int, V: int) -> dict[str, Any]:
     }
 
 
-def _tail_cost(N: int, H: int, V: int, shares: tuple[float, ...]) -> Cost:
+def tail_cost(N: int, H: int, V: int, shares: tuple[float, ...]) -> Cost:
     """The head for every row, and each tail for its share of the rows; all the weights are read."""
     cutoffs = _clusters(V)
     flops, moved = 2.0 * N * H * (cutoffs[0] + 2), N * H + H * (cutoffs[0] + 2)
@@ -734,11 +734,15 @@ def _tail_cost(N: int, H: int, V: int, shares: tuple[float, ...]) -> Cost:
     return Cost(flops=flops, moved=moved)
 
 
+def tail_shares(V: int) -> tuple[float, ...]:
+    """The part of all words of a text by Zipf's law that each tail holds."""
+    masses = np.cumsum(1 / np.arange(1, V + 1))
+    return tuple(np.diff([masses[cut - 1] / masses[-1] for cut in _clusters(V)]))
+
+
 def _adaptive_cost(N: int, H: int, V: int) -> Cost:
     """A tail is computed for the rows whose targets it holds: as many as Zipf's law has."""
-    masses = np.cumsum(1 / np.arange(1, V + 1))
-    shares = tuple(np.diff([masses[cut - 1] / masses[-1] for cut in _clusters(V)]))
-    cost = _tail_cost(N, H, V, shares)
+    cost = tail_cost(N, H, V, tail_shares(V))
     return Cost(flops=cost.flops, moved=cost.moved + N)
 
 
@@ -778,7 +782,7 @@ def full_loss(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, 
 
 def _distribution_cost(N: int, H: int, V: int) -> Cost:
     """All tails for every row; the distribution is written."""
-    cost = _tail_cost(N, H, V, (1, 1))
+    cost = tail_cost(N, H, V, (1, 1))
     return Cost(flops=cost.flops, moved=cost.moved + N * V)
 
 
@@ -796,7 +800,7 @@ def whole_distribution(random: np.random.Generator, N: int, H: int, V: int) -> d
 
 
 @workload(adaptive_softmax_predict, sizes={"N": 1024, "H": 512, "V": 50_000},
-          cost=lambda N, H, V: _tail_cost(N, H, V, (0, 0)))  # fmt: skip
+          cost=lambda N, H, V: tail_cost(N, H, V, (0, 0)))  # fmt: skip
 def likeliest_words(random: np.random.Generator, N: int, H: int, V: int) -> dict[str, Any]:
     """The likeliest of 50,000 words after each of 1,024, with the clusters of `adaptive_loss`; each state asks for a
     word of the short list, clearly, as those of a trained model mostly do.
