@@ -243,6 +243,20 @@ def test_a_definition_that_takes_too_long_is_compared_in_part(monkeypatch: pytes
     assert part.cotangent.shape == (4, 3, 4)
 
 
+def test_where_no_part_is_small_enough_all_sizes_are_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated = expected._evaluated
+
+    def slow(workload: Workload, mode: str, format: object) -> expected.Expected:
+        if workload.sizes["D"] > 32:
+            raise OutOfTime
+        return evaluated(workload, mode, FLOAT32)
+
+    monkeypatch.setattr(expected, "_evaluated", slow)
+    part = expected_of(NETWORK.at(B=8, T=16, D=256, F=512), "forward", FLOAT32, limit=60)
+    assert part is not None
+    assert part.workload.sizes == {"B": 1, "T": 2, "D": 32, "F": 64}
+
+
 def test_wrong_results_are_told_at_full_size() -> None:
     said = expected_of(NETWORK.at(**TINY), "forward", FLOAT32, limit=60)
     assert said is not None

@@ -149,7 +149,8 @@ def _shapes(results: Any) -> Any:
 def _holes(results: Any) -> Any:
     """Where results of the same shape are no numbers."""
     values = value_of(results)
-    return np.isnan(values.astype(np.float64)) if is_float(values) else np.zeros(np.shape(values), bool)
+    with quietly():
+        return np.isnan(values.astype(np.float64)) if is_float(values) else np.zeros(np.shape(values), bool)
 
 
 def _same_holes(one: Any, other: Any) -> bool:

@@ -89,27 +89,33 @@ def expected_of(workload: Workload, mode: str, format: Format, limit: float) -> 
 
     None where no part of it can be decided in time.
     """
-    best: Expected | None = None
+    attempts = [[*_parts(workload), workload], _miniatures(workload)]
     cost = workload.cost(**workload.sizes)
-    parts = [] if cost.flops <= SAFE_FLOPS and not cost.text else _parts(workload)
-    while True:
-        for part in [*parts, workload]:
-            start = time.thread_time()
-            try:
-                with limited_memory(), limited_time(limit):
-                    best = _evaluated(part, mode, format)
-            except (OutOfTime, MemoryError):
-                break
-            except Undecidable:
-                continue
-            except ValueError:
-                if part is workload:
-                    raise
-                continue  # sizes that do not fit each other
-            if (time.thread_time() - start) * 4 > limit:
-                break
-        if best is not None or parts or not (parts := _parts(workload)):
-            return best
+    if cost.flops <= SAFE_FLOPS and not cost.text:
+        attempts.insert(0, [workload])
+    found = (_largest(parts, workload, mode, format, limit) for parts in attempts)
+    return next((best for best in found if best is not None), None)
+
+
+def _largest(parts: list[Workload], whole: Workload, mode: str, format: Format, limit: float) -> Expected | None:
+    """The last of the parts, which grow, that takes up to `limit` seconds."""
+    best: Expected | None = None
+    for part in parts:
+        start = time.thread_time()
+        try:
+            with limited_memory(), limited_time(limit):
+                best = _evaluated(part, mode, format)
+        except (OutOfTime, MemoryError):
+            break
+        except Undecidable:
+            continue
+        except ValueError:
+            if part is whole:
+                raise
+            continue  # sizes that do not fit each other
+        if (time.thread_time() - start) * 2 > limit:
+            break
+    return best
 
 
 def _parts(workload: Workload) -> list[Workload]:
@@ -122,6 +128,12 @@ def _parts(workload: Workload) -> list[Workload]:
         for factor in PARTS
     )
     return [workload.at(**sizes) for sizes in smaller if all(size >= 1 for size in sizes.values())]
+
+
+def _miniatures(workload: Workload) -> list[Workload]:
+    """The same with all its sizes smaller, the smallest first: where one of those that parts leave alone costs most."""
+    sizes = ({name: max(1, size // factor) for name, size in workload.sizes.items()} for factor in (16, 8, 4))
+    return [workload.at(**small) for small in sizes]
 
 
 def _evaluated(workload: Workload, mode: str, format: Format) -> Expected:
