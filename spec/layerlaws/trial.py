@@ -22,7 +22,7 @@ from layerlaws.implementation import Example, Implementation, Raised, cast_to
 from layerlaws.rounding import quietly
 
 PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
-"""Examples per law."""
+"""Examples per law, at most: a law that states one fact may need fewer (`Law.examples`)."""
 
 
 @dataclass
