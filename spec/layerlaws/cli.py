@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
     checking.add_argument("--law", action="append", default=[], help="only this law; may be repeated")
     checking.add_argument("--profile", choices=PROFILES, default="standard",
-                          help="examples per law at most: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()))  # fmt: skip
+                          help="examples at most: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()))  # fmt: skip
     checking.add_argument("--seed", type=int, help="other examples (default: the same in every run)")
     checking.add_argument("--output", type=Path, metavar="DIR",
                           help="where records go (default: reports; with --note or --law nowhere)")  # fmt: skip
