@@ -11,7 +11,7 @@ from layerlaws import Known
 from layerlaws_backends._characters import Ids, words_of
 from layerlaws_backends.sentencepiece._model import processor, split
 
-_PIECES = Known("no two pieces may have one spelling", "https://github.com/google/sentencepiece/issues/739")
+_PIECES = Known("no two pieces may have one spelling", "https://github.com/google/sentencepiece/issues/797")
 
 known = {
     "of_equal_pieces_the_most_probable_counts": _PIECES,
