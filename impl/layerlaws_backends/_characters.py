@@ -1,8 +1,9 @@
-"""Symbols as characters, for libraries that take strings."""
+"""What adapters to libraries that take strings share: symbols as characters, arrays as they are."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,16 @@ Ids = NDArray[np.int64]
 
 _SURROGATES = 0xD800
 """From here on 0x800 code points are no characters of their own."""
+
+
+def from_numpy(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself."""
+    return array
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """The result as an array."""
+    return np.asarray(array)
 
 
 def text_of(symbols: Ids, first: int = 0) -> str:

@@ -5,25 +5,13 @@ Symbols become characters, words become strings. Where the library deviates by d
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import tokenizers
-from numpy.typing import NDArray
+
+from layerlaws_backends._characters import from_numpy, to_numpy
 
 __all__ = ["describe", "dtypes", "from_numpy", "to_numpy"]
 
 dtypes = ("float64",)
-
-
-def from_numpy(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself."""
-    return array
-
-
-def to_numpy(array: Any) -> NDArray[Any]:
-    """The result as an array."""
-    return np.asarray(array)
 
 
 def describe() -> str:
