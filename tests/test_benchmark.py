@@ -257,6 +257,14 @@ def test_where_no_part_is_small_enough_all_sizes_are_made_smaller(monkeypatch: p
     assert part.workload.sizes == {"B": 1, "T": 2, "D": 32, "F": 64}
 
 
+def test_a_part_whose_sizes_do_not_fit_each_other_is_left_out() -> None:
+    """Twelve words have no short list of a twenty-fifth of them."""
+    words = next(w for w in catalogue().note("adaptive_softmax").workloads if w.name == "likeliest_words")
+    found = expected._largest([words.at(N=1, V=12), small := words.at(N=2, H=8, V=50)], words, "forward", FLOAT32, 60)
+    assert found is not None
+    assert found.workload is small
+
+
 def test_wrong_results_are_told_at_full_size() -> None:
     said = expected_of(NETWORK.at(**TINY), "forward", FLOAT32, limit=60)
     assert said is not None

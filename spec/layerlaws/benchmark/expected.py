@@ -109,10 +109,10 @@ def _largest(parts: list[Workload], whole: Workload, mode: str, format: Format, 
             break
         except Undecidable:
             continue
-        except ValueError:
+        except (ArithmeticError, LookupError, ValueError):
             if part is whole:
                 raise
-            continue  # sizes that do not fit each other
+            continue  # its sizes do not fit each other
         if (time.thread_time() - start) * 2 > limit:
             break
     return best
