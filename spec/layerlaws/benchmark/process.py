@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,12 +17,18 @@ BUDGETS = {True: Budget(0.1, 3, 8, 0.5), False: Budget(0.6, 5, 40, 5.0)}
 DEFINITION = {True: 0.4, False: 6.0}
 """Seconds that evaluating a definition may take."""
 
+THREAD_TIMEOUT = "20"
+"""Idle threads of NumPy's OpenBLAS spin for 2 to this power clock ticks (https://github.com/OpenMathLib/OpenBLAS/issues/5171);
+by default for up to a tenth of a second, on the cores that the next contender needs.
+"""
+
 PATIENCE = {True: 60, False: 300}
 """Seconds without a word after which a worker is taken to hang."""
 
 
 def told(backends: Sequence[str], jobs: Sequence[Job], quick: bool) -> Iterator[tuple[str, Any]]:
     """What a worker process says, as it says it; the last is ("lost", why) where it died or hung."""
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", THREAD_TIMEOUT)  # read when the process loads NumPy
     context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools that do not survive it
     here, there = context.Pipe()
     process = context.Process(
