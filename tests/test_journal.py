@@ -169,6 +169,7 @@ def test_a_run_that_starts_over_keeps_what_an_unfinished_one_left(
     aside = tmp_path / "mine.jsonl.part~"
     assert aside.read_bytes() == left
     assert str(aside) in caplog.text
+    assert "--resume" in caplog.text
     assert not read_record(tmp_path / "mine.jsonl").verdicts
     assert [record.path.name for record in records_in(tmp_path)] == ["mine.jsonl"]
 

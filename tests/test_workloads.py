@@ -204,14 +204,14 @@ def test_states_outside_the_windows_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize(("name", "sizes", "flops"), [
-    ("encoder_self_attention", {"B": 8, "T": 512, "D": 512, "H": 8}, 12.9e9),
-    ("transformer_feed_forward", {"B": 8, "T": 512, "D": 512, "F": 2048}, 17.2e9),
-    ("full_loss", {"N": 1024, "H": 512, "V": 50_000}, 52.4e9),
-    ("conv_s2s_layer", {"B": 32, "T": 50, "C": 512, "K": 3}, 5.03e9),
+    ("encoder_self_attention", {"B": 8, "T": 512, "D": 512, "H": 8}, "1.29e+10"),
+    ("transformer_feed_forward", {"B": 8, "T": 512, "D": 512, "F": 2048}, "1.72e+10"),
+    ("full_loss", {"N": 1024, "H": 512, "V": 50_000}, "5.24e+10"),
+    ("conv_s2s_layer", {"B": 32, "T": 50, "C": 512, "K": 3}, "5.03e+09"),
 ])  # fmt: skip
-def test_known_figures(name: str, sizes: dict[str, int], flops: float) -> None:
+def test_known_figures(name: str, sizes: dict[str, int], flops: str) -> None:
     assert dict(WORKLOADS[name].sizes) == sizes
-    assert WORKLOADS[name].cost(**sizes).flops == pytest.approx(flops, rel=0.005)
+    assert f"{WORKLOADS[name].cost(**sizes).flops:.3g}" == flops
 
 
 @pytest.mark.parametrize("claim", HEADLINES)
@@ -230,4 +230,4 @@ def test_a_quarter_of_the_patches_costs_less_than_a_quarter() -> None:
     """Attention falls with the square of their number: 4.12 times fewer operations."""
     headline = next(h for h in HEADLINES.values() if h.fast.name == "vit_base_encoder")
     fast, slow = (side.cost(**side.sizes).flops for side in (headline.fast, headline.slow))
-    assert slow / fast == pytest.approx(4.12, abs=0.01)
+    assert f"{slow / fast:.2f}" == "4.12"

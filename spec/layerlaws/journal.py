@@ -162,7 +162,11 @@ class Journal:
         if verdicts > 0:
             aside = self.part.with_name(self.part.name + "~")
             shutil.copyfile(self.part, aside)
-            _log.warning("this run starts over; %d verdicts of an unfinished one are kept in %s", verdicts, aside)
+            _log.warning(
+                "this run starts over; %d verdicts of an unfinished one are kept in %s: to go on from them, stop this "
+                "run, rename that file to %s, and add --resume",
+                verdicts, aside, self.part.name,
+            )  # fmt: skip
 
     def _take_up(self, header: Header) -> None:
         """Keep the verdicts of the unfinished record, and cut off what else stands there."""
