@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,9 +175,10 @@ def test_rounds_are_interleaved_and_one_that_fails_leaves_the_others(
             def fails(): calls.append("fails"); raise RuntimeError
             entrants = [Entrant(call, rounds=3) for call in (slow, fails, fast)]
             entrants[2].calls = 2
+            entrants[2].short = True
             heard = []
             take_turns(benchmark, entrants, heard.append)
-            assert [calls.count(name) for name in ("slow", "fails", "fast")] == [3, 1, 6]
+            assert [calls.count(name) for name in ("slow", "fails", "fast")] == [3, 1, 12]
             assert [heard[i : i + 3].count(entrant) for i in (0, 3, 6) for entrant in entrants] == [1] * 9
             assert [entrant.stats.rounds for entrant in entrants] == [3, 0, 3]
             assert entrants[0].stats.min >= 0.002 > entrants[2].stats.min
@@ -197,12 +199,16 @@ def test_warming_up_settles_rounds_within_the_budget() -> None:
     patient.warm_up(Budget(seconds=0.1, least=2, most=50, patience=1.0))
     assert 2 <= patient.rounds <= 5
     assert patient.calls == 1
+    assert patient.short
     slow = Entrant(lambda: time.sleep(0.02))
     slow.warm_up(Budget(seconds=0.01, least=50, most=50, patience=0.06))
     assert 1 <= slow.rounds <= 3
     quick = Entrant(lambda: None)
     quick.warm_up(Budget(seconds=0.1, least=2, most=50, patience=1.0))
     assert quick.calls > 10
+    long = Entrant(lambda: time.sleep(0.11))
+    long.warm_up(Budget(seconds=0.1, least=1, most=1, patience=1.0))
+    assert not long.short, "a long call is not made twice to time it once"
 
 
 def test_the_peak_of_a_call_is_what_it_allocates() -> None:
@@ -231,10 +237,10 @@ def test_a_definition_that_takes_too_long_is_compared_in_part(monkeypatch: pytes
 
     evaluated = expected._evaluated
 
-    def slow(workload: Workload, mode: str, format: object) -> expected.Expected:
+    def slow(workload: Workload, arguments: Any, mode: str, format: object) -> expected.Expected:
         if workload.sizes["B"] > 4:
             raise OutOfTime
-        return evaluated(workload, mode, FLOAT32)
+        return evaluated(workload, arguments, mode, FLOAT32)
 
     monkeypatch.setattr(expected, "_evaluated", slow)
     part = expected_of(network, "gradient", FLOAT32, limit=60)
@@ -246,23 +252,53 @@ def test_a_definition_that_takes_too_long_is_compared_in_part(monkeypatch: pytes
 def test_where_no_part_is_small_enough_all_sizes_are_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated = expected._evaluated
 
-    def slow(workload: Workload, mode: str, format: object) -> expected.Expected:
+    def slow(workload: Workload, arguments: Any, mode: str, format: object) -> expected.Expected:
         if workload.sizes["D"] > 32:
             raise OutOfTime
-        return evaluated(workload, mode, FLOAT32)
+        return evaluated(workload, arguments, mode, FLOAT32)
 
     monkeypatch.setattr(expected, "_evaluated", slow)
     part = expected_of(NETWORK.at(B=8, T=16, D=256, F=512), "forward", FLOAT32, limit=60)
     assert part is not None
-    assert part.workload.sizes == {"B": 1, "T": 2, "D": 32, "F": 64}
+    assert part.workload.sizes in ({"B": 1, "T": 2, "D": 32, "F": 64}, {"B": 1, "T": 1, "D": 16, "F": 32})
 
 
-def test_a_part_whose_sizes_do_not_fit_each_other_is_left_out() -> None:
+def test_a_part_whose_sizes_do_not_fit_each_other_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve words have no short list of a twenty-fifth of them."""
     words = next(w for w in catalogue().note("adaptive_softmax").workloads if w.name == "likeliest_words")
-    found = expected._largest([words.at(N=1, V=12), small := words.at(N=2, H=8, V=50)], words, "forward", FLOAT32, 60)
+    parts = [words.at(N=1, V=12), small := words.at(N=2, H=8, V=50)]
+    monkeypatch.setattr(expected, "_parts", lambda workload: parts)
+    found = expected_of(words, "forward", FLOAT32, limit=60)
     assert found is not None
     assert found.workload is small
+
+
+def test_parts_grow_up_to_the_workload() -> None:
+    for note in catalogue().notes:
+        for workload in note.workloads:
+            *parts, last = expected._parts(workload)
+            works = [expected._work(part) for part in parts]
+            assert last is workload
+            assert works == sorted(works)
+            assert max(works, default=0) < expected._work(workload)
+
+
+def test_what_a_part_takes_is_guessed_from_smaller_ones() -> None:
+    half, *_ = parts = [NETWORK.at(**TINY | {"B": size}) for size in (1, 2, 4, 8, 1000)]
+    tried = expected._Tried(limit=1.0)
+    assert tried.largest(parts) == 0, "nothing is known, so the smallest"
+    tried.succeed(half, 0.2)
+    work = expected._work(half)
+    assert tried.guess(2 * work) == pytest.approx(0.4)
+    tried.succeed(parts[1], 0.2 + (expected._work(parts[1]) - work) / work * 0.1)
+    assert tried.guess(3 * work) == pytest.approx(0.4), "what every part takes is not counted twice"
+    assert tried.largest(parts[2:]) == 1
+    tried.fail(parts[3])
+    assert tried.guess(expected._work(parts[3])) > 1.0
+    assert tried.largest(parts[2:3]) == 0, "half way to what took too long"
+    quick = expected._Tried(limit=1.0)
+    quick.succeed(half, 0.0)
+    assert quick.largest(parts[1:]) == 2, "nor is more than a few times as much tried at once"
 
 
 def test_wrong_results_are_told_at_full_size() -> None:

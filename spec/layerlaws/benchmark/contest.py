@@ -49,7 +49,8 @@ def contest(worker: Worker, job: Job, benchmark: BenchmarkFixture) -> None:
             racers.append(_ready(worker, job, contender))
         except Refused as refused:
             worker.send("timing", asdict(refused.timing))
-    worker.said.clear()  # what definitions said may be large, and is not needed any more
+    worker.said.clear()  # what definitions said may be large, as arguments may, and neither is needed any more
+    worker.drawn.clear()
     if racers:
         by_entrant = {id(racer.entrant): racer.timing.backend for racer in racers}
         take_turns(
@@ -69,7 +70,10 @@ def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
     format = format_of(backend)
     timing = blank(job, contender, workload, format)
     try:
-        arguments = arguments_of(workload, format)
+        key = workload.name, contender.sizes, format.name
+        if key not in worker.drawn:
+            worker.drawn[key] = arguments_of(workload, format)
+        arguments = worker.drawn[key]
         limit = worker.limit / (4 if job.purpose == "growth" else 1)  # its workload was compared at its own sizes
         used, reason = _compared(worker, job.mode, workload, backend, format, arguments, limit)
         worker.at(backend.name, "warming up")

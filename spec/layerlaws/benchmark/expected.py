@@ -32,9 +32,11 @@ from layerlaws.workload import Workload
 PARTS = (4096, 1024, 256, 64, 16, 4)
 """A part of a workload is this many times smaller, in the size that grows or else in the largest, and in the batch."""
 
-SAFE_FLOPS = 2e10
-"""Up to this cost a definition is tried at full size at once; above it, and for text, parts tell how long it takes."""
+SHARES = (16, 8, 4)
+"""Where one of the sizes that parts leave alone costs most, all sizes are this many times smaller."""
 
+STEP = 64
+"""A part says how long up to this many times its work takes."""
 
 TICK = 0.05
 """Seconds from look to look at the clock."""
@@ -85,59 +87,88 @@ def cotangent_of(results: Any, format: Format) -> Any:
 
 
 def expected_of(workload: Workload, mode: str, format: Format, limit: float) -> Expected | None:
-    """What the definition says, of the workload or of the largest part of it that takes up to `limit` seconds.
+    """What the definition says, of the workload or of the largest part of it that takes up to about `limit` seconds.
 
-    None where no part of it can be decided in time.
+    Small parts tell how long larger ones take. None where no part can be decided in time and memory.
     """
-    attempts = [[*_parts(workload), workload], _miniatures(workload)]
-    cost = workload.cost(**workload.sizes)
-    if cost.flops <= SAFE_FLOPS and not cost.text:
-        attempts.insert(0, [workload])
-    found = (_largest(parts, workload, mode, format, limit) for parts in attempts)
-    return next((best for best in found if best is not None), None)
-
-
-def _largest(parts: list[Workload], whole: Workload, mode: str, format: Format, limit: float) -> Expected | None:
-    """The last of the parts, which grow, that takes up to `limit` seconds."""
+    parts, tried = _parts(workload), _Tried(limit)
     best: Expected | None = None
-    for part in parts:
-        start = time.thread_time()
-        try:
-            with limited_memory(), limited_time(limit):
-                best = _evaluated(part, mode, format)
-        except (OutOfTime, MemoryError):
+    while parts and tried.failures < 2:
+        place = tried.largest(parts)
+        if place is None:
             break
+        part = parts.pop(place)
+        try:
+            with limited_memory():
+                arguments = arguments_of(part, format)
+                start = time.thread_time()
+                with limited_time(limit):
+                    best = _evaluated(part, arguments, mode, format)
+        except (OutOfTime, MemoryError):
+            tried.fail(part)
+            parts = parts[:place]
         except Undecidable:
             continue
         except (ArithmeticError, LookupError, ValueError):
-            if part is whole:
+            if part is workload:
                 raise
             continue  # its sizes do not fit each other
-        if (time.thread_time() - start) * 2 > limit:
-            break
+        else:
+            tried.succeed(part, time.thread_time() - start)
+            parts = parts[place:]
     return best
 
 
+class _Tried:
+    """How long parts took, by their work, for a guess at how long others take."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.seconds: list[tuple[float, float]] = []
+        self.failures = 0
+
+    def succeed(self, part: Workload, seconds: float) -> None:
+        self.seconds.append((_work(part), seconds))
+
+    def fail(self, part: Workload) -> None:
+        self.failures += 1
+        self.seconds.append((_work(part), 2 * self.limit))
+
+    def largest(self, parts: list[Workload]) -> int | None:
+        """The place of the largest part that should take up to the limit, of parts in order of their work."""
+        if not self.seconds:
+            return 0
+        works = [_work(part) for part in parts]
+        reach = max(STEP * self.seconds[-1][0], works[0])
+        return max((i for i, x in enumerate(works) if x <= reach and self.guess(x) <= self.limit), default=None)
+
+    def guess(self, work: float) -> float:
+        """Seconds, in a straight line through the last two."""
+        (before, early), (last, late) = [(0.0, 0.0), *self.seconds][-2:]
+        return late + (late - early) / (last - before) * (work - last) if last != before else late
+
+
+def _work(workload: Workload) -> float:
+    cost = workload.cost(**workload.sizes)
+    return cost.flops + cost.moved + cost.text
+
+
 def _parts(workload: Workload) -> list[Workload]:
-    """Smaller versions of a workload, the smallest first; sizes that its arguments refuse are left out."""
+    """The workload and smaller versions of it, in the order of their work."""
     names = list(workload.grows) or [max(workload.sizes, key=lambda name: workload.sizes[name])]
     batch = {name: size for name, size in workload.sizes.items() if name in BATCHES and name not in names}
-    smaller = (
+    smaller = [
         {name: max(1, size // factor) for name, size in batch.items()}
         | {name: workload.sizes[name] // factor for name in names}
         for factor in PARTS
-    )
-    return [workload.at(**sizes) for sizes in smaller if all(size >= 1 for size in sizes.values())]
+    ]
+    smaller += [{name: max(1, size // factor) for name, size in workload.sizes.items()} for factor in SHARES]
+    parts = [workload.at(**sizes) for sizes in smaller if all(size >= 1 for size in sizes.values())]
+    parts = [part for part in parts if _work(part) < _work(workload)]
+    return [*sorted(parts, key=_work), workload]
 
 
-def _miniatures(workload: Workload) -> list[Workload]:
-    """The same with all its sizes smaller, the smallest first: where one of those that parts leave alone costs most."""
-    sizes = ({name: max(1, size // factor) for name, size in workload.sizes.items()} for factor in (16, 8, 4))
-    return [workload.at(**small) for small in sizes]
-
-
-def _evaluated(workload: Workload, mode: str, format: Format) -> Expected:
-    arguments = arguments_of(workload, format)
+def _evaluated(workload: Workload, arguments: dict[str, Any], mode: str, format: Format) -> Expected:
     definition = workload.operation.definition
     with quietly():
         if mode == "forward":

@@ -13,7 +13,10 @@ from layerlaws.formats import Format
 from layerlaws.workload import Cost, Headline, Workload
 
 BATCHES = ("B", "N")
-"""Sizes that a quick run takes an eighth of."""
+"""Sizes that count examples."""
+
+TEXTS = ("bytes", "words")
+"""Sizes that say how much text there is."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,9 @@ def _jobs(note: Note, backends: Sequence[str], quick: bool) -> Iterator[Job]:
 
 
 def at_hand(workload: Workload) -> Workload:
-    """The workload at the sizes of a quick run: an eighth of the batch, the least of what it grows through."""
-    sizes = {name: max(1, size // 8) for name, size in workload.sizes.items() if name in BATCHES}
-    sizes |= {name: min(*tried, workload.sizes[name]) for name, tried in workload.grows.items() if tried}
-    return workload.at(**sizes)
+    """The workload at the sizes of a quick run: the least of what it grows through, an eighth of batch and text."""
+    sizes = {name: min((size, *workload.grows.get(name, ()))) for name, size in workload.sizes.items()}
+    return workload.at(**{name: max(1, size // 8) if name in (*BATCHES, *TEXTS) else size for name, size in sizes.items()})
 
 
 def _beside(note: Note, purpose: str, mode: str, workload: Workload, backends: Sequence[str]) -> Job:

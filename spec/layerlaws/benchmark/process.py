@@ -11,10 +11,10 @@ from layerlaws.benchmark.jobs import Job
 from layerlaws.benchmark.timing import Budget
 from layerlaws.benchmark.worker import work
 
-BUDGETS = {True: Budget(0.1, 3, 8, 0.5), False: Budget(0.6, 5, 40, 5.0)}
+BUDGETS = {True: Budget(0.05, 3, 4, 0.3), False: Budget(0.6, 5, 40, 5.0)}
 """What a contender may take to be timed, by whether the run is quick."""
 
-DEFINITION = {True: 0.4, False: 6.0}
+DEFINITION = {True: 0.2, False: 8.0}
 """Seconds that evaluating a definition may take."""
 
 THREAD_TIMEOUT = "20"

@@ -22,9 +22,9 @@ SHORTEST = 1e-3
 """Seconds: a round has as many calls as take this long, so that the clock and the loop around it do not show."""
 
 
-REST = 0.02
-"""Seconds before each turn: threads of the library that was timed before spin for a while in wait of more work, on the
-cores that the next one needs.
+SHORT = 0.1
+"""Seconds: a round up to this long is done once untimed before it is timed. While others had their turn, its threads
+fell asleep, woken ones share a core for some milliseconds, other threads may still spin, and caches hold other data.
 """
 
 
@@ -51,6 +51,7 @@ class Entrant:
     measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
     calls: int = 1
     rounds: int = 1
+    short: bool = False
     stats: Any = field(default_factory=Stats)
     failed: Exception | None = None
     own_clock: list[float] = field(default_factory=list)
@@ -62,19 +63,22 @@ class Entrant:
             seconds = min(seconds, self.once())
         self.calls = max(1, round(SHORTEST / max(seconds, 1e-7)))
         whole = seconds * self.calls
+        self.short = whole <= SHORT
         least = budget.least if whole * budget.least <= budget.patience else max(1, int(budget.patience / whole))
         self.rounds = min(max(least, int(budget.seconds / whole)), budget.most)
 
+    def wake(self) -> None:
+        """What comes before a round, untimed."""
+        if self.short:
+            self._attempt(self._calls)
+
     def turn(self) -> None:
         """One round."""
-        if self.failed is None:
-            try:
-                if self.measured is None:
-                    self._calls()
-                else:
-                    self.own_clock.append(self.measured(self._calls)[0])
-            except Exception as error:
-                self.failed = error
+        if self.measured is None:
+            self._attempt(self._calls)
+        else:
+            measured = self.measured
+            self._attempt(lambda: self.own_clock.append(measured(self._calls)[0]))
 
     def peak(self) -> int | None:
         """Peak memory of one call, in bytes."""
@@ -88,6 +92,13 @@ class Entrant:
         self.call()
         self.synchronize()
         return time.perf_counter() - start
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        if self.failed is None:
+            try:
+                act()
+            except Exception as error:
+                self.failed = error
 
     def _calls(self) -> None:
         for _ in range(self.calls):
@@ -103,7 +114,7 @@ def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], announc
     def setup() -> tuple[tuple[Entrant], dict[str, Any]]:
         entrant = entrants[next(waiting)]
         announce(entrant)
-        time.sleep(REST)
+        entrant.wake()
         return (entrant,), {}
 
     benchmark.pedantic(Entrant.turn, setup=setup, rounds=len(schedule))

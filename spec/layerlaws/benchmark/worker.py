@@ -41,6 +41,7 @@ class Worker:
     loaded: dict[str, Backend] = field(default_factory=dict)
     compared: dict[Any, tuple[float | None, str]] = field(default_factory=dict)
     said: dict[Any, Expected | None] = field(default_factory=dict)
+    drawn: dict[Any, dict[str, Any]] = field(default_factory=dict)
 
     def send(self, kind: str, content: Any = None) -> None:
         """Tell the controlling process."""
