@@ -63,7 +63,8 @@ def _jobs(note: Note, backends: Sequence[str], quick: bool) -> Iterator[Job]:
 def at_hand(workload: Workload) -> Workload:
     """The workload at the sizes of a quick run: the least of what it grows through, an eighth of batch and text."""
     sizes = {name: min((size, *workload.grows.get(name, ()))) for name, size in workload.sizes.items()}
-    return workload.at(**{name: max(1, size // 8) if name in (*BATCHES, *TEXTS) else size for name, size in sizes.items()})
+    fewer = {name: max(1, size // 8) for name, size in sizes.items() if name in (*BATCHES, *TEXTS)}
+    return workload.at(**sizes | fewer)
 
 
 def _beside(note: Note, purpose: str, mode: str, workload: Workload, backends: Sequence[str]) -> Job:
