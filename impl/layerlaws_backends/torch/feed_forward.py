@@ -14,7 +14,9 @@ def feed_forward(
         raise ValueError(f"w_1 has the shape {tuple(w_1.shape)}, not {(x.shape[-1], b_1.shape[-1])}")
     if w_2.shape != (b_1.shape[-1], x.shape[-1]):
         raise ValueError(f"w_2 has the shape {tuple(w_2.shape)}, not {(b_1.shape[-1], x.shape[-1])}")
-    return F.linear(F.linear(x, w_1.mT, b_1).relu_(), w_2.mT, b_2)
+    # Positions in one axis: F.linear would return a view, and autograd copies the gradient of a view changed in place.
+    hidden = torch.addmm(b_1, x.flatten(0, 1), w_1).relu_()
+    return torch.addmm(b_2, hidden, w_2).view(x.shape)
 
 
 def feed_forward_convolution(
