@@ -61,6 +61,15 @@ def test_a_deviation_of_one_format_has_to_hold_in_the_others(dtype: Any) -> None
     assert held(deviating(known, "float64")).state == "broken"
 
 
+def test_a_rare_deviation_is_known_where_it_shows_and_held_where_it_does_not() -> None:
+    rare = Known("by design", "https://example.org", "float32", rare=True)
+    verdict = held(deviating(rare))
+    assert (verdict.state, verdict.reason) == ("held", "")
+    assert verdict.accuracy.keys() == {"float32", "float64"}
+    assert held(deviating(rare, "float32")).state == "known"
+    assert held(deviating(rare, "float64")).state == "broken"
+
+
 def test_a_deviation_of_formats_that_a_backend_has_not_is_no_matter() -> None:
     assert held(deviating(Known("by design", "https://example.org", "float16"))).state == "held"
 

@@ -35,11 +35,13 @@ class Known:
     """A deviation by design: reason, and a link to where the library says so.
 
     dtype: the format, or formats, in which the library deviates; in all others the law has to hold. None for all.
+    rare: whether so few inputs show it that a run may not meet one; then the law counts as held.
     """
 
     reason: str
     link: str
     dtype: str | tuple[str, ...] | None = None
+    rare: bool = False
 
     def concerns(self, format: str) -> bool:
         """Whether the deviation is one of this format."""

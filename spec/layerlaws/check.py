@@ -110,6 +110,8 @@ def _held_but_for(
         verdict = replay(backend, case, witness, tally)
     if verdict.state == "held":
         verdict = _run(replace(backend, formats=its_own), case, profile, seed, False, tally, blank)
+    if verdict.state == "held" and known.rare:
+        return verdict
     if verdict.state == "held":
         return replace(verdict, state="stale", reason=f"declared as known ({known.reason}), but it holds")
     if not verdict.dtype:  # no example broke it: that a law said nothing is never known

@@ -16,6 +16,13 @@ _UNCHECKED = Known(
     "float32",
 )
 known = {
+    "lstm.agrees_with_definition": Known(
+        "gates of oneDNN's LSTM are 0 below 2^-125.5, just above the smallest normal number: its exponential is made "
+        "of 2^(n - 1), for which a normal number has no exponent there",
+        "https://github.com/uxlfoundation/oneDNN/blob/main/src/cpu/x64/injectors/jit_uni_eltwise_injector.cpp",
+        "float32",
+        rare=True,
+    ),
     "an_empty_sequence_leaves_both_states": _NO_STEPS,
     "a_text_of_no_words_has_no_gaps": _NO_STEPS,
     "a_recurrent_matrix_of_five_gates_is_refused": _UNCHECKED,
