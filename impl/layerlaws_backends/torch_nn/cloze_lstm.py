@@ -8,6 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from layerlaws import Known
+from layerlaws_backends.torch.cpu import GATES_CLOSE_EARLY
 
 _NO_STEPS = Known("nn.LSTM refuses a sequence of no steps", "https://github.com/pytorch/pytorch/issues/50192")
 _UNCHECKED = Known(
@@ -16,13 +17,7 @@ _UNCHECKED = Known(
     "float32",
 )
 known = {
-    "lstm.agrees_with_definition": Known(
-        "gates of oneDNN's LSTM are 0 below 2^-125.5, just above the smallest normal number: its exponential is made "
-        "of 2^(n - 1), for which a normal number has no exponent there",
-        "https://github.com/uxlfoundation/oneDNN/blob/main/src/cpu/x64/injectors/jit_uni_eltwise_injector.cpp",
-        "float32",
-        rare=True,
-    ),
+    "lstm.agrees_with_definition": GATES_CLOSE_EARLY,
     "an_empty_sequence_leaves_both_states": _NO_STEPS,
     "a_text_of_no_words_has_no_gaps": _NO_STEPS,
     "a_recurrent_matrix_of_five_gates_is_refused": _UNCHECKED,
