@@ -362,7 +362,8 @@ def unigram_encode(symbols: Any, offsets: Any, pieces: Any, piece_offsets: Any, 
     require(all(found.values()), "symbols hold a word that no pieces spell")
     for word, (best, *others) in found.items():
         for other in others:
-            if np.any(_sum(word, best, log_probabilities) <= _sum(word, other, log_probabilities)):
+            one, two = (_sum(word, log_probabilities[list(ids)]) for ids in (best, other))
+            if np.any(one <= two):
                 raise Undecidable("two segmentations have the same score")
     return _segmented(words, {word: best for word, (best, *_) in found.items()}, log_probabilities)
 
@@ -398,15 +399,17 @@ def _two_best(word: Piece, table: dict[Piece, int], numbers: list[float]) -> Wor
     return [ids for _, ids in reached[-1]]
 
 
-def _sum(word: Piece, ids: Piece, log_probabilities: Any) -> Any:
-    """The sum over the pieces, with room for the error of as many terms as the word has symbols. (1,)."""
-    none = np.zeros(len(word) - len(ids), log_probabilities.dtype)
-    return np.sum(np.concatenate([log_probabilities[list(ids)], none]), keepdims=True)
+def _sum(word: Piece, terms: Any) -> Any:
+    """The sum over its pieces, with room for the error of as many terms as the word has symbols. (1,)."""
+    return np.sum(np.concatenate([terms, np.zeros(len(word) - len(terms), terms.dtype)]), keepdims=True)
 
 
 def _segmented(words: Words, chosen: dict[Piece, Piece], log_probabilities: Any) -> Any:
-    sums = [_sum(word, chosen[word], log_probabilities) for word in words]
-    return *packed(chosen[word] for word in words), np.concatenate([log_probabilities[:0], *sums])
+    """All pieces are looked up at once, so that on the way back all uses of a piece are one sum, in any order."""
+    ids, ends = packed(chosen[word] for word in words)
+    terms = log_probabilities[ids]
+    sums = [_sum(word, terms[start:end]) for word, (start, end) in zip(words, pairwise(ends), strict=True)]
+    return ids, ends, np.concatenate([terms[:0], *sums])
 
 
 # --- laws: one id for what is unknown -------------------------------------------------------------------------
