@@ -20,12 +20,12 @@ from layerlaws.benchmark.expected import OutOfTime, arguments_of, expected_of, l
 from layerlaws.benchmark.growth import exponent, growths, headlines
 from layerlaws.benchmark.jobs import Contender, Job, at_hand, cost_of, jobs_of, workload_of, workloads_of
 from layerlaws.benchmark.record import (
+    SCHEMA,
     BenchmarkHeader,
     BenchmarkJournal,
     Ceiling,
     Timing,
     benchmarks_in,
-    bounded,
     read_benchmark,
 )
 from layerlaws.benchmark.runner import BARRING, Listener, Plan, run
@@ -63,11 +63,14 @@ def contenders(*names: str, sizes: dict[str, int] = TINY) -> tuple[Contender, ..
     return tuple(Contender(name, NETWORK.name, tuple(sizes.items())) for name in names)
 
 
-def timed(names: tuple[str, ...], output: Path | None = None, mode: str = "forward", laws: bool = True) -> list[Timing]:
-    """A run of one tiny job; the laws of the network are held before, or not."""
+def timed(
+    names: tuple[str, ...], output: Path | None = None, mode: str = "forward", laws: bool = True, quick: bool = True,
+    purposes: tuple[str, ...] = ("workload",),
+) -> list[Timing]:  # fmt: skip
+    """A run of one tiny job for each purpose; the laws of the network are held before, or not."""
     backends = [load_backend(name, catalogue()) for name in names]
-    job = Job(NOTE.name, "workload", mode, contenders(*names))
-    plan = Plan(catalogue(), backends, [NOTE] if laws else [], quick=True, output=output, jobs=[job])
+    jobs = [Job(NOTE.name, purpose, mode, contenders(*names)) for purpose in purposes]
+    plan = Plan(catalogue(), backends, [NOTE] if laws else [], quick=quick, output=output, jobs=jobs)
     return run(plan, Listener(lambda verdict: None, lambda header: None, lambda timing: None))
 
 
@@ -89,7 +92,7 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_right_is_timed_and_whatever_another_does_costs_only_its_own(
     backend_file: BackendFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "PATIENCE", {True: 20})
+    monkeypatch.setitem(process.EFFORTS, True, replace(process.EFFORTS[True], patience=20))
     files = {
         "right": RIGHT,
         "breaks_a_law": RIGHT.replace("+ b_2\n", "+ b_2 * 1.001\n"),
@@ -135,6 +138,34 @@ def test_gradients_are_compared_and_timed(tmp_path: Path) -> None:
     assert (torch.backend, torch.state, torch.mode) == ("torch-cpu", "timed", "gradient")
     assert torch.used is not None
     assert numpy.state == "missing"
+
+
+def test_ceilings_are_measured_between_the_rounds_of_a_workload_and_at_the_start(tmp_path: Path) -> None:
+    workload, growth = timed(("numpy",), tmp_path, laws=False, quick=False, purposes=("workload", "growth"))
+    (quick,) = timed(("numpy",), tmp_path, laws=False)
+    whole, fast = (read_benchmark(tmp_path / f"benchmark-cpu{name}.jsonl").header.ceilings for name in ("", "-quick"))
+    assert [t.device for t in (workload, growth, quick)] == ["cpu"] * 3
+    assert [(growth.peak, growth.bandwidth)] == [(c.flops, c.bandwidth) for c in whole]
+    assert [(quick.peak, quick.bandwidth)] == [(c.flops, c.bandwidth) for c in fast]
+    assert workload.peak > 1e7
+    assert workload.bandwidth > 1e7
+    assert workload.peak not in (growth.peak, 0)
+
+
+def test_who_cannot_multiply_matrices_is_timed_without_a_ceiling(backend_file: BackendFile) -> None:
+    cannot = """
+class Wrapped:
+    device = "nowhere"
+    def __init__(self, array): self.array = array
+def from_numpy(array): return Wrapped(array)
+def to_numpy(x): return x.array
+def feed_forward(x, w_1, b_1, w_2, b_2):
+    x, w_1, b_1, w_2, b_2 = (each.array for each in (x, w_1, b_1, w_2, b_2))
+    return Wrapped(np.maximum(x @ w_1 + b_1, 0) @ w_2 + b_2)
+"""
+    wrapped, numpy = timed((str(backend_file("cannot", cannot)), "numpy"), laws=False)
+    assert (wrapped.state, wrapped.device, wrapped.peak, wrapped.share) == ("timed", "nowhere", 0, None)
+    assert numpy.share is not None
 
 
 def test_a_known_deviation_does_not_bar_from_being_timed() -> None:
@@ -410,7 +441,7 @@ def test_a_run_that_is_killed_leaves_an_incomplete_record(tmp_path: Path) -> Non
     ("damage", "said"),
     [
         (lambda text: text.replace('"benchmark"', '"header"', 1), "no header; is it a benchmark"),
-        (lambda text: text.replace('"schema": 1', '"schema": 9'), "schema 9"),
+        (lambda text: text.replace(f'"schema": {SCHEMA}', '"schema": 9'), "schema 9"),
         (lambda text: text.replace('"timed"', '"splendid"'), "no state of a timing"),
         (lambda text: text.replace('"seconds": 1.0', '"seconds": NaN'), "is timed, in nan"),
         (lambda text: text.replace('"rounds": 3', '"rounds": "3"'), "rounds is '3', not int"),
@@ -425,14 +456,13 @@ def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[str], str
         read_benchmark(path)
 
 
-def test_the_bound_is_that_of_the_best_library_on_the_device() -> None:
-    ceilings = [Ceiling("a", 1e9, 4e9), Ceiling("b", 2e9, 1e9), Ceiling("b", 1e12, 1e12, "cuda:0")]
-    assert bounded(timing(flops=4e9, moved=4e9), ceilings, "cpu").bound == 2.0
-    assert bounded(timing(flops=4e9, moved=16e9), ceilings, "cpu").bound == 4.0
-    assert bounded(timing(flops=4e9), ceilings, "cuda:0").bound == 0.004
-    assert bounded(timing(flops=4e9), ceilings, "xpu").bound == 0.0
-    assert bounded(timing(seconds=9.0, least=4.0, flops=4e9), ceilings, "cpu").share == 0.5
-    assert timing().share is None
+def test_the_bound_is_what_the_ceilings_allow() -> None:
+    ceilings = {"peak": 2e9, "bandwidth": 4e9}
+    assert timing(flops=4e9, moved=4e9, **ceilings).bound == 2.0
+    assert timing(flops=4e9, moved=16e9, **ceilings).bound == 4.0
+    assert timing(flops=4e9, seconds=8.0, least=4.0, **ceilings).share == 0.25
+    assert timing(flops=4e9).share is None
+    assert timing(**ceilings).share is None
 
 
 # --- growth and headlines -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from layerlaws.catalogue import Catalogue
 from layerlaws.journal import Header, Journal
 from layerlaws.report import write_report
 from layerlaws.report.plots import MISSING, plots_of
-from layerlaws.report.speed import COLUMNS, NOTHING, Entry, Speed
+from layerlaws.report.speed import COLUMNS, NOTHING, Entry, Roof, Speed
 from layerlaws.report.speed_tables import speed_of
 from layerlaws.report.units import digits, percent, round_scaled, scaled, times
 
@@ -28,6 +28,9 @@ HOSTILE = "_<script>alert('1')</script>\"'><blink>|`$\\frac$ **x** [a](javascrip
 SIZES = {"B": 2, "T": 8}
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+ROOF: dict[str, Any] = {"peak": 1e11, "bandwidth": 1e10, "device": "cpu"}
 
 
 def timing(backend: str, seconds: float = 0.0, **fields: Any) -> Timing:
@@ -69,7 +72,7 @@ def texts(directory: Path) -> tuple[str, str]:
 
 def full(directory: Path, **fields: Any) -> None:
     """A record that has something for every table and plot."""
-    costs = {"flops": 4e9, "moved": 1e8, "text": 5e6, "bound": 0.04, "memory": 3_000_000, "used": 0.25}
+    costs = {"flops": 4e9, "moved": 1e8, "text": 5e6, **ROOF, "memory": 3_000_000, "used": 0.25}
     names = fields.pop("backends", {"numpy": "CPU", "fast": "CPU"})
     own = [timing(name, 0.4 / (i + 1), **costs) for i, name in enumerate(names)]
     grown = [
@@ -85,28 +88,41 @@ def full(directory: Path, **fields: Any) -> None:
     record(directory, *own, *grown, *sides, backends=names, **fields)
 
 
-def test_ratios_are_those_of_the_medians_and_shares_of_the_ceiling_those_of_the_fastest_rounds(tmp_path: Path) -> None:
+def test_ratios_and_shares_of_the_ceiling_are_those_of_the_medians(tmp_path: Path) -> None:
     record(
-        tmp_path, timing("numpy", 0.4, flops=4e9, moved=1e8, bound=0.04, memory=3_000_000, text=2e6, used=0.25),
-        timing("fast", 0.1, flops=4e9, moved=1e8, bound=0.04), timing("other", 0.8),
+        tmp_path, timing("numpy", 0.4, flops=4e9, moved=1e8, **ROOF, memory=3_000_000, text=2e6, used=0.25),
+        timing("fast", 0.1, flops=4e9, moved=1e8, **ROOF), timing("other", 0.8),
     )  # fmt: skip
     found = entries(tmp_path)
     assert [found[name].faster for name in found] == pytest.approx([1, 4, 0.5])
     assert [found[name].behind for name in found] == pytest.approx([4, 1, 8])
-    assert found["fast"].share == pytest.approx(0.5)
-    assert (found["fast"].intensity, found["fast"].flops) == pytest.approx((40, 5e10))
+    assert found["fast"].share == pytest.approx(0.4)
+    assert (found["fast"].intensity, found["fast"].flops) == pytest.approx((40, 4e10))
     assert (found["other"].share, found["other"].intensity, found["other"].rate, found["other"].memory) == (None,) * 4
     assert dict(zip(COLUMNS, found["numpy"].facts, strict=True)) == {
         "dtype": "float32", "median": "400 ms", "quartiles": "360 ms to 480 ms", "rounds": "7",
         "speed, NumPy = 1": "1.00×", "time, fastest = 1": "4.00×", "peak memory": "3.00 MB",
-        "of the ceiling": "12%", "text per second": "5.00 MB/s",
+        "of the ceiling": "10%", "text per second": "5.00 MB/s",
         "of the allowed error": "0.250",
     }  # fmt: skip
 
 
+def test_the_roof_is_the_median_of_what_a_device_reached_beside_the_workloads(tmp_path: Path) -> None:
+    reached = [timing("numpy", 0.4, **{**ROOF, "peak": peak}, workload=str(peak)) for peak in (1e11, 3e11, 4e11)]
+    odd = [timing("numpy", 0.4, **{**ROOF, "peak": peak}, workload=str(peak)) for peak in (0.0, -1.0, float("nan"))]
+    other = timing("fast", 0.4, **{**ROOF, "device": "cuda:0"})
+    grown = timing("fast", 0.4, **{**ROOF, "peak": 9e11}, purpose="growth")
+    record(tmp_path, *reached, *odd, other, grown)
+    assert speed(tmp_path).runs[0].roofs == (Roof("cpu", 3e11, 1e10), Roof("cuda:0", 1e11, 1e10))
+    readme, page = texts(tmp_path)
+    for text in (readme, page):
+        assert "cpu: 300 GFLOP/s, 10.0 GB/s" in text
+        assert "at the start fast on cpu: 200 GFLOP/s, 15.0 GB/s" in text
+
+
 @pytest.mark.parametrize("state", ["wrong", "broken", "error", "missing"])
 def test_what_is_not_right_has_a_word_and_no_number_and_enters_no_ratio(state: str, tmp_path: Path) -> None:
-    other = timing("other", 0.001234, state=state, reason="3 is not 2", bound=0.04, memory=77_700_000)
+    other = timing("other", 0.001234, state=state, reason="3 is not 2", **ROOF, memory=77_700_000)
     record(tmp_path, timing("numpy", 0.4), timing("fast", 0.1), other)
     found = entries(tmp_path)
     assert found["other"] == Entry("other", state, "3 is not 2")

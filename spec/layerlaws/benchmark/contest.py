@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from layerlaws.backends import Backend
 from layerlaws.benchmark.expected import Expected, arguments_of, cotangent_of, expected_of
 from layerlaws.benchmark.jobs import Contender, Job, blank, format_of, workload_of
+from layerlaws.benchmark.machine import place_of, rates_of
 from layerlaws.benchmark.record import Timing
 from layerlaws.benchmark.timing import Entrant, take_turns
 from layerlaws.benchmark.worker import Worker
@@ -51,16 +52,36 @@ def contest(worker: Worker, job: Job, benchmark: BenchmarkFixture) -> None:
             worker.send("timing", asdict(refused.timing))
     worker.said.clear()  # what definitions said may be large, as arguments may, and neither is needed any more
     worker.drawn.clear()
-    if racers:
-        by_entrant = {id(racer.entrant): racer.timing.backend for racer in racers}
-        take_turns(
-            benchmark,
-            [racer.entrant for racer in racers],
-            lambda entrant: worker.at(by_entrant[id(entrant)], "being timed"),
-        )
+    if not racers:
+        return
+    probes = _probes(worker, job, {racer.timing.device for racer in racers})
+    by_entrant = {id(racer.entrant): racer.timing.backend for racer in racers}
+    take_turns(
+        benchmark,
+        [*(racer.entrant for racer in racers), *(entrant for own in probes.values() for entrant in own)],
+        lambda entrant: worker.at(by_entrant.get(id(entrant), ""), "being timed"),
+    )
     for racer in racers:
         worker.at(racer.timing.backend, "having its memory measured")
-        worker.send("timing", asdict(_measured(racer)))
+        worker.send("timing", asdict(_measured(racer, *_ceilings(worker, probes, racer.timing.device))))
+
+
+def _probes(worker: Worker, job: Job, devices: Collection[str]) -> dict[str, tuple[Entrant, ...]]:
+    """The probes of each device, ready to take turns with the contenders of a workload."""
+    if worker.machine is None or worker.effort.probe is None or job.purpose != "workload":
+        return {}
+    worker.at("", "measuring what the machine can do")
+    best, budget = worker.machine.best, worker.effort.probe
+    return {device: tuple(probe.entrant(budget) for probe in best[device]) for device in devices if device in best}
+
+
+def _ceilings(worker: Worker, probes: Mapping[str, tuple[Entrant, ...]], device: str) -> tuple[float, ...]:
+    """FLOP and bytes per second of a device: between the rounds, or else at the start."""
+    if worker.machine is None:
+        return 0.0, 0.0
+    if device not in probes:
+        return worker.machine.at_start(device)
+    return rates_of(worker.machine.best[device], probes[device])
 
 
 def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
@@ -74,15 +95,17 @@ def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
         if key not in worker.drawn:
             worker.drawn[key] = arguments_of(workload, format)
         arguments = worker.drawn[key]
-        limit = worker.limit / (4 if job.purpose == "growth" else 1)  # its workload was compared at its own sizes
+        fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
+        limit = worker.effort.definition / fewer
         used, reason = _compared(worker, job.mode, workload, backend, format, arguments, limit)
         worker.at(backend.name, "warming up")
+        timing = replace(timing, device=place_of(backend)[1])
         entrant = Entrant(
             _call(Implementation(workload.operation, backend, format), job.mode, arguments),
             backend.synchronize,
             backend.measured,
         )
-        entrant.warm_up(worker.budget)
+        entrant.warm_up(worker.effort.contender)
     except Broken as broken:
         wrong = replace(timing, state="wrong", reason=str(broken))
         raise Refused(_unless_known(wrong, backend, [f"{timing.operation}.{AGREEMENT[job.mode]}"])) from None
@@ -143,7 +166,7 @@ def _call(implementation: Implementation, mode: str, arguments: dict[str, Any]) 
     return lambda: backend.gradient(function, native, weights)
 
 
-def _measured(racer: _Racer) -> Timing:
+def _measured(racer: _Racer, peak: float, bandwidth: float) -> Timing:
     entrant, stats = racer.entrant, racer.entrant.stats
     if entrant.failed is None:
         try:
@@ -162,6 +185,8 @@ def _measured(racer: _Racer) -> Timing:
         high=stats.q3,
         least=stats.min,
         memory=memory,
+        peak=peak,
+        bandwidth=bandwidth,
     )
 
 

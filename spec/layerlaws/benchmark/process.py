@@ -8,22 +8,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from layerlaws.benchmark.jobs import Job
-from layerlaws.benchmark.timing import Budget
+from layerlaws.benchmark.timing import Budget, Effort
 from layerlaws.benchmark.worker import work
 
-BUDGETS = {True: Budget(0.05, 3, 4, 0.3), False: Budget(0.6, 5, 40, 5.0)}
-"""What a contender may take to be timed, by whether the run is quick."""
-
-DEFINITION = {True: 0.2, False: 8.0}
-"""Seconds that evaluating a definition may take."""
+EFFORTS = {
+    True: Effort(Budget(0.05, 3, 4, 0.3), None, 0.2, 60),
+    False: Effort(Budget(0.6, 5, 40, 5.0), Budget(0.2, 5, 10, 5.0), 8.0, 300),
+}
+"""By whether the run is quick."""
 
 THREAD_TIMEOUT = "20"
 """Idle threads of NumPy's OpenBLAS spin for 2 to this power clock ticks (https://github.com/OpenMathLib/OpenBLAS/issues/5171);
 by default for up to a tenth of a second, on the cores that the next contender needs.
 """
-
-PATIENCE = {True: 60, False: 300}
-"""Seconds without a word after which a worker is taken to hang."""
 
 
 def told(backends: Sequence[str], jobs: Sequence[Job], quick: bool) -> Iterator[tuple[str, Any]]:
@@ -31,16 +28,15 @@ def told(backends: Sequence[str], jobs: Sequence[Job], quick: bool) -> Iterator[
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", THREAD_TIMEOUT)  # read when the process loads NumPy
     context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools that do not survive it
     here, there = context.Pipe()
-    process = context.Process(
-        target=work, args=(there, list(backends), list(jobs), BUDGETS[quick], DEFINITION[quick]), daemon=True
-    )
+    effort = EFFORTS[quick]
+    process = context.Process(target=work, args=(there, list(backends), list(jobs), effort), daemon=True)
     process.start()
     there.close()
     try:
         while True:
             # Second by second, so that a machine that sleeps, or stops both processes, does not count as a long wait.
-            if not any(here.poll(1) for _ in range(PATIENCE[quick])):
-                yield "lost", f"nothing happened for {PATIENCE[quick]} s"
+            if not any(here.poll(1) for _ in range(effort.patience)):
+                yield "lost", f"nothing happened for {effort.patience} s"
                 return
             kind, content = here.recv()
             if kind == "end":

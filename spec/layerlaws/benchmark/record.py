@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any, Self
 from layerlaws.journal import environment, record_name, record_paths
 from layerlaws.lines import LineFile, check_types, read_entries
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the format of benchmark records."""
 
 STATES = {
@@ -32,7 +32,7 @@ UNEXPECTED = ("wrong", "broken", "error")
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the machine reaches in this run with a library's own best call.
+    """What the machine reaches with a library's own best call, at the start of a run: medians.
 
     flops: of a large float32 matrix product, per second. bandwidth: bytes per second of a large copy, read plus
     written. library: whose calls these were, for example "numpy" or "torch". device: as the library calls it, "cpu" or
@@ -52,8 +52,9 @@ class Timing:
     purpose: "workload", "growth" or "headline". mode: "forward" or "gradient" (forward plus gradient).
     seconds: median of the rounds; low, high: first and third quartile; least: the fastest round.
     memory: peak bytes beyond what was held before the call; None where it was not measured.
-    flops, moved, text: the workload's cost (moved in bytes here). bound: seconds that the machine's ceilings allow at
-    best, max(flops / peak, moved / bandwidth); 0 where the cost says nothing.
+    flops, moved, text: the workload's cost (moved in bytes here). device: as its library calls it. peak, bandwidth:
+    the ceilings of that device, in FLOP and bytes per second: medians of rounds between those of the workload, or
+    where a job has no such rounds, those from the start of the run; 0 where there are none.
     used: largest share of the allowed error at full size; None where the definition was not run at full size, and
     `reason` says what was compared instead. calls: per round; the times are those of one call.
     headline: the claim that a "headline" belongs to; its two sides were timed in turns.
@@ -78,7 +79,9 @@ class Timing:
     flops: float = 0.0
     moved: float = 0.0
     text: float = 0.0
-    bound: float = 0.0
+    device: str = ""
+    peak: float = 0.0
+    bandwidth: float = 0.0
     used: float | None = None
     calls: int = 1
     headline: str = ""
@@ -88,12 +91,14 @@ class Timing:
         return self.state in UNEXPECTED
 
     @property
-    def share(self) -> float | None:
-        """Of the machine's ceiling, which is a fastest round too: what the bound is of the fastest round.
+    def bound(self) -> float:
+        """Seconds that the ceilings allow at best: max(flops / peak, moved / bandwidth); 0 where nothing says."""
+        return max(self.flops / self.peak, self.moved / self.bandwidth) if self.peak and self.bandwidth else 0.0
 
-        None where the cost says nothing.
-        """
-        return self.bound / self.least if self.bound and self.least else None
+    @property
+    def share(self) -> float | None:
+        """Of the machine's ceiling that was reached, median against median; None where nothing says."""
+        return self.bound / self.seconds if self.bound and self.seconds else None
 
 
 @dataclass(frozen=True)
@@ -197,12 +202,3 @@ def _timing(fields: dict[str, Any]) -> Timing:
     if not all(isinstance(size, int) for size in timing.sizes.values()):
         raise ValueError(f"sizes are whole numbers, not {timing.sizes}")
     return timing
-
-
-def bounded(timing: Timing, ceilings: list[Ceiling], device: str) -> Timing:
-    """The timing with the seconds that the best library's ceilings on its device allow."""
-    own = [ceiling for ceiling in ceilings if ceiling.device == device]
-    if not own:
-        return timing
-    flops, bandwidth = max(c.flops for c in own), max(c.bandwidth for c in own)
-    return replace(timing, bound=max(timing.flops / flops, timing.moved / bandwidth))

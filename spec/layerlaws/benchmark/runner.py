@@ -14,7 +14,7 @@ from layerlaws.benchmark import memory
 from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format_of, jobs_of, workload_of, workloads_of
 from layerlaws.benchmark.machine import clocks
 from layerlaws.benchmark.process import told
-from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Ceiling, Timing, bounded
+from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Ceiling, Timing
 from layerlaws.catalogue import Case, Catalogue, Note, WrongUse
 from layerlaws.processes import inspected
 from layerlaws.verdict import Verdict
@@ -22,8 +22,8 @@ from layerlaws.verdict import Verdict
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""
 
-Machine = tuple[list[Ceiling], dict[str, str], dict[str, int]]
-"""Ceilings, the device of each backend, threads of each library."""
+Machine = tuple[list[Ceiling], dict[str, int]]
+"""Ceilings, threads of each library."""
 
 BARRING = ("broken", "error", "crashed", "timed out")
 """Verdicts on a law that bar its operation from being timed. Deviations by design do not."""
@@ -151,7 +151,7 @@ class _Recorder:
         self.backends = {backend.name: backend for backend in plan.backends}
         self.timings: list[Timing] = []
         self.header: BenchmarkHeader | None = None
-        self.devices: dict[str, str] = {}
+        self.measured = False
 
     def time(self, barred: Barred) -> None:
         """Time all jobs; the first process also measures the machine, and what is refused is written after that."""
@@ -163,14 +163,14 @@ class _Recorder:
             jobs += [replace(job, contenders=able)] if able else []
         present = [backend.name for backend in self.plan.backends if not backend.unavailable]
         jobs = self.in_one_process(present, jobs, refused) if jobs else []
-        while jobs:
-            jobs = self.in_one_process([], jobs)
+        while jobs:  # what a process did not survive once while it measured the machine, the next need not survive
+            jobs = self.in_one_process(present if self.measured else [], jobs)
         if self.header is None:
-            self.begin(([], {}, {}), refused)
+            self.begin(([], {}), refused)
 
     def begin(self, machine: Machine, refused: Iterable[Timing]) -> None:
         """Write the header, and what is known before anything is timed."""
-        ceilings, self.devices, threads = machine
+        ceilings, threads = machine
         plan = self.plan
         described = {b.name: f"unavailable: {b.unavailable}" if b.unavailable else b.device for b in plan.backends}
         whole = plan.jobs is None and not plan.quick and len(plan.notes) == len(plan.catalogue.notes)
@@ -186,9 +186,7 @@ class _Recorder:
             self.add(timing)
 
     def add(self, timing: Timing) -> None:
-        """Write down a timing, now, with what the machine allows at best."""
-        assert self.header is not None
-        timing = bounded(timing, self.header.ceilings, self.devices.get(timing.backend, "cpu"))
+        """Write down a timing, now."""
         if self.journal:
             self.journal.add(timing)
         self.timings.append(timing)
@@ -208,10 +206,11 @@ class _Recorder:
         left, pending = list(jobs), list(jobs[0].contenders)
         backend, doing, reason = "", "starting", ""
         for kind, content in told(machine, jobs, self.plan.quick):
-            if kind == "machine":
+            if kind == "machine" and self.header is None:
                 self.begin(content, refused)
+                self.measured = True
             elif kind in ("done", "lost") and self.header is None:
-                self.begin(([], {}, {}), refused)
+                self.begin(([], {}), refused)
                 if kind == "lost":
                     return left
             elif kind == "at":

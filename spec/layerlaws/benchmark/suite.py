@@ -6,7 +6,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from layerlaws.benchmark.contest import contest
 from layerlaws.benchmark.jobs import Job
-from layerlaws.benchmark.machine import ceilings, place_of, threads
+from layerlaws.benchmark.machine import measured, place_of, threads
 from layerlaws.benchmark.worker import Worker
 
 
@@ -16,10 +16,10 @@ def test_machine(worker: Worker, benchmark: BenchmarkFixture) -> None:
     for name in worker.backends:
         worker.at(name, "makes arrays")
         places[name] = place_of(worker.backend(name))
-    one_each = {place: worker.backend(name) for name, place in places.items()}
     worker.at("", "measuring what the machine can do")
-    found = ceilings(benchmark, list(one_each.values()), worker.budget)
-    worker.send("machine", (found, {name: device for name, (_, device) in places.items()}, threads()))
+    one_each = {place: worker.backend(name) for name, place in places.items()}
+    worker.machine = measured(benchmark, one_each, worker.effort.contender)
+    worker.send("machine", (list(worker.machine.ceilings.values()), threads()))
 
 
 def test_job(worker: Worker, job: Job, benchmark: BenchmarkFixture) -> None:

@@ -38,6 +38,19 @@ class Budget:
     patience: float
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What a run may take. contender: to be timed. probe: to measure a ceiling again between the rounds of a workload,
+    None to leave it at the start. definition: seconds to evaluate one. patience: seconds without a word after which a
+    worker is taken to hang.
+    """
+
+    contender: Budget
+    probe: Budget | None
+    definition: float
+    patience: int
+
+
 @dataclass
 class Entrant:
     """One that takes turns.

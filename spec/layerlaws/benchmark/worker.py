@@ -21,23 +21,24 @@ import pytest
 from layerlaws.backends import Backend, load_backend
 from layerlaws.benchmark.expected import Expected
 from layerlaws.benchmark.jobs import Job
-from layerlaws.benchmark.timing import Budget
+from layerlaws.benchmark.machine import Machine
+from layerlaws.benchmark.timing import Effort
 from layerlaws.catalogue import catalogue
 
 
 @dataclass
 class Worker:
-    """What a worker process is to do, and its end of the pipe. limit: seconds for a definition.
+    """What a worker process is to do, and its end of the pipe. Also the pytest plugin that hands itself and the jobs
+    to the items.
 
-    backends: to measure the machine with, before the jobs; with none it is not measured. Also the pytest plugin that
-    hands itself and the jobs to the items.
+    backends: to measure the machine with, before the jobs; with none it is not measured.
     """
 
     connection: Connection
     backends: tuple[str, ...]
     jobs: tuple[Job, ...]
-    budget: Budget
-    limit: float
+    effort: Effort
+    machine: Machine | None = None
     loaded: dict[str, Backend] = field(default_factory=dict)
     compared: dict[Any, tuple[float | None, str]] = field(default_factory=dict)
     said: dict[Any, Expected | None] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Worker:
             self.send("job" if "test_job" in report.nodeid else "done")
 
 
-def work(connection: Connection, backends: Sequence[str], jobs: Sequence[Job], budget: Budget, limit: float) -> None:
+def work(connection: Connection, backends: Sequence[str], jobs: Sequence[Job], effort: Effort) -> None:
     """What the process does: run the suite's items. The last message is "end"."""
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     suite = Path(__file__).with_name("suite.py")
@@ -82,5 +83,5 @@ def work(connection: Connection, backends: Sequence[str], jobs: Sequence[Job], b
     ]  # fmt: skip
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        pytest.main(arguments, plugins=[Worker(connection, tuple(backends), tuple(jobs), budget, limit)])
+        pytest.main(arguments, plugins=[Worker(connection, tuple(backends), tuple(jobs), effort)])
     connection.send(("end", printed.getvalue()[-2000:]))

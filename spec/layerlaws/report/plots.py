@@ -74,8 +74,8 @@ def _plots(run: Run, colours: Mapping[str, int]) -> Iterator[tuple[str, Plot]]:
         yield "roofline", _finished(
             _roofline(run, points, colours), run, "roofline", "Roofline",
             "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
-            "machine reached in the same run with a large matrix product and a large copy; hollow marks are forward "
-            "and gradient.",
+            "machine reached in between with a large matrix product and a large copy; hollow marks are forward and "
+            "gradient. All are medians.",
         )  # fmt: skip
     if run.curves:
         yield "growth", _finished(
@@ -157,7 +157,7 @@ def _roofline(run: Run, points: Sequence[tuple[Line, Entry]], colours: Mapping[s
     for roof, dash in zip(run.roofs, ("-", "--", ":", "-.") * len(run.roofs), strict=False):
         bend = min(max(roof.flops / roof.bandwidth, ends[0]), ends[1])
         xs = (ends[0], bend, ends[1])
-        told = f"{_short(roof.library)}: {scaled(roof.flops, 'FLOP/s')}, {scaled(roof.bandwidth, 'B/s')}"
+        told = f"{_short(roof.device)}: {scaled(roof.flops, 'FLOP/s')}, {scaled(roof.bandwidth, 'B/s')}"
         axes.plot(xs, [min(roof.flops, roof.bandwidth * x) for x in xs], dash, color=SOFT, linewidth=1.4, label=told)
     for line, entry in points:
         i = colours[entry.backend]

@@ -21,8 +21,8 @@ NOTHING = "There is no benchmark record here. `layerlaws bench` writes one; then
 HOW = (
     "Only right answers have a time: what breaks a law of the operation, or is not what the definition says at this "
     "size, has a word in its place. Backends took turns, round by round; times are medians. The ceiling is the time "
-    "that the machine's best matrix product and copy in the same run allow; it is reached by fastest rounds, so "
-    "fastest rounds are held against it. Memory is the peak beyond what was held before."
+    "that a large matrix product and a large copy allow: medians too, of rounds between those of the backends (in a "
+    "quick run, at its start). Memory is the peak beyond what was held before."
 )
 
 
@@ -31,8 +31,8 @@ class Entry:
     """One backend on one workload. All numbers are None where no time may be shown, and where one is not known.
 
     seconds: median. faster: how many times as fast as NumPy. behind: time over the fastest backend's. memory: peak
-    bytes. share: of the speed that the machine's ceilings allow, in the fastest round. rate: bytes of text per second.
-    intensity: FLOP per byte that has to move. flops: per second of the fastest round. used: largest share of the
+    bytes. share: of the speed that the machine's ceilings allow. rate: bytes of text per second.
+    intensity: FLOP per byte that has to move. flops: per second. used: largest share of the
     allowed error.
     """
 
@@ -124,9 +124,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Roof:
-    """What a library's own best calls reached: FLOP per second, bytes per second."""
+    """What a device reached while workloads were timed: FLOP per second, bytes per second."""
 
-    library: str
+    device: str
     flops: float
     bandwidth: float
 

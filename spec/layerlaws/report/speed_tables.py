@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
 
 from layerlaws import __version__
 from layerlaws.benchmark.growth import Growth, growths
@@ -36,8 +37,6 @@ def _run(record: BenchmarkRecord, name: str, slug: str, catalogue: Catalogue) ->
     present = dict.fromkeys(t.backend for t in record.timings if t.state != "unavailable")
     order = [name for name in record.header.backends if name in present]
     backends = {name: text.line(name, 60) for name in (*order, *present)}
-    ceilings = record.header.ceilings
-    roofs = (Roof(text.line(f"{c.library} on {c.device}", 60), c.flops, c.bandwidth) for c in ceilings)
     return Run(
         name,
         slug,
@@ -46,8 +45,18 @@ def _run(record: BenchmarkRecord, name: str, slug: str, catalogue: Catalogue) ->
         tuple(_headlines(record.timings, backends, catalogue)),
         tuple(_lines(record.timings, backends, catalogue)),
         tuple(_curve(growth, backends) for growth in growths(record.timings)),
-        tuple(roof for roof in roofs if _positive(roof.flops) and _positive(roof.bandwidth)),
+        tuple(_roofs(record.timings)),
     )
+
+
+def _roofs(timings: Iterable[Timing]) -> Iterator[Roof]:
+    """For each device the medians of what it reached while the workloads were timed."""
+    reached: dict[str, list[tuple[float, float]]] = {}
+    for t in timings:
+        if t.purpose == "workload" and t.state == "timed" and _positive(t.peak) and _positive(t.bandwidth):
+            reached.setdefault(t.device, []).append((t.peak, t.bandwidth))
+    for device, pairs in reached.items():
+        yield Roof(text.line(device, 60), *(median(rates) for rates in zip(*pairs, strict=True)))
 
 
 def _lines(timings: Iterable[Timing], backends: Backends, catalogue: Catalogue) -> Iterator[Line]:
@@ -81,7 +90,7 @@ def _entry(backend: str, t: Timing | None, baseline: Timing | None, least: float
         share=t.share if _positive(t.bound) else None,
         rate=t.text / t.seconds if _positive(t.text) else None,
         intensity=t.flops / t.moved if _positive(t.flops) and _positive(t.moved) else None,
-        flops=t.flops / t.least if _positive(t.flops) and _positive(t.least) else None,
+        flops=t.flops / t.seconds if _positive(t.flops) else None,
         used=t.used,
     )
 
@@ -163,7 +172,11 @@ def _provenance(runs: Sequence[Run], records: Sequence[BenchmarkRecord]) -> tupl
     for run, record in zip(runs, records, strict=True):
         header = record.header
         state = "complete" if record.complete else "INCOMPLETE"
-        ceilings = (f"{r.library}: {scaled(r.flops, 'FLOP/s')}, {scaled(r.bandwidth, 'B/s')}" for r in run.roofs)
+        ceilings = [f"{r.device}: {scaled(r.flops, 'FLOP/s')}, {scaled(r.bandwidth, 'B/s')}" for r in run.roofs]
+        for c in header.ceilings:
+            if _positive(c.flops) and _positive(c.bandwidth):
+                reached = f"{scaled(c.flops, 'FLOP/s')}, {scaled(c.bandwidth, 'B/s')}"
+                ceilings.append(f"at the start {c.library} on {c.device}: {reached}")
         facts = (
             f"{state}, {text.number(len(record.timings), 'timing')}{', quick' if header.quick else ''}",
             f"layerlaws {header.suite}",
