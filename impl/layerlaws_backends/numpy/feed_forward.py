@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_HIDDEN = 2**21
+_HIDDEN = 2**22
 """Hidden numbers at a time: they stay near the processor, and the memory that they take does not grow with x."""
 
 

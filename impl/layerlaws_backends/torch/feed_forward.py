@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+_HIDDEN = 2**21
+"""Hidden numbers at a time on a CPU: they stay near it, and in memory that the allocator keeps, not the system."""
+
 
 def feed_forward(
     x: torch.Tensor, w_1: torch.Tensor, b_1: torch.Tensor, w_2: torch.Tensor, b_2: torch.Tensor
@@ -15,8 +18,10 @@ def feed_forward(
     if w_2.shape != (b_1.shape[-1], x.shape[-1]):
         raise ValueError(f"w_2 has the shape {tuple(w_2.shape)}, not {(b_1.shape[-1], x.shape[-1])}")
     # Positions in one axis: F.linear would return a view, and autograd copies the gradient of a view changed in place.
-    hidden = torch.addmm(b_1, x.flatten(0, 1), w_1).relu_()
-    return torch.addmm(b_2, hidden, w_2).view(x.shape)
+    positions = x.flatten(0, 1)
+    rows = max(1, _HIDDEN // max(1, b_1.shape[-1])) if x.device.type == "cpu" else max(1, len(positions))
+    hidden = (torch.addmm(b_1, block, w_1).relu_() for block in positions.split(rows))
+    return torch.cat([torch.addmm(b_2, block, w_2) for block in hidden]).view(x.shape)
 
 
 def feed_forward_convolution(

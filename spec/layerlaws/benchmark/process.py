@@ -13,7 +13,7 @@ from layerlaws.benchmark.worker import work
 
 EFFORTS = {
     True: Effort(Budget(0.05, 3, 4, 0.3), None, 0.2, 60),
-    False: Effort(Budget(0.6, 5, 40, 5.0), Budget(0.2, 5, 10, 5.0), 8.0, 300),
+    False: Effort(Budget(1.0, 7, 50, 5.0), Budget(0.3, 7, 15, 5.0), 8.0, 300),
 }
 """By whether the run is quick."""
 
