@@ -19,8 +19,8 @@ def feed_forward(
         raise ValueError(f"w_2 has the shape {tuple(w_2.shape)}, not {(b_1.shape[-1], x.shape[-1])}")
     # Positions in one axis: F.linear would return a view, and autograd copies the gradient of a view changed in place.
     positions = x.flatten(0, 1)
-    rows = max(1, _HIDDEN // max(1, b_1.shape[-1])) if x.device.type == "cpu" else max(1, len(positions))
-    hidden = (torch.addmm(b_1, block, w_1).relu_() for block in positions.split(rows))
+    blocks = len(positions) * len(b_1) // _HIDDEN if x.device.type == "cpu" else 1
+    hidden = (torch.addmm(b_1, block, w_1).relu_() for block in positions.chunk(max(1, blocks)))
     return torch.cat([torch.addmm(b_2, block, w_2) for block in hidden]).view(x.shape)
 
 
