@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,22 @@ import pytest
 from layerlaws import catalogue, load_backend
 from layerlaws.claims import settle
 from layerlaws.formats import FORMATS
-from layerlaws.free_laws import agreement
+from layerlaws.free_laws import agreement, gradient_agrees_with_definition
 from layerlaws.implementation import Implementation
-from layerlaws_backends.numpy import feed_forward, masked_attention, multi_head_attention, position_methods
+from layerlaws_backends.numpy import masked_attention, multi_head_attention, position_methods
 
 LENGTHS = [(7, 7), (7, 10), (9, 4), (1, 5)]
 
 
 def _hold(backend: str, operation: str, **arguments: Any) -> None:
     """The results are those of the definition, within its own bound. Raises Broken where they are not."""
-    known = catalogue()
-    implementation = Implementation(known.operations[operation], load_backend(backend, known), FORMATS["float64"])
+    implementation = _offered(backend, operation)
     settle(agreement(implementation, implementation.results(**arguments), implementation.definition(**arguments)))
+
+
+def _offered(backend: str, operation: str) -> Implementation:
+    known = catalogue()
+    return Implementation(known.operations[operation], load_backend(backend, known), FORMATS["float64"])
 
 
 def _inputs(length: int, keys: int, masked: bool) -> dict[str, Any]:
@@ -71,8 +76,14 @@ def test_blocks_of_queries_do_not_show_in_torch(
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 6])
-def test_blocks_of_positions_do_not_show(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["numpy", "torch-cpu"])
+def test_blocks_of_positions_do_not_show(backend: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if backend == "torch-cpu":
+        pytest.importorskip("torch")
+    module = importlib.import_module(f"layerlaws_backends.{backend.partition('-')[0]}.feed_forward")
     draw = np.random.default_rng(3).standard_normal
     parts = {"w_1": draw((4, 8)), "b_1": draw(8), "w_2": draw((8, 4)), "b_2": draw(4)}
-    monkeypatch.setattr(feed_forward, "_HIDDEN", rows * 8)
-    _hold("numpy", "feed_forward", x=draw((2, 3, 4)), **parts)
+    monkeypatch.setattr(module, "_HIDDEN", rows * 8)
+    _hold(backend, "feed_forward", x=draw((2, 3, 4)), **parts)
+    if backend == "torch-cpu":
+        settle(gradient_agrees_with_definition(_offered(backend, "feed_forward"), {"x": draw((2, 3, 4)), **parts}, 0))
