@@ -18,7 +18,7 @@ from layerlaws.derivative import straight_through, vjp
 from layerlaws.formats import format_of
 from layerlaws.free_laws import faults_of
 from layerlaws.implementation import cast_to
-from layerlaws.mathematics import erf, gelu, layer_norm, log_softmax, sigmoid, softmax
+from layerlaws.mathematics import affine, erf, gelu, layer_norm, log_softmax, sigmoid, softmax
 from layerlaws.operation import Operation
 from layerlaws.reference import reference
 
@@ -180,6 +180,28 @@ def test_a_repeated_operand_is_one_long_inner_product() -> None:
     gradient = gradient_of(lambda w: x @ w, asbounded(w), s)
     size = np.einsum("bti,btj->ij", np.abs(x), np.abs(s), dtype=np.float64)
     assert (gradient.error >= 100 * 2.0**-24 * size).all()
+
+
+STEPS: list[tuple[str, Callable[[Any, Any], Any]]] = [
+    ("a product at each step", lambda w, x: sum(x[t] @ w for t in range(8))),
+    ("a view at each step", lambda w, x: sum(x[t] @ w.T for t in range(8))),
+    ("one view", lambda w, x: (lambda v: sum(x[t] @ v for t in range(8)))(w.T)),
+    ("beside others", lambda w, x: sum(affine(x[t], w, np.zeros(1, "float32")) for t in range(8))),
+    ("repeated over rows", lambda w, x: sum(x[t] * w for t in range(8))),
+    ("gathered", lambda w, x: sum(x[t] * w[np.zeros(8, int)] for t in range(8))),
+]
+
+
+@pytest.mark.parametrize("function", [row[1] for row in STEPS], ids=[row[0] for row in STEPS])
+def test_shares_of_several_uses_may_be_one_sum_in_any_order(function: Callable[[Any, Any], Any]) -> None:
+    """Steps laid side by side are one sum of 64 terms; here 1 is followed by what float32 rounds away."""
+    x = np.full((8, 8, 1), 2.0**-24, "float32")
+    x[0, 0] = 1
+    gradient = gradient_of(lambda w: function(w, x), asbounded(np.ones((1, 1), "float32")), np.ones((8, 1), "float32"))
+    one_by_one = np.cumsum(x, dtype="float32")[-1]
+    assert one_by_one == 1
+    assert gradient.value.item() == 1 + 63 * 2.0**-24
+    assert abs(one_by_one - gradient.value) <= gradient.error <= 70 * 2.0**-24
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         self._double: NDArray[np.float64] | None = self.value if format.wide is np.float64 else None
 
     @classmethod
-    def of(cls, value: Any, absolute: Any, format: Format, double: NDArray[np.float64] | None = None) -> Bounded:
+    def of(cls, value: Any, absolute: Any, format: Format, double: NDArray[np.float64] | None = None) -> Self:
         """The same of parts that are known to fit: without looking at them again."""
         made = object.__new__(cls)
         made.value = value if type(value) is np.ndarray else np.asarray(value, format.wide)

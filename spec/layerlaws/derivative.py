@@ -16,8 +16,7 @@ Computational graphs and rounding errors, SIAM J. Numer. Anal. 11(1), 1974) and 
 - A sweep forward over tangents bounds something else: it counts n u for a product with n columns where the way
   back adds m rows, nothing for a broadcast that the way back adds up, and may lose an error to cancellation
   between inputs that a gradient keeps apart.
-- Shares that an array gets from several uses are rounded one by one and added in any order, as the terms of a
-  sum are on the way forth.
+- What an array gets from several uses is one sum over the terms of all its shares, in any order: `layerlaws.sums`.
 - Fused backward passes add the same products in other groups. The group that is common, sum(dO * O) in place of
   sum(P * dP) in attention (Dao, FlashAttention-2, 2023, section 3.1), is counted in `slopes.product`.
 
@@ -37,6 +36,7 @@ import numpy as np
 from layerlaws.bounded import Bounded, asbounded
 from layerlaws.formats import is_float
 from layerlaws.rounding import quietly
+from layerlaws.sums import together
 from layerlaws.variable import Variable, constant, elementwise
 
 __all__ = ["constant", "straight_through", "vjp", "with_slope"]
@@ -128,9 +128,7 @@ def _adjoints(seeds: list[tuple[Variable, Any]]) -> dict[int, Any]:
     with quietly():
         while variables:
             _, variable = heapq.heappop(variables)
-            together = shares[variable.age]
-            adjoint = together[0] if len(together) == 1 else np.sum(np.stack(together), axis=0)
-            found[variable.age] = adjoint
+            adjoint = found[variable.age] = together(shares[variable.age])
             for operand, pull in variable.edges:
                 add(operand, pull(adjoint))
     return found

@@ -1,5 +1,6 @@
 """The derivative of one operation, and the way back through one that only moves, adds up or multiplies.
 
+What was added up on the way stays known (`layerlaws.sums`), since it may be added up in one go with more.
 Everything here runs on `Bounded` and on plain arrays alike and is put together by `layerlaws.derivative`.
 """
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from layerlaws import rounding
 from layerlaws.bounded import Bounded, error_of, value_of
+from layerlaws.sums import Sum, plain, sizes_of, summed
 
 SLOPES: dict[np.ufunc, Callable[..., tuple[Any, ...]]] = {
     np.add: lambda y, a, b: (1, 1),
@@ -43,12 +45,16 @@ SLOPES: dict[np.ufunc, Callable[..., tuple[Any, ...]]] = {
 def times(adjoint: Any, slope: Any, shape: tuple[int, ...]) -> Any:
     """The share of an operand of this shape: adjoint times slope, added up where the operand was repeated."""
     exact = isinstance(slope, int) and abs(slope) == 1
-    share = adjoint if exact and slope > 0 else -adjoint if exact else adjoint * slope
+    share = plain(adjoint) if exact and slope > 0 else -adjoint if exact else adjoint * slope
     if share.shape == shape:
         return share
     front = share.ndim - len(shape)
     repeated = tuple(k for k in range(share.ndim) if k < front or shape[k - front] != share.shape[k])
-    return np.sum(share, axis=repeated, keepdims=True).reshape(shape)
+    total = np.sum(share, axis=repeated, keepdims=True).reshape(shape)
+    if not isinstance(total, Bounded):
+        return total
+    sizes = np.sum(sizes_of(share), axis=repeated, keepdims=True).reshape(shape)
+    return summed(total, share.size // total.size if total.size else 0, sizes)
 
 
 def of_extreme(x: Any, sign: int, axis: Any) -> Any:
@@ -93,14 +99,9 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
     share = (left @ right).reshape(shape)
     if not isinstance(share, Bounded):
         return share
-    size = (_size(left) @ _size(right)).reshape(shape)
-    extra = np.where(np.isfinite(size), other * share.format.unit * size, np.inf)
-    return Bounded(share.value, share.error + extra, share.format)
-
-
-def _size(x: Any) -> NDArray[np.float64]:
-    size: NDArray[np.float64] = np.abs(value_of(x)).astype(np.float64) + error_of(x)
-    return size
+    sizes = (sizes_of(left) @ sizes_of(right)).reshape(shape)
+    extra = np.where(np.isfinite(sizes), other * share.format.unit * sizes, np.inf)
+    return summed(Bounded(share.value, share.error + extra, share.format), left.shape[-1], sizes)
 
 
 def places(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -122,6 +123,9 @@ def scattered(adjoint: Any, moved: NDArray[np.int64], shape: tuple[int, ...]) ->
 
     if not isinstance(adjoint, Bounded):
         return back(adjoint)
-    terms = np.bincount(moved.ravel(), minlength=count)[1:].reshape(shape)
-    error = rounding.of_sum(adjoint.format, terms, back(_size(adjoint)), back(adjoint.error))
-    return Bounded(back(adjoint.value), error, adjoint.format)
+    places_each = np.bincount(moved.ravel(), minlength=count)[1:].reshape(shape)
+    error = rounding.of_sum(adjoint.format, places_each, back(sizes_of(adjoint)), back(adjoint.error))
+    total = Bounded(back(adjoint.value), error, adjoint.format)
+    if isinstance(adjoint, Sum) and np.all(places_each <= 1):  # only moved
+        return summed(total, back(adjoint.terms), back(adjoint.sizes))
+    return summed(total, places_each, back(sizes_of(adjoint)))

@@ -12,6 +12,7 @@ import numpy as np
 from layerlaws.bounded import FUNCTIONS, REARRANGEMENTS, Bounded
 from layerlaws.rounding import DECISIONS, quietly
 from layerlaws.slopes import SLOPES, of_extreme, places, product, scattered, times
+from layerlaws.sums import taken
 
 Pull = Callable[[Any], Any]
 """From the adjoint of a result to its share in the adjoint of an operand."""
@@ -182,13 +183,13 @@ def _concatenate(arrays: Any, axis: int = 0) -> Variable:
     for x in arrays:
         cut = range(start, start := start + x.shape[axis])
         if isinstance(x, Variable):
-            edges.append((x, partial(np.take, indices=cut, axis=axis)))
+            edges.append((x, partial(taken, indices=cut, axis=axis)))
     return Variable(np.concatenate([constant(x) for x in arrays], axis=axis), *edges)
 
 
 def _stack(arrays: Any, axis: int = 0) -> Variable:
     edges: list[tuple[Variable, Pull]] = [
-        (x, partial(np.take, indices=k, axis=axis)) for k, x in enumerate(arrays) if isinstance(x, Variable)
+        (x, partial(taken, indices=k, axis=axis)) for k, x in enumerate(arrays) if isinstance(x, Variable)
     ]
     return Variable(np.stack([constant(x) for x in arrays], axis=axis), *edges)
 
