@@ -74,8 +74,8 @@ def _plots(run: Run, colours: Mapping[str, int]) -> Iterator[tuple[str, Plot]]:
         yield "roofline", _finished(
             _roofline(run, points, colours), run, "roofline", "Roofline",
             "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
-            "machine reached in between with a large matrix product and a large copy; hollow marks are forward and "
-            "gradient. All are medians.",
+            "machine reached between the rounds with a large matrix product and a large copy; hollow marks are forward "
+            "and gradient. All are medians.",
         )  # fmt: skip
     if run.curves:
         yield "growth", _finished(
