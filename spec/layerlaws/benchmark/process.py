@@ -12,7 +12,7 @@ from layerlaws.benchmark.timing import Budget, Effort
 from layerlaws.benchmark.worker import work
 
 EFFORTS = {
-    True: Effort(Budget(0.05, 3, 4, 0.3), None, 0.2, 60),
+    True: Effort(Budget(0.04, 3, 3, 0.2), None, 0.15, 60),
     False: Effort(Budget(1.0, 7, 50, 5.0), Budget(0.3, 7, 15, 5.0), 8.0, 300),
 }
 """By whether the run is quick."""
