@@ -19,7 +19,7 @@ GATES_CLOSE_EARLY = Known(
     "float32",
     rare=True,
 )
-known = {"lstm.agrees_with_definition": GATES_CLOSE_EARLY}
+known = dict.fromkeys(("lstm.agrees_with_definition", "lstm.gradient_agrees_with_definition"), GATES_CLOSE_EARLY)
 
 
 def describe() -> str:

@@ -18,6 +18,7 @@ _UNCHECKED = Known(
 )
 known = {
     "lstm.agrees_with_definition": GATES_CLOSE_EARLY,
+    "lstm.gradient_agrees_with_definition": GATES_CLOSE_EARLY,
     "an_empty_sequence_leaves_both_states": _NO_STEPS,
     "a_text_of_no_words_has_no_gaps": _NO_STEPS,
     "a_recurrent_matrix_of_five_gates_is_refused": _UNCHECKED,
