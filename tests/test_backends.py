@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from layerlaws.backends import load_backend
-from layerlaws.catalogue import catalogue
-from layerlaws.check import check
+from layerlaws.checking.check import check
+from layerlaws.discovery import catalogue
 
 NOTES = [note.name for note in catalogue().notes]
 

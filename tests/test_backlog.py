@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from layerlaws.backlog import MOST_LOST, MOST_TIMED_OUT, Backlog
-from layerlaws.catalogue import catalogue
-from layerlaws.verdict import Verdict
-from layerlaws.worker import Facts, Task
+from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import catalogue
+from layerlaws.running.backlog import MOST_LOST, MOST_TIMED_OUT, Backlog
+from layerlaws.running.worker import Facts, Task
 
 
 class FakeWorker:

@@ -30,11 +30,11 @@ from layerlaws.benchmark.record import (
 )
 from layerlaws.benchmark.runner import BARRING, Listener, Plan, run
 from layerlaws.benchmark.timing import Budget, Entrant, turns
-from layerlaws.claims import Broken
-from layerlaws.formats import FORMATS
-from layerlaws.journal import RecordError, records_in
-from layerlaws.verdict import UNEXPECTED
-from layerlaws.workload import Workload
+from layerlaws.checking.verdict import UNEXPECTED
+from layerlaws.language.workloads import Workload
+from layerlaws.numerics.formats import FORMATS
+from layerlaws.running.journal import records_in
+from layerlaws.support.errors import Broken, RecordError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from layerlaws import catalogue, load_backend
-from layerlaws.claims import settle
-from layerlaws.formats import FORMATS
-from layerlaws.free_laws import agreement, gradient_agrees_with_definition
-from layerlaws.implementation import Implementation
+from layerlaws.language.claims import settle
+from layerlaws.language.generic_laws import agreement, gradient_agrees_with_definition
+from layerlaws.language.implementation import Implementation
+from layerlaws.numerics.formats import FORMATS
 from layerlaws_backends.numpy import masked_attention, multi_head_attention, position_methods
 
 LENGTHS = [(7, 7), (7, 10), (9, 4), (1, 5)]

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerlaws import mathematics
-from layerlaws.bounded import FUNCTIONS, REARRANGEMENTS, Bounded, Undecidable, asbounded, error_of, rounded, value_of
-from layerlaws.formats import FORMATS, Format, format_of, formats_named, is_float
-from layerlaws.literals import LONGEST, literal
-from layerlaws.rounding import DECISIONS, RULES
+from layerlaws.checking.literals import LONGEST, literal
+from layerlaws.numerics import mathematics
+from layerlaws.numerics.bounded import FUNCTIONS, REARRANGEMENTS, Bounded, asbounded, error_of, rounded, value_of
+from layerlaws.numerics.formats import FORMATS, Format, format_of, formats_named, is_float
+from layerlaws.numerics.rounding import DECISIONS, RULES
+from layerlaws.support.errors import Undecidable
 
 FLOAT64, FLOAT32 = FORMATS["float64"], FORMATS["float32"]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerlaws.bounded import Bounded, Undecidable
-from layerlaws.claims import Broken, Claim, Settlement, all_of, at_most, closely, differ, exactly, refused, settle
-from layerlaws.formats import FORMATS
+from layerlaws.language.claims import Claim, Settlement, all_of, at_most, closely, differ, exactly, refused, settle
+from layerlaws.numerics.bounded import Bounded
+from layerlaws.numerics.formats import FORMATS
+from layerlaws.support.errors import Broken, Undecidable
 
 FLOAT32 = FORMATS["float32"]
 ONES = np.ones(3)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from layerlaws.catalogue import catalogue
-from layerlaws.journal import read_record
+from layerlaws.discovery import catalogue
+from layerlaws.running.journal import read_record
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]

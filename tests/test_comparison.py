@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from layerlaws.comparison import diff, in_words, merge
-from layerlaws.journal import Header, Journal, RecordError, read_record, records_in
-from layerlaws.verdict import Accuracy, Verdict
+from layerlaws.checking.verdict import Accuracy, Verdict
+from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.journal import Header, Journal, read_record, records_in
+from layerlaws.support.errors import RecordError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from layerlaws import WrongUse, hold, load_backend
-from layerlaws.catalogue import catalogue
-from layerlaws.check import check
-from layerlaws.counterexamples import script, script_path, write_scripts
-from layerlaws.literals import LARGEST, LONGEST, evaluated, whole
-from layerlaws.verdict import Verdict
+from layerlaws.checking.check import check
+from layerlaws.checking.literals import LARGEST, LONGEST, evaluated, whole
+from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import catalogue
+from layerlaws.running.counterexamples import script, script_path, write_scripts
 
 BackendFile = Callable[[str, str], Path]
 

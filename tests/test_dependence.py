@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerlaws.bounded import Bounded, Undecidable
-from layerlaws.claims import Broken
-from layerlaws.dependence import changed, dependence
-from layerlaws.formats import FORMATS
+from layerlaws.language.dependence import changed, dependence
+from layerlaws.numerics.bounded import Bounded
+from layerlaws.numerics.formats import FORMATS
+from layerlaws.support.errors import Broken, Undecidable
 
 
 def bounded(value: Any, error: Any = 0.1) -> Bounded:

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from layerlaws import Bounded, asbounded, catalogue, check, load_backend
-from layerlaws.backends import Backend
-from layerlaws.catalogue import Case
-from layerlaws.derivative import straight_through, vjp
-from layerlaws.formats import format_of
-from layerlaws.free_laws import faults_of
-from layerlaws.implementation import cast_to
-from layerlaws.mathematics import affine, erf, gelu, layer_norm, log_softmax, sigmoid, softmax
-from layerlaws.operation import Operation
-from layerlaws.reference import reference
+from layerlaws.checking.reference import reference
+from layerlaws.language.backend import Backend
+from layerlaws.language.generic_laws import faults_of
+from layerlaws.language.implementation import cast_to
+from layerlaws.language.note import Case
+from layerlaws.language.operations import Operation
+from layerlaws.numerics.formats import format_of
+from layerlaws.numerics.mathematics import affine, erf, gelu, layer_norm, log_softmax, sigmoid, softmax
+from layerlaws.numerics.reverse_mode import straight_through, vjp
 
 
 def gradient_of(function: Callable[[Any], Any], x: Any, cotangent: Any) -> Any:

@@ -10,14 +10,15 @@ import sys
 
 import pytest
 
-from layerlaws import free_laws
-from layerlaws.backends import Backend
-from layerlaws.catalogue import Case, Note, catalogue
-from layerlaws.check import check
-from layerlaws.diagnosis import diagnose, matching
-from layerlaws.law import Fault
-from layerlaws.reference import reference
-from layerlaws.trial import Tally
+from layerlaws.checking.check import check
+from layerlaws.checking.diagnosis import diagnose, matching
+from layerlaws.checking.reference import reference
+from layerlaws.checking.trial import Tally
+from layerlaws.discovery import catalogue
+from layerlaws.language import generic_laws as free_laws
+from layerlaws.language.backend import Backend
+from layerlaws.language.laws import Fault
+from layerlaws.language.note import Case, Note
 
 NOTES = catalogue().notes
 FREE = {law.name for operation in catalogue().operations.values() for law in free_laws.laws_of(operation)}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as plain
 
-from layerlaws import draws as st
-from layerlaws.examples import TOGETHER, examples
+from layerlaws.checking.examples import TOGETHER, examples
+from layerlaws.language import strategies as st
 
 COUNT = 300
 

@@ -14,19 +14,21 @@ from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 
 from layerlaws import Known, WrongUse, load_backend
-from layerlaws.backends import Backend
-from layerlaws.bounded import Bounded, Undecidable, rounded
-from layerlaws.catalogue import Case, Catalogue, catalogue_of
-from layerlaws.check import check
-from layerlaws.claims import Claim, all_of, at_most, closely, exactly, refused
-from layerlaws.formats import formats_named
-from layerlaws.inputs import arrays, extents
-from layerlaws.law import Law, fault, law
-from layerlaws.mathematics import require
-from layerlaws.operation import Operation, operation
-from layerlaws.reference import reference
-from layerlaws.trial import Tally
-from layerlaws.verdict import UNEXPECTED, Verdict
+from layerlaws.checking.check import check
+from layerlaws.checking.reference import reference
+from layerlaws.checking.trial import Tally
+from layerlaws.checking.verdict import UNEXPECTED, Verdict
+from layerlaws.discovery import catalogue_of
+from layerlaws.language.backend import Backend
+from layerlaws.language.claims import Claim, all_of, at_most, closely, exactly, refused
+from layerlaws.language.inputs import arrays, extents
+from layerlaws.language.laws import Law, fault, law
+from layerlaws.language.note import Case, Catalogue
+from layerlaws.language.operations import Operation, operation
+from layerlaws.numerics.bounded import Bounded, rounded
+from layerlaws.numerics.formats import formats_named
+from layerlaws.numerics.mathematics import require
+from layerlaws.support.errors import Undecidable
 
 # --- a small note ---------------------------------------------------------------------------------------------
 
@@ -454,7 +456,7 @@ def test_the_same_examples_come_without_a_seed_and_others_with_one() -> None:
 
 
 def test_every_free_law_catches_its_own_fault() -> None:
-    from layerlaws import free_laws
+    from layerlaws.language import generic_laws as free_laws
 
     for made in (doubling(), pairing()):
         catalogue = note_of(made)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from layerlaws.journal import Record, read_record
-from layerlaws.verdict import Verdict
+from layerlaws.checking.verdict import Verdict
+from layerlaws.running.journal import Record, read_record
 
 LAWS = (
     "scalar_mix.agrees_with_definition",
@@ -142,9 +142,9 @@ HOSTILE = {
     "no_garbage": when_called("gc.disable(), gc.freeze()", "held", "", "gc.disable(); gc.freeze()"),
     "replaces_exp": when_called("replaces np.exp", "error", "it replaced numpy.exp", "np.exp = np.exp2"),
     "replaces_exp_loading": when_loaded("replaces np.exp", "error", "it replaced numpy.exp", "np.exp = np.exp2"),
-    "replaces_a_claim": when_called("replaces a claim of layerlaws", "error", "it replaced layerlaws.claims.settle", """
-        import layerlaws.claims
-        layerlaws.claims.settle = print"""),
+    "replaces_a_claim": when_called("replaces a claim", "error", "it replaced layerlaws.language.claims.settle", """
+        import layerlaws.language.claims
+        layerlaws.language.claims.settle = print"""),
     # its results
     "overwrites": when_called("overwrites its inputs", "broken", "changed its argument 'layers'",
                               "result = _right(layers, scores, gamma); layers[...] = 0; return result"),

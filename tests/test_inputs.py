@@ -11,9 +11,8 @@ import pytest
 from hypothesis import find, settings
 from hypothesis import strategies as st
 
-from layerlaws.examples import examples
-from layerlaws.formats import FORMATS
-from layerlaws.inputs import (
+from layerlaws.checking.examples import examples
+from layerlaws.language.inputs import (
     PLAIN,
     TEXTURES,
     TILE_EDGES,
@@ -26,7 +25,8 @@ from layerlaws.inputs import (
     masks,
     normal,
     rewritten,
-)  # fmt: skip
+)
+from layerlaws.numerics.formats import FORMATS
 
 COUNT = 240
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from layerlaws.journal import Header, Journal, RecordError, read_record, record_name, records_in
-from layerlaws.verdict import Accuracy, Verdict
+from layerlaws.checking.verdict import Accuracy, Verdict
+from layerlaws.running.journal import Header, Journal, read_record, record_name, records_in
+from layerlaws.support.errors import RecordError
 
 HELD = Verdict(
     "mine", "masked_attention", "causal_mask", "the_mask_is_a_staircase", "held", examples=5,

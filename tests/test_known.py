@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from layerlaws import Known, WrongUse, load_backend
-from layerlaws.backends import Backend
-from layerlaws.catalogue import Case, catalogue
-from layerlaws.check import check
-from layerlaws.journal import Header, Journal
-from layerlaws.reference import reference
-from layerlaws.verdict import Verdict
-from layerlaws.witnesses import witness
+from layerlaws.checking.check import check
+from layerlaws.checking.reference import reference
+from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import catalogue
+from layerlaws.language.backend import Backend
+from layerlaws.language.note import Case
+from layerlaws.running.journal import Header, Journal
+from layerlaws.running.witnesses import witness
 
 BackendFile = Callable[[str, str], Path]
 

@@ -12,15 +12,15 @@ from functools import cache
 import pytest
 
 from layerlaws import catalogue, load_backend
-from layerlaws.backends import Backend
-from layerlaws.catalogue import Case, Note
-from layerlaws.check import check
-from layerlaws.errata import errata_of
-from layerlaws.law import Fault
-from layerlaws.proof import faults_of, noticed_by
-from layerlaws.reference import reference
-from layerlaws.trial import Tally
-from layerlaws.verdict import Verdict
+from layerlaws.checking.check import check
+from layerlaws.checking.reference import reference
+from layerlaws.checking.trial import Tally
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language.backend import Backend
+from layerlaws.language.errata import errata_of
+from layerlaws.language.evidence import faults_of, noticed_by
+from layerlaws.language.laws import Fault
+from layerlaws.language.note import Case, Note
 
 # Hypothesis remarks on the size of a failing example, which these failures are not shrunk to reduce.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")

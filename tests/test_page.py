@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from layerlaws import __version__, catalogue
-from layerlaws.journal import Header, Journal
+from layerlaws.checking.verdict import STATES, Accuracy, Verdict
 from layerlaws.report import write_report
-from layerlaws.verdict import STATES, Accuracy, Verdict
+from layerlaws.running.journal import Header, Journal
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs a browser driver: pip install playwright")
 

@@ -17,13 +17,15 @@ from markdown_it import MarkdownIt
 
 import layerlaws.report
 from layerlaws import __version__
-from layerlaws.catalogue import Catalogue, WrongUse, catalogue_of
-from layerlaws.errata import errata_of
-from layerlaws.journal import Header, Journal, RecordError, records_in
+from layerlaws.checking.verdict import STATES, Accuracy, Verdict
+from layerlaws.discovery import catalogue_of
+from layerlaws.language.errata import errata_of
+from layerlaws.language.note import Catalogue
 from layerlaws.report import write_report
 from layerlaws.report.contents import NOT_RUN, Report
 from layerlaws.report.tables import report_of
-from layerlaws.verdict import STATES, Accuracy, Verdict
+from layerlaws.running.journal import Header, Journal, records_in
+from layerlaws.support.errors import RecordError, WrongUse
 
 SOURCE = "https://github.com/somebody/something/issues/7"
 

@@ -15,13 +15,13 @@ from markdown_it import MarkdownIt
 
 from layerlaws import __version__
 from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Ceiling, Timing, benchmarks_in
-from layerlaws.catalogue import Catalogue
-from layerlaws.journal import Header, Journal
+from layerlaws.language.note import Catalogue
 from layerlaws.report import write_report
 from layerlaws.report.plots import MISSING, plots_of
 from layerlaws.report.speed import COLUMNS, NOTHING, Entry, Roof, Speed
 from layerlaws.report.speed_tables import speed_of
 from layerlaws.report.units import digits, percent, round_scaled, scaled, times
+from layerlaws.running.journal import Header, Journal
 
 HOSTILE = "_<script>alert('1')</script>\"'><blink>|`$\\frac$ **x** [a](javascript:alert(3)) \u202e\x1b[31m & 文"
 

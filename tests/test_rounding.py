@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerlaws import mathematics
-from layerlaws.bounded import Bounded, asbounded, rounded
-from layerlaws.formats import FORMATS, Format
-from layerlaws.rounding import ELEMENTARY, ERF, MARGIN, RULES
+from layerlaws.numerics import mathematics
+from layerlaws.numerics.bounded import Bounded, asbounded, rounded
+from layerlaws.numerics.formats import FORMATS, Format
+from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 

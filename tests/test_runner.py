@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from layerlaws.journal import Record, read_record
-from layerlaws.verdict import Verdict
+from layerlaws.checking.verdict import Verdict
+from layerlaws.running.journal import Record, read_record
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]

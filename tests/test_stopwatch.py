@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from layerlaws import catalogue, check, load_backend, stopwatch
-from layerlaws.stopwatch import spends
+from layerlaws import catalogue, check, load_backend
+from layerlaws.support import stopwatch
+from layerlaws.support.stopwatch import spends
 
 
 def test_a_part_within_a_part_counts_once() -> None:

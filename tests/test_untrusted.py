@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerlaws.untrusted import LONGEST, plain, told
+from layerlaws.support.printable import LONGEST, plain, told
 
 
 def test_control_characters_are_spelled_out() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from layerlaws import Headline, Operation, Workload, catalogue, closely, load_backend
-from layerlaws.claims import settle
-from layerlaws.formats import FORMATS, is_float
-from layerlaws.implementation import Implementation, cast_to
+from layerlaws.language.claims import settle
+from layerlaws.language.implementation import Implementation, cast_to
 from layerlaws.notes.adaptive_softmax import tail_cost, tail_shares
+from layerlaws.numerics.formats import FORMATS, is_float
 
 CATALOGUE = catalogue()
 TEXT = ("byte_pair_encoding", "subword")

@@ -5,17 +5,20 @@ What a backend writer imports: nothing, or `Known`; for a pytest suite `laws_for
 What a caller imports: `catalogue`, `load_backend`, `check`, `hold`.
 """
 
-from layerlaws.backends import Backend, Known, load_backend
-from layerlaws.bounded import Bounded, Undecidable, asbounded, rounded
-from layerlaws.catalogue import Catalogue, WrongUse, catalogue
-from layerlaws.check import check
-from layerlaws.claims import Broken, Claim, all_of, at_most, closely, differ, exactly, refused
-from layerlaws.law import Fault, Law, fault, law
-from layerlaws.operation import Operation, operation
+from layerlaws.backends import load_backend
+from layerlaws.checking.check import check
+from layerlaws.checking.replay import Replay, hold
+from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import catalogue
+from layerlaws.language.backend import Backend, Known
+from layerlaws.language.claims import Claim, all_of, at_most, closely, differ, exactly, refused
+from layerlaws.language.laws import Fault, Law, fault, law
+from layerlaws.language.note import Catalogue
+from layerlaws.language.operations import Operation, operation
+from layerlaws.language.workloads import Cost, Headline, Workload, workload
+from layerlaws.numerics.bounded import Bounded, asbounded, rounded
 from layerlaws.pytest_plugin import laws_for
-from layerlaws.replay import Replay, hold
-from layerlaws.verdict import Verdict
-from layerlaws.workload import Cost, Headline, Workload, workload
+from layerlaws.support.errors import Broken, Undecidable, WrongUse
 
 __version__ = "0.1.0"
 

@@ -15,63 +15,20 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from layerlaws.catalogue import Catalogue, WrongUse, known_name
-from layerlaws.formats import FORMATS, Format, formats_named
-from layerlaws.operation import Operation
+from layerlaws.language.backend import Backend, Known
+from layerlaws.language.note import Catalogue
+from layerlaws.language.operations import Operation
+from layerlaws.numerics.formats import FORMATS, formats_named
+from layerlaws.support.errors import WrongUse, known_name
 
 DEFAULT_DTYPES = ("float32", "float64")
 PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe", "measured"}
 """Names of a backend's functions that are no operations."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A deviation by design: reason, and a link to where the library says so.
-
-    dtype: the format, or formats, in which the library deviates; in all others the law has to hold. None for all.
-    rare: whether so few inputs show it that a run may not meet one; then the law counts as held.
-    """
-
-    reason: str
-    link: str
-    dtype: str | tuple[str, ...] | None = None
-    rare: bool = False
-
-    def concerns(self, format: str) -> bool:
-        """Whether the deviation is one of this format."""
-        return self.dtype is None or format in ((self.dtype,) if isinstance(self.dtype, str) else self.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class Backend:
-    """A backend as the runner uses it.
-
-    functions: by operation name. formats: what laws are drawn in. gradient: vector-Jacobian product or None.
-    measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be timed
-    by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
-    """
-
-    name: str
-    functions: Mapping[str, Callable[..., Any]]
-    from_numpy: Callable[[Any], Any]
-    to_numpy: Callable[[Any], Any]
-    formats: tuple[Format, ...]
-    gradient: Callable[..., Any] | None = None
-    synchronize: Callable[[], None] = lambda: None
-    device: str = "CPU"
-    known: Mapping[str, Known] = field(default_factory=dict)
-    unavailable: str = ""
-    measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
-
-    def function(self, operation: str) -> Callable[..., Any] | None:
-        """The backend's function for an operation, None where it has none."""
-        return self.functions.get(operation)
 
 
 def installed_backends() -> dict[str, str]:

@@ -16,17 +16,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from layerlaws import __version__
-from layerlaws.backends import Backend, installed_backends, load_backend
-from layerlaws.catalogue import WrongUse, catalogue
-from layerlaws.comparison import diff, in_words, merge
-from layerlaws.explanation import explain, notes_table
-from layerlaws.journal import RecordError
-from layerlaws.processes import inspected
-from layerlaws.progress import Progress, summarize
-from layerlaws.runner import TIME_LIMITS, Plan, run
-from layerlaws.scaffold import scaffold
-from layerlaws.trial import PROFILES
-from layerlaws.worker import Facts
+from layerlaws.backends import installed_backends, load_backend
+from layerlaws.checking.trial import PROFILES
+from layerlaws.discovery import catalogue
+from layerlaws.language.backend import Backend
+from layerlaws.report.explanation import explain, notes_table
+from layerlaws.report.scaffold import scaffold
+from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.processes import inspected
+from layerlaws.running.progress import Progress, summarize
+from layerlaws.running.runner import TIME_LIMITS, Plan, run
+from layerlaws.running.worker import Facts
+from layerlaws.support.errors import RecordError, WrongUse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from layerlaws.backends import Backend
-    from layerlaws.catalogue import Case
-    from layerlaws.verdict import Verdict
+    from layerlaws.checking.verdict import Verdict
+    from layerlaws.language.backend import Backend
+    from layerlaws.language.note import Case
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +28,7 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
     backend does not offer are skipped; known deviations are expected to fail.
     """
     from layerlaws.backends import load_backend
-    from layerlaws.catalogue import catalogue
+    from layerlaws.discovery import catalogue
 
     notes_and_laws = catalogue()
     loaded = load_backend(backend, notes_and_laws)
@@ -43,7 +43,7 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
 def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdict:
     """Hold a backend to a law with the options of the run."""
-    from layerlaws.check import check
+    from layerlaws.checking.check import check
 
     option = request.config.getoption
     return check(backend, case, profile=option("layerlaws_profile"), seed=option("layerlaws_seed"))
@@ -51,7 +51,7 @@ def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdi
 
 def _conclude(verdict: Verdict) -> None:
     """The outcome of a verdict in pytest's terms."""
-    from layerlaws.explanation import failure
+    from layerlaws.checking.failure import failure
 
     if verdict.state in ("missing", "unavailable"):
         pytest.skip(f"{verdict.state}: {verdict.reason}")

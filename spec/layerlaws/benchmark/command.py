@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from layerlaws.backends import Backend
 from layerlaws.benchmark.record import BenchmarkHeader, Timing
 from layerlaws.benchmark.runner import Listener, Plan, run
 from layerlaws.benchmark.summary import describe, summarize, title
-from layerlaws.catalogue import Catalogue
-from layerlaws.progress import Progress
+from layerlaws.language.backend import Backend
+from layerlaws.language.note import Catalogue
+from layerlaws.running.progress import Progress
 
 
 def bench(options: argparse.Namespace, console: Console, known: Catalogue, backends: list[Backend]) -> bool:

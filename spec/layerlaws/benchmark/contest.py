@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from layerlaws.backends import Backend
 from layerlaws.benchmark.expected import Expected, arguments_of, cotangent_of, expected_of
 from layerlaws.benchmark.jobs import Contender, Job, blank, format_of, workload_of
 from layerlaws.benchmark.machine import place_of, rates_of
 from layerlaws.benchmark.record import Timing
 from layerlaws.benchmark.timing import Entrant, take_turns
 from layerlaws.benchmark.worker import Worker
-from layerlaws.catalogue import catalogue
-from layerlaws.claims import Broken
-from layerlaws.formats import Format, is_float
-from layerlaws.implementation import Implementation, Raised, Unoffered
-from layerlaws.workload import Workload
+from layerlaws.discovery import catalogue
+from layerlaws.language.backend import Backend
+from layerlaws.language.implementation import Implementation, Raised, Unoffered
+from layerlaws.language.workloads import Workload
+from layerlaws.numerics.formats import Format, is_float
+from layerlaws.support.errors import Broken
 
 AGREEMENT = {"forward": "agrees_with_definition", "gradient": "gradient_agrees_with_definition"}
 """The law that a timed output obeys, by mode."""

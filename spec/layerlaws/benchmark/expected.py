@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from layerlaws.backends import Backend
 from layerlaws.benchmark.jobs import BATCHES
 from layerlaws.benchmark.memory import limited_memory
-from layerlaws.bounded import Undecidable
-from layerlaws.claims import settle
-from layerlaws.derivative import vjp
-from layerlaws.formats import Format, is_float
-from layerlaws.free_laws import agreement, gradient_agreement
-from layerlaws.implementation import Implementation, as_exact, cast_to
-from layerlaws.rounding import quietly
-from layerlaws.workload import Workload
+from layerlaws.language.backend import Backend
+from layerlaws.language.claims import settle
+from layerlaws.language.generic_laws import agreement, gradient_agreement
+from layerlaws.language.implementation import Implementation, as_exact, cast_to
+from layerlaws.language.workloads import Workload
+from layerlaws.numerics.formats import Format, is_float
+from layerlaws.numerics.reverse_mode import vjp
+from layerlaws.numerics.rounding import quietly
+from layerlaws.support.errors import Undecidable
 
 PARTS = (4096, 1024, 256, 64, 16, 4)
 """A part of a workload is this many times smaller, in the size that grows or else in the largest, and in the batch."""

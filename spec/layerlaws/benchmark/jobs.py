@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerlaws.backends import Backend
 from layerlaws.benchmark.record import Timing
-from layerlaws.catalogue import Catalogue, Note
-from layerlaws.formats import Format
-from layerlaws.workload import Cost, Headline, Workload
+from layerlaws.language.backend import Backend
+from layerlaws.language.note import Catalogue, Note
+from layerlaws.language.workloads import Cost, Headline, Workload
+from layerlaws.numerics.formats import Format
 
 BATCHES = ("B", "N")
 """Sizes that count examples."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from layerlaws.backends import Backend
 from layerlaws.benchmark.record import Ceiling
 from layerlaws.benchmark.timing import Budget, Entrant, take_turns
+from layerlaws.language.backend import Backend
 
 LONG_ENOUGH = 0.02
 """Seconds that a matrix product must take to count as large."""

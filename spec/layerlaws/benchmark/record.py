@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from layerlaws.journal import environment, record_name, record_paths
-from layerlaws.lines import LineFile, check_types, read_entries
+from layerlaws.running.journal import environment, record_name, record_paths
+from layerlaws.support.jsonlines import LineFile, check_types, read_entries
 
 SCHEMA = 2
 """Version of the format of benchmark records."""

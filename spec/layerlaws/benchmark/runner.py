@@ -8,16 +8,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layerlaws import __version__, runner
-from layerlaws.backends import Backend
+from layerlaws import __version__
 from layerlaws.benchmark import memory
 from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format_of, jobs_of, workload_of, workloads_of
 from layerlaws.benchmark.machine import clocks
 from layerlaws.benchmark.process import told
 from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Ceiling, Timing
-from layerlaws.catalogue import Case, Catalogue, Note, WrongUse
-from layerlaws.processes import inspected
-from layerlaws.verdict import Verdict
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language.backend import Backend
+from layerlaws.language.note import Case, Catalogue, Note
+from layerlaws.running import runner
+from layerlaws.running.processes import inspected
+from layerlaws.support.errors import WrongUse
 
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""

@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from layerlaws.backends import Backend, load_backend
+from layerlaws.backends import load_backend
 from layerlaws.benchmark.expected import Expected
 from layerlaws.benchmark.jobs import Job
 from layerlaws.benchmark.machine import Machine
 from layerlaws.benchmark.timing import Effort
-from layerlaws.catalogue import catalogue
+from layerlaws.discovery import catalogue
+from layerlaws.language.backend import Backend
 
 
 @dataclass

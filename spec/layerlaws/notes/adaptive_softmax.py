@@ -35,12 +35,12 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import asbounded
-from layerlaws.derivative import constant
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, ids, normal, seeds
-from layerlaws.mathematics import ids_within, log_softmax, one_hot, require, softmax
-from layerlaws.workload import matrix, zipf
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, ids, normal, seeds
+from layerlaws.language.workloads import matrix, zipf
+from layerlaws.numerics.bounded import asbounded
+from layerlaws.numerics.mathematics import ids_within, log_softmax, one_hot, require, softmax
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, at_most, closely, differ, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import asbounded
-from layerlaws.inputs import PLAIN, arrays, extents, normal, seeds
-from layerlaws.mathematics import require
-from layerlaws.workload import matrix
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import PLAIN, arrays, extents, normal, seeds
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.bounded import asbounded
+from layerlaws.numerics.mathematics import require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -50,11 +50,11 @@ from layerlaws import (
     refused,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, normal, rewritten, seeds
-from layerlaws.mathematics import affine, require, root, softmax
-from layerlaws.workload import matrix
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, huge, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.mathematics import affine, require, root, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
-from layerlaws.mathematics import ids_within, layer_norm, one_hot, require
-from layerlaws.workload import zipf
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.language.workloads import zipf
+from layerlaws.numerics.mathematics import ids_within, layer_norm, one_hot, require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -46,11 +46,11 @@ from layerlaws import (
     rounded,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.derivative import constant, straight_through, with_slope
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
-from layerlaws.mathematics import require, sigmoid
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
+from layerlaws.numerics.mathematics import require, sigmoid
+from layerlaws.numerics.reverse_mode import constant, straight_through, with_slope
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -32,11 +32,11 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, all_of, at_most, exactly, fault, law, operation, refused
-from layerlaws import draws as st
-from layerlaws.inputs import rewritten, seeds
-from layerlaws.mathematics import require
-from layerlaws.text import library_text, library_words, packed, unpacked
-from layerlaws.workload import Cost, workload
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import rewritten, seeds
+from layerlaws.language.words import library_text, library_words, packed, unpacked
+from layerlaws.language.workloads import Cost, workload
+from layerlaws.numerics.mathematics import require
 
 Words = list[list[int]]
 

@@ -43,10 +43,9 @@ from layerlaws import (
     refused,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.derivative import constant
-from layerlaws.inputs import (
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import (
     PLAIN,
     TEXTURES,
     arrays,
@@ -59,8 +58,9 @@ from layerlaws.inputs import (
     rewritten,
     seeds,
 )
-from layerlaws.mathematics import affine, log_softmax, require, sigmoid
-from layerlaws.workload import matrix
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.mathematics import affine, log_softmax, require, sigmoid
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -39,11 +39,11 @@ from layerlaws import (
     refused,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.derivative import constant
-from layerlaws.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
-from layerlaws.mathematics import require, softmax
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
+from layerlaws.numerics.mathematics import require, softmax
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

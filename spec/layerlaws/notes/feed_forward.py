@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import asbounded
-from layerlaws.dependence import dependence
-from layerlaws.formats import Format
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
-from layerlaws.mathematics import affine, relu, require
-from layerlaws.workload import matrix
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.bounded import asbounded
+from layerlaws.numerics.formats import Format
+from layerlaws.numerics.mathematics import affine, relu, require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

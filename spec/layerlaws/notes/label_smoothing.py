@@ -41,12 +41,12 @@ from layerlaws import (
     refused,
     rounded,
     workload,
-)  # fmt: skip
-from layerlaws import draws as st
-from layerlaws.derivative import straight_through
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, rewritten, seeds
-from layerlaws.mathematics import ids_within, log_softmax, one_hot, require, softmax
-from layerlaws.workload import zipf
+)
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, huge, ids, rewritten, seeds
+from layerlaws.language.workloads import zipf
+from layerlaws.numerics.mathematics import ids_within, log_softmax, one_hot, require, softmax
+from layerlaws.numerics.reverse_mode import straight_through
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

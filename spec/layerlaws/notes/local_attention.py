@@ -30,15 +30,16 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import Bounded, Undecidable, asbounded, error_of, rounded, value_of
-from layerlaws.dependence import dependence
-from layerlaws.derivative import with_slope
-from layerlaws.formats import FORMATS
-from layerlaws.inputs import PLAIN, arrays, extents, huge, normal, rewritten, seeds
-from layerlaws.mathematics import require, sigmoid, softmax
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, arrays, extents, huge, normal, rewritten, seeds
 from layerlaws.notes.alignment_scores import dot_score
 from layerlaws.notes.multi_head_attention import scaled_dot_product_attention
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, rounded, value_of
+from layerlaws.numerics.formats import FORMATS
+from layerlaws.numerics.mathematics import require, sigmoid, softmax
+from layerlaws.numerics.reverse_mode import with_slope
+from layerlaws.support.errors import Undecidable
 
 # --- definitions ----------------------------------------------------------------------------------------------
 

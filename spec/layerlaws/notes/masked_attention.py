@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, extents, huge, ids, normal, rewritten, seeds
-from layerlaws.mathematics import require, root, softmax
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, arrays, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.numerics.mathematics import require, root, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

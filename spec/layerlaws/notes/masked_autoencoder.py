@@ -35,13 +35,13 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, Headline, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import asbounded, rounded
-from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
-from layerlaws.mathematics import affine, gelu, layer_norm, require
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix
 from layerlaws.notes.multi_head_attention import multi_head_attention
-from layerlaws.workload import matrix
+from layerlaws.numerics.bounded import asbounded, rounded
+from layerlaws.numerics.mathematics import affine, gelu, layer_norm, require
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

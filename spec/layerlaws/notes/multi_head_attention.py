@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, at_most, closely, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.bounded import asbounded
-from layerlaws.dependence import dependence
-from layerlaws.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
-from layerlaws.mathematics import affine, merge_heads, require, root, softmax, split_heads
-from layerlaws.workload import matrix
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import PLAIN, arrays, extents, huge, masks, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.bounded import asbounded
+from layerlaws.numerics.mathematics import affine, merge_heads, require, root, softmax, split_heads
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

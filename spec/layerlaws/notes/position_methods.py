@@ -32,15 +32,15 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.derivative import constant
-from layerlaws.inputs import PLAIN, TEXTURES, arrays, extents, huge, masks, normal, rewritten, seeds
-from layerlaws.mathematics import require, root, softmax
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import PLAIN, TEXTURES, arrays, extents, huge, masks, normal, rewritten, seeds
 from layerlaws.notes.conv_s2s import encoder_convolution
 from layerlaws.notes.masked_attention import masked_self_attention
 from layerlaws.notes.multi_head_attention import multi_head_attention, projected_states, scaled_dot_product_attention
 from layerlaws.notes.rnn_language_model import rnn_language_model
 from layerlaws.notes.sinusoidal_positions import sinusoidal_positions
+from layerlaws.numerics.mathematics import require, root, softmax
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

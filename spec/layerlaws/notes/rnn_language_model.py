@@ -44,12 +44,12 @@ from layerlaws import (
     refused,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.derivative import constant
-from layerlaws.inputs import arrays, calmed, durations, extents, ids, normal, rewritten, seeds
-from layerlaws.mathematics import affine, ids_within, log_softmax, relu, require
-from layerlaws.workload import matrix, zipf
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import arrays, calmed, durations, extents, ids, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix, zipf
+from layerlaws.numerics.mathematics import affine, ids_within, log_softmax, relu, require
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

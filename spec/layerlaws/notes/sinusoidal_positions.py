@@ -43,10 +43,10 @@ from layerlaws import (
     rounded,
     workload,
 )
-from layerlaws import draws as st
-from layerlaws.formats import FORMATS
-from layerlaws.inputs import extents, seeds
-from layerlaws.mathematics import require
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import extents, seeds
+from layerlaws.numerics.formats import FORMATS
+from layerlaws.numerics.mathematics import require
 
 DOUBLE = FORMATS["float64"]
 """What angles are formed in, whatever the results are."""

@@ -39,14 +39,14 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Undecidable, all_of, asbounded, at_most, closely, exactly, fault, law, operation, refused
-from layerlaws import draws as st
-from layerlaws.bounded import value_of
-from layerlaws.derivative import constant
-from layerlaws.inputs import LIKELY_EDGES, rewritten, seeds
-from layerlaws.mathematics import ids_within, require
+from layerlaws.language import strategies as st
+from layerlaws.language.inputs import LIKELY_EDGES, rewritten, seeds
+from layerlaws.language.words import library_text, packed, unpacked
+from layerlaws.language.workloads import Cost, workload
 from layerlaws.notes.byte_pair_encoding import learned_pieces, texts
-from layerlaws.text import library_text, packed, unpacked
-from layerlaws.workload import Cost, workload
+from layerlaws.numerics.bounded import value_of
+from layerlaws.numerics.mathematics import ids_within, require
+from layerlaws.numerics.reverse_mode import constant
 
 Piece = tuple[int, ...]
 Words = list[Piece]

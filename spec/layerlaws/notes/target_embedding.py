@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, all_of, asbounded, closely, differ, exactly, fault, law, operation, refused, workload
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.derivative import constant
-from layerlaws.inputs import TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
-from layerlaws.mathematics import ids_within, require, root
-from layerlaws.workload import zipf
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import TEXTURES, arrays, extents, huge, ids, normal, rewritten, seeds
+from layerlaws.language.workloads import zipf
+from layerlaws.numerics.mathematics import ids_within, require, root
+from layerlaws.numerics.reverse_mode import constant
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

@@ -36,11 +36,11 @@ from typing import Any
 import numpy as np
 
 from layerlaws import Claim, Cost, asbounded, closely, exactly, fault, law, operation, refused, rounded, workload
-from layerlaws import draws as st
-from layerlaws.dependence import dependence
-from layerlaws.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
-from layerlaws.mathematics import affine, require, root, sigmoid, softmax
-from layerlaws.workload import matrix
+from layerlaws.language import strategies as st
+from layerlaws.language.dependence import dependence
+from layerlaws.language.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
+from layerlaws.language.workloads import matrix
+from layerlaws.numerics.mathematics import affine, require, root, sigmoid, softmax
 
 # --- inputs ---------------------------------------------------------------------------------------------------
 

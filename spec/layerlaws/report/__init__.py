@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 
 from layerlaws.benchmark.record import benchmarks_in
-from layerlaws.catalogue import catalogue
-from layerlaws.journal import RecordError, records_in
+from layerlaws.discovery import catalogue
 from layerlaws.report.markdown import as_markdown
 from layerlaws.report.page import as_page
 from layerlaws.report.plots import plots_of
@@ -18,6 +17,8 @@ from layerlaws.report.speed_markdown import speed_sections
 from layerlaws.report.speed_tables import speed_of
 from layerlaws.report.tables import report_of
 from layerlaws.report.text import MARK
+from layerlaws.running.journal import records_in
+from layerlaws.support.errors import RecordError
 
 __all__ = ["write_report"]
 

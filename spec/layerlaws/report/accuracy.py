@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from layerlaws.catalogue import Note
-from layerlaws.journal import Record
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language.note import Note
 from layerlaws.report import text
 from layerlaws.report.contents import NOT_RUN, Accuracy
-from layerlaws.verdict import Verdict
+from layerlaws.running.journal import Record
 
 ACCURACY = {"agrees_with_definition": "result", "gradient_agrees_with_definition": "gradient"}
 """Laws whose share of the allowed error says how accurate an operation is, and of what."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from layerlaws.checking.verdict import STATES, UNEXPECTED
 from layerlaws.report import text
-from layerlaws.verdict import STATES, UNEXPECTED
 
 NOT_RUN = "not run"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
+from layerlaws.checking.verdict import UNEXPECTED
 from layerlaws.report import speed as speed_words
 from layerlaws.report import text
 from layerlaws.report.contents import MEANINGS, Fault, Report
 from layerlaws.report.plots import Plots
 from layerlaws.report.speed import Speed
 from layerlaws.report.svg import STYLE
-from layerlaws.verdict import UNEXPECTED
 
 HERE = Path(__file__).parent
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 
-from layerlaws.journal import Record
 from layerlaws.report import text
+from layerlaws.running.journal import Record
 
 
 def names_of(records: Sequence[Record]) -> tuple[str, ...]:

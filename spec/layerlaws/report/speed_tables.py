@@ -11,7 +11,7 @@ from statistics import median
 from layerlaws import __version__
 from layerlaws.benchmark.growth import Growth, growths
 from layerlaws.benchmark.record import BenchmarkRecord, Timing
-from layerlaws.catalogue import Catalogue
+from layerlaws.language.note import Catalogue
 from layerlaws.report import text
 from layerlaws.report.speed import Curve, Entry, Line, Measured, Roof, Run, Speed
 from layerlaws.report.units import scaled

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from layerlaws import __version__, free_laws
-from layerlaws.catalogue import Case, Catalogue, Note
-from layerlaws.counterexamples import script_path
-from layerlaws.errata import errata_of
-from layerlaws.journal import Record, RecordError
-from layerlaws.proof import noticed_by
+from layerlaws import __version__
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language import generic_laws as free_laws
+from layerlaws.language.errata import errata_of
+from layerlaws.language.evidence import noticed_by
+from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.report import text
 from layerlaws.report.accuracy import accuracy_of, worst_of
 from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Report, Result, Row
 from layerlaws.report.provenance import names_of, provenance_of, warnings_of
-from layerlaws.verdict import Verdict
+from layerlaws.running.counterexamples import script_path
+from layerlaws.running.journal import Record
+from layerlaws.support.errors import RecordError
 
 Verdicts = Sequence[Mapping[str, Verdict]]
 """Of each record, the verdicts by the id of their law."""

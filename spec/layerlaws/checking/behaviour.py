@@ -1,0 +1,173 @@
+"""What a backend, a definition or a fault does in one call, and whether two of them do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from layerlaws.checking.calls import Call
+from layerlaws.checking.reference import gradient, plain
+from layerlaws.language.claims import closely, settle
+from layerlaws.language.dependence import changed
+from layerlaws.language.implementation import Implementation, Raised, as_exact
+from layerlaws.language.laws import Fault
+from layerlaws.language.operations import Operation
+from layerlaws.numerics.bounded import Bounded, asbounded, value_of
+from layerlaws.numerics.formats import Format, is_float
+from layerlaws.numerics.reverse_mode import vjp
+from layerlaws.numerics.rounding import UNDERFLOW, quietly
+from layerlaws.support.errors import Broken, Undecidable
+
+REFUSED = "refused"
+"""In place of results: the call raised."""
+
+
+def of_backend(implementation: Implementation, call: Call) -> Any:
+    """The backend's results, or its gradients by name, as arrays; or REFUSED.
+
+    Raises Broken where they are no arrays, and Unoffered where it offers no gradient.
+    """
+    try:
+        if call.cotangent is None:
+            return implementation.results(**call.arguments)
+        return by_name(implementation.gradient(call.cotangent, **call.arguments))
+    except Raised:
+        return REFUSED
+
+
+@lru_cache(4096)
+def of_definition(operation: Operation, call: Call, format: Format) -> Any:
+    """What the definition says, with its errors, or REFUSED. Raises Undecidable."""
+    try:
+        return evaluated(operation.definition, call, format)
+    except Undecidable:
+        raise
+    except Exception:
+        return REFUSED
+
+
+@lru_cache(4096)
+def of_fault(fault: Fault, call: Call, format: Format) -> Any:
+    """What the fault does, with the errors of its own arithmetic or, where it is not written for that, with the
+    definition's; or REFUSED. Raises Undecidable.
+
+    Where it overflows in the format, or makes what is no number, that is its result.
+    """
+    try:
+        results = _computed(fault, call)
+    except Undecidable:
+        raise
+    except Exception:
+        return REFUSED
+    try:
+        exact = evaluated(fault.function, call, format)
+    except Undecidable:
+        raise
+    except Exception:  # it assigns to elements, say
+        exact = of_definition(fault.operation, call, format)
+        return _each(lambda got, want: _with_error_of(got, want, format), results, exact)
+    return _each(_overflowing, results, exact)
+
+
+def same(seen: Any, faulty: Any, format: Format) -> bool:
+    """Whether a backend does what a fault does, up to the fault's errors."""
+    if seen is REFUSED or faulty is REFUSED:
+        return seen is faulty
+    if _shapes(seen) != _shapes(faulty) or not _same_holes(seen, faulty):
+        return False
+    try:
+        settle(closely(_filled(seen, faulty, format), _filled(faulty, faulty, format)))
+    except Broken:
+        return False
+    return True
+
+
+def tells(faulty: Any, expected: Any) -> bool:
+    """Whether a call tells a fault from the definition for sure. Raises Undecidable where rounding may hide it."""
+    if faulty is REFUSED or expected is REFUSED:
+        return faulty is not expected
+    return _shapes(faulty) != _shapes(expected) or not _same_holes(faulty, expected) or (
+        changed(faulty, expected, demanded=True)
+    )  # fmt: skip
+
+
+def evaluated(function: Callable[..., Any], call: Call, format: Format) -> Any:
+    """What a function says on exact arguments, or its gradients in the order of their names: with their errors."""
+    exact = as_exact({**deepcopy(call.arguments), "the cotangent": call.cotangent}, format)
+    weights = exact.pop("the cotangent")
+    with quietly():
+        return function(**exact) if call.cotangent is None else by_name(vjp(function, exact)[1](weights))
+
+
+def _computed(fault: Fault, call: Call) -> Any:
+    """The fault's results in the format itself, as its own backend would give them."""
+    arguments = deepcopy(call.arguments)
+    if call.cotangent is None:
+        return plain(fault.function)(**arguments)
+    return by_name(gradient(plain(fault.function), arguments, call.cotangent))
+
+
+def _overflowing(computed: Any, exact: Any) -> Any:
+    """The exact result, but for the places where the format made infinity, or no number, of one."""
+    if not isinstance(exact, Bounded) or computed.shape != exact.shape:
+        return exact
+    if np.isnan(exact.value).any():  # beside it, rounding rules do not count what vanishes in the double of an error
+        exact = Bounded(exact.value, exact.error + UNDERFLOW, exact.format)
+    lost = ~np.isfinite(computed.astype(exact.format.wide)) & np.isfinite(exact.value) & np.isfinite(exact.error)
+    values = np.where(lost, computed.astype(exact.format.wide), exact.value)
+    return Bounded(values, np.where(lost, 0.0, exact.error), exact.format) if lost.any() else exact
+
+
+def _with_error_of(got: Any, want: Any, format: Format) -> Any:
+    """Plain results with the errors that the definition has there; where it has none, they are taken as exact."""
+    if not is_float(got):
+        return got
+    if isinstance(want, Bounded) and want.shape == got.shape:
+        return Bounded(got, want.error, format)
+    return asbounded(got, format)
+
+
+def _each(change: Callable[[Any, Any], Any], results: Any, others: Any) -> Any:
+    if isinstance(results, tuple):
+        pairs = others if isinstance(others, tuple) and len(others) == len(results) else [None] * len(results)
+        return tuple(_each(change, one, other) for one, other in zip(results, pairs, strict=True))
+    return change(results, others)
+
+
+def by_name(gradients: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Gradients in the order of their names."""
+    return tuple(gradients[name] for name in sorted(gradients))
+
+
+def _shapes(results: Any) -> Any:
+    return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
+
+
+def _holes(results: Any) -> Any:
+    """Where results of the same shape are no numbers."""
+    values = value_of(results)
+    with quietly():
+        return np.isnan(values.astype(np.float64)) if is_float(values) else np.zeros(np.shape(values), bool)
+
+
+def _same_holes(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple):
+        return all(map(_same_holes, one, other))
+    return bool(np.array_equal(_holes(one), _holes(other)))
+
+
+def _filled(results: Any, like: Any, format: Format) -> Any:
+    """Results with an exact 0 where they are no numbers, in the format of what they are compared with: some
+    operations compute in double whatever they are given.
+    """
+    if isinstance(results, tuple):
+        return tuple(_filled(result, one, format) for result, one in zip(results, like, strict=True))
+    if not is_float(value_of(results)):
+        return results
+    own = like.format if isinstance(like, Bounded) else format
+    holes, bounded = _holes(results), asbounded(results, own)
+    return Bounded(np.where(holes, 0, bounded.value), np.where(holes, 0, bounded.error), own)

@@ -1,0 +1,73 @@
+"""The definitions themselves as a backend, whole or with one fault in place: what laws are proven on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from layerlaws.language.backend import Backend
+from layerlaws.language.laws import Fault
+from layerlaws.language.note import Catalogue
+from layerlaws.language.operations import Operation
+from layerlaws.numerics.bounded import Bounded, value_of
+from layerlaws.numerics.formats import format_of, formats_named, is_float
+from layerlaws.numerics.reverse_mode import vjp
+from layerlaws.numerics.rounding import quietly
+from layerlaws.numerics.tape import Variable
+
+
+def reference(
+    catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
+) -> Backend:
+    """A backend made of the definitions, evaluated in plain NumPy in each format.
+
+    fault: takes the place of its operation.
+    """
+    return reference_of(catalogue.operations.values(), fault, dtypes)
+
+
+def reference_of(
+    operations: Iterable[Operation], fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
+) -> Backend:
+    """The same, of these operations only."""
+    functions = {operation.name: plain(operation.definition) for operation in operations}
+    if fault is not None:
+        functions[fault.operation.name] = plain(fault.function)
+    name = "definitions" if fault is None else f"fault {fault.name}"
+    return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes), gradient)
+
+
+def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotangent: Any) -> dict[str, Any]:
+    """The gradient of sum(cotangent * function(**arguments)) by every float array, in the arrays' own dtypes."""
+    with quietly():
+        found = vjp(function, arguments)[1](cotangent)
+    return {name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
+            for name, x in found.items()}  # fmt: skip
+
+
+def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
+    """A definition on plain arrays; float results come in the format of the float arguments."""
+
+    def function(**arguments: Any) -> Any:
+        arrays = [
+            x for argument in arguments.values() for x in (argument if isinstance(argument, tuple) else (argument,))
+        ]
+        formats = [format_of(x) for x in arrays if isinstance(x, np.ndarray) and is_float(x)]
+        with quietly():
+            result = definition(**arguments)
+        return _cast(result, formats[0].dtype if formats else None)
+
+    return function
+
+
+def _cast(result: Any, dtype: Any) -> Any:
+    if isinstance(result, tuple):
+        return tuple(_cast(part, dtype) for part in result)
+    if isinstance(result, Variable):
+        return result
+    if isinstance(result, Bounded):
+        return result.value.astype(result.dtype)
+    array = np.asarray(value_of(result))
+    return array.astype(dtype) if dtype is not None and is_float(array) else array

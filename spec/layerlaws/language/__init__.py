@@ -1,0 +1,1 @@
+"""What notes are written in: operations, laws, claims, faults, workloads, and strategies of inputs."""

@@ -1,0 +1,53 @@
+"""What a backend is to the runner, and what it may declare of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from layerlaws.numerics.formats import Format
+
+
+@dataclass(frozen=True)
+class Known:
+    """A deviation by design: reason, and a link to where the library says so.
+
+    dtype: the format, or formats, in which the library deviates; in all others the law has to hold. None for all.
+    rare: whether so few inputs show it that a run may not meet one; then the law counts as held.
+    """
+
+    reason: str
+    link: str
+    dtype: str | tuple[str, ...] | None = None
+    rare: bool = False
+
+    def concerns(self, format: str) -> bool:
+        """Whether the deviation is one of this format."""
+        return self.dtype is None or format in ((self.dtype,) if isinstance(self.dtype, str) else self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """A backend as the runner uses it.
+
+    functions: by operation name. formats: what laws are drawn in. gradient: vector-Jacobian product or None.
+    measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be timed
+    by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    """
+
+    name: str
+    functions: Mapping[str, Callable[..., Any]]
+    from_numpy: Callable[[Any], Any]
+    to_numpy: Callable[[Any], Any]
+    formats: tuple[Format, ...]
+    gradient: Callable[..., Any] | None = None
+    synchronize: Callable[[], None] = lambda: None
+    device: str = "CPU"
+    known: Mapping[str, Known] = field(default_factory=dict)
+    unavailable: str = ""
+    measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
+
+    def function(self, operation: str) -> Callable[..., Any] | None:
+        """The backend's function for an operation, None where it has none."""
+        return self.functions.get(operation)

@@ -1,0 +1,213 @@
+"""What a law returns: a claim about results. The runner settles it; a law never asserts.
+
+A result carries its own allowed error (`layerlaws.numerics.bounded`), and so do sums, differences and compositions of
+results, so no claim names a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from layerlaws.numerics.bounded import Bounded, error_of, value_of
+from layerlaws.numerics.formats import ArrayLike
+from layerlaws.numerics.rounding import quietly
+from layerlaws.support.errors import Broken
+
+
+@dataclass
+class Settlement:
+    """What settling a claim that holds has shown.
+
+    used: the largest share of the allowed error that was used, 0 for exact claims.
+    telling: whether the claim could have failed for something that matters: the allowed error was smaller than
+    what was compared at one place at least.
+    """
+
+    used: float = 0.0
+    telling: bool = True
+
+
+class Claim:
+    """A statement about results that can be settled."""
+
+    def settle(self) -> Settlement:
+        """Raises Broken where the claim does not hold."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class closely(Claim):
+    """Both sides are equal, up to the rounding errors that each of them carries. names: of the sides, in messages."""
+
+    left: Any
+    right: Any
+    names: tuple[str, str] = ("left", "right")
+
+    def settle(self) -> Settlement:
+        if isinstance(self.left, tuple) or isinstance(self.right, tuple):
+            return _each(self.left, self.right, partial(closely, names=self.names))
+        if not isinstance(self.left, Bounded) and not isinstance(self.right, Bounded):
+            return exactly(self.left, self.right).settle()
+        return _compare(self.left, self.right, lambda left, right: abs(left - right), "apart", self.names)
+
+
+@dataclass(frozen=True)
+class at_most(Claim):
+    """The left side is at most the right one, up to the rounding errors that each of them carries."""
+
+    left: Any
+    right: Any
+
+    def settle(self) -> Settlement:
+        if isinstance(self.left, tuple) or isinstance(self.right, tuple):
+            return _each(self.left, self.right, at_most)
+        return _compare(self.left, self.right, lambda left, right: np.maximum(left - right, 0), "above")
+
+
+@dataclass(frozen=True)
+class exactly(Claim):
+    """Both sides are the same numbers: no rounding is allowed. For integers, masks and exact zeros."""
+
+    left: Any
+    right: Any
+
+    def settle(self) -> Settlement:
+        if isinstance(self.left, tuple) or isinstance(self.right, tuple):
+            return _each(self.left, self.right, exactly)
+        left, right = value_of(self.left), value_of(self.right)
+        _same_shape(left, right)
+        different = np.asarray(left != right)  # not-a-number differs from everything, itself included
+        if different.any():
+            extent = f"{different.sum()} of {different.size} elements differ"
+            sides = (("left", self.left), ("right", self.right))
+            raise Broken(_where("differ", different, left, right, extent), sides)
+        return Settlement(telling=different.size > 0)
+
+
+@dataclass(frozen=True)
+class differ(Claim):
+    """A change of the input reaches the output: `one` and `other` are results of the same operation.
+
+    `expected` holds the definition's results for the same two inputs. Where the definition's own results are
+    closer than their errors, nothing can be seen of the change, and the example is undecidable; where they are
+    the same, the claim asks for nothing.
+    """
+
+    one: Any
+    other: Any
+    expected: tuple[Any, Any]
+
+    def settle(self) -> Settlement:
+        from layerlaws.language.dependence import changed, refuse_not_a_number
+
+        for computed, defined in zip((self.one, self.other), self.expected, strict=True):
+            refuse_not_a_number(computed, defined)
+        demanded = changed(*self.expected, demanded=True)
+        if demanded and not changed(self.one, self.other):
+            raise Broken("the change does not reach the output", (("before", self.one), ("after", self.other)))
+        return Settlement(telling=demanded)
+
+
+@dataclass(frozen=True)
+class refused(Claim):
+    """Calling the operation with these arguments raises an error; `naming` is the argument at fault."""
+
+    operation: Any
+    naming: str
+    arguments: dict[str, Any]
+
+    def settle(self) -> Settlement:
+        result = self.operation.refusal(self.naming, self.arguments)
+        if result is not None:
+            raise Broken(
+                f"{self.operation.name} accepted a bad {self.naming!r} instead of raising ValueError",
+                (("returned", result),),
+            )
+        return Settlement()
+
+
+@dataclass(frozen=True)
+class all_of(Claim):
+    """Each of several claims holds."""
+
+    claims: tuple[Claim, ...]
+
+    def __init__(self, *claims: Claim) -> None:
+        object.__setattr__(self, "claims", claims)
+
+    def settle(self) -> Settlement:
+        settled = [settle(claim) for claim in self.claims]
+        return _merged(settled)
+
+
+def settle(claim: Any) -> Settlement:
+    """Settle what a law returned. Raises Broken where it does not hold, TypeError where it is no claim."""
+    if not isinstance(claim, Claim):
+        raise TypeError(
+            f"a law returns a claim, such as closely(left, right); this one returned {type(claim).__name__}"
+        )
+    with quietly():
+        return claim.settle()
+
+
+def _merged(settled: list[Settlement]) -> Settlement:
+    if not settled:
+        raise TypeError("a claim about nothing: an empty tuple of results or an all_of() without claims")
+    return Settlement(max(s.used for s in settled), any(s.telling for s in settled))
+
+
+def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
+    """Settle tuples of results element by element."""
+    if not (isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right)):
+        count = [len(side) if isinstance(side, tuple) else 1 for side in (left, right)]
+        raise Broken(f"{count[0]} results are not {count[1]}")
+    return _merged([claim(one, other).settle() for one, other in zip(left, right, strict=True)])
+
+
+def _same_shape(left: ArrayLike, right: ArrayLike) -> None:
+    if np.shape(left) != np.shape(right) and np.shape(left) != () and np.shape(right) != ():
+        raise Broken(f"shape {np.shape(left)} is not {np.shape(right)}")
+
+
+def _compare(
+    left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str, names: tuple[str, str] = ("left", "right")
+) -> Settlement:
+    _same_shape(left, right)
+    one, other = value_of(left), value_of(right)
+    allowed = np.asarray(error_of(left) + error_of(right))
+    apart = np.where(one == other, 0.0, np.asarray(distance(one, other)))
+    silent = np.isinf(allowed)  # the format may have overflowed on the way: nothing is claimed
+    # Not-a-number is never within a bound, so that nan on both sides holds nowhere.
+    bad = ~(apart <= allowed) & ~silent
+    if bad.any():
+        extent = f"{bad.sum()} of {bad.size} elements"
+        raise Broken(
+            _where(word, bad, one, other, extent, apart, allowed), tuple(zip(names, (left, right), strict=True))
+        )
+    share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
+    telling = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
+    return Settlement(float(np.max(share, initial=0.0)), bool(telling.any()))
+
+
+def _where(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> str:
+    """The message at the place where the claim is broken worst."""
+    place = (np.argmax(bad) if apart is None else
+             np.argmax(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0)))  # fmt: skip
+    index = tuple(int(i) for i in np.unravel_index(int(place), bad.shape))
+    one, other = (np.broadcast_to(side, bad.shape)[index] for side in (left, right))
+    message = f"{_number(one)} is not {_number(other)} at {list(index)}: "
+    if apart is None:
+        message += extent
+    else:
+        reach = float(np.broadcast_to(allowed, bad.shape)[index])
+        message += f"{float(apart[index]):.3g} {word}, {reach:.3g} allowed ({extent})"
+    return message
+
+
+def _number(x: Any) -> str:
+    return f"{float(x):.9g}" if np.asarray(x).dtype.kind not in "iub" else str(x)

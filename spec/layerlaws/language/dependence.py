@@ -1,0 +1,92 @@
+"""Who depends on whom: which part of an input can change which part of an output.
+
+A dependence is shown by perturbation: a part of the input is rewritten, and an output that moves by more than
+its rounding error depends on it. An output that depends by the definition has to move, too ("life"); where the
+definition's own move drowns in rounding, the example is undecidable, never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerlaws.numerics.bounded import error_of, value_of
+from layerlaws.numerics.rounding import quietly
+from layerlaws.support.errors import Broken, Undecidable
+
+Perturbation = Callable[[int], dict[str, Any]]
+"""The arguments of an operation, with part number i of the input rewritten."""
+
+
+def changed(before: Any, after: Any, demanded: bool = False) -> bool:
+    """Whether two results differ somewhere by more than their errors.
+
+    demanded: the results are the definition's, and an implementation will have to show the change: it must be
+    so large that rounding cannot hide it (twice the errors), or be none at all. Raises Undecidable otherwise.
+    """
+    moved, hidden = _moves(before, after, axis=None, demanded=demanded)
+    if demanded and hidden and not moved:
+        raise Undecidable("the change drowns in the rounding error")
+    return bool(moved)
+
+
+def refuse_not_a_number(computed: Any, defined: Any) -> None:
+    """Raises Broken where a result is not a number though the definition's is: that shows no dependence."""
+    if isinstance(defined, tuple):
+        for one, other in zip(computed, defined, strict=True):
+            refuse_not_a_number(one, other)
+        return
+    got, expected = value_of(computed), value_of(defined)
+    if got.dtype.kind == "f" and np.any(np.isnan(got) & ~np.isnan(expected)):
+        raise Broken("the result is not a number where the definition has one", (("left", got), ("right", expected)))
+
+
+def dependence(operation: Any, perturbed: Perturbation, parts: int, axis: int, of: int = 0) -> NDArray[np.bool_]:
+    """Which places along an output axis move when part j of the input is rewritten.
+
+    operation: as a law receives it. perturbed: perturbed(-1) gives the arguments unchanged, perturbed(j) with
+    part j rewritten. axis: of the output that is watched; of: which output, where there are several.
+    Returns (extent of the axis, parts) bool. Raises Undecidable where the definition moves by less than
+    rounding can hide.
+    """
+    computed, defined = operation.compare(**perturbed(-1))
+    refuse_not_a_number(computed, defined)
+    columns = []
+    for j in range(parts):
+        moved, expected = operation.compare(**perturbed(j))
+        refuse_not_a_number(moved, expected)
+        _, hidden = _moves(_one(defined, of), _one(expected, of), axis, demanded=True)
+        if np.any(hidden):
+            raise Undecidable("the definition's own change drowns in the rounding error")
+        columns.append(_moves(_one(computed, of), _one(moved, of), axis)[0])
+    extent = np.shape(value_of(_one(defined, of)))[axis]
+    return np.stack(columns, axis=-1) if columns else np.zeros((extent, 0), bool)
+
+
+def _one(result: Any, index: int) -> Any:
+    return result[index] if isinstance(result, tuple) else result
+
+
+def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) -> tuple[Any, Any]:
+    """Where along the axis (or whether anywhere) a result moved for sure, and where only within its errors."""
+    if isinstance(before, tuple):
+        pairs = [_moves(one, other, axis, demanded) for one, other in zip(before, after, strict=True)]
+        return any(p[0] for p in pairs), any(p[1] for p in pairs)
+    one, other = value_of(before), value_of(after)
+    if one.dtype.kind in "biu":
+        apart, allowed = one != other, np.zeros(one.shape)
+        moved = apart
+    else:
+        with quietly():
+            apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
+        allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
+        moved = (np.isnan(apart) & np.isfinite(allowed)) | (apart > allowed)  # an infinite error claims nothing
+    hidden = ~moved & ~(apart == 0)
+    if axis is None:
+        return bool(moved.any()), bool(hidden.any())
+    others = tuple(k for k in range(one.ndim) if k != axis % one.ndim)
+    moved_there = moved.any(axis=others)
+    return moved_there, hidden.any(axis=others) & ~moved_there

@@ -1,0 +1,128 @@
+"""Hypothesis strategies that notes share.
+
+Bulk numbers are not drawn one by one: each array has one seed and one texture, which is cheap to draw and
+shrinks to small integers. What carries structure (sizes, masks, cut points, text) is drawn as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerlaws.language import strategies as st
+from layerlaws.numerics.formats import format_of
+
+TILE_EDGES = tuple(n + d for n in (16, 32, 64, 128, 256) for d in (-1, 0, 1))
+"""Extents around the tile sizes of kernels: where they break."""
+
+LIKELY_EDGES = TILE_EDGES + 2 * tuple(n for n in TILE_EDGES if n > 62)
+"""The larger ones are likelier: what breaks beyond a tile of any size breaks there."""
+
+seeds = st.seeds
+"""Seeds for numbers a law makes up itself: `normal(seed, shape, like)`."""
+
+Texture = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
+
+TEXTURES: dict[str, Texture] = {
+    "integers": lambda g, s: g.integers(-2, 3, s).astype(np.float64),
+    "normal": lambda g, s: g.standard_normal(s),
+    "ties": lambda g, s: g.choice([0.0, 1.0], s),
+    "one-hot": lambda g, s: (g.permuted(np.arange(s[-1]) == np.zeros((*s[:-1], 1)), axis=-1) * 1.0
+                             if s and s[-1] else np.zeros(s)),
+    "sparse": lambda g, s: g.standard_normal(s) * (g.random(s) < 0.2),
+    "large": lambda g, s: g.standard_normal(s) * 30,
+    "tiny": lambda g, s: g.standard_normal(s) * 1e-3,
+    "spread": lambda g, s: g.standard_normal(s) * 10.0 ** g.uniform(-3, 2, s),
+}  # fmt: skip
+
+PLAIN = ("integers", "normal")
+"""Textures whose sizes are alike: for laws that need every influence to be visible."""
+
+
+@st.composite
+def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] = tuple(TEXTURES)) -> Any:
+    """float64 arrays of these shapes, each of its own texture; one array where one shape is given."""
+    generator = np.random.default_rng(draw(seeds))
+    kinds = st.sampled_from(textures)
+    drawn = [TEXTURES[draw(kinds)](generator, shape) for shape in shapes]
+    return drawn[0] if len(drawn) == 1 else drawn
+
+
+@st.composite
+def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int = 1) -> tuple[int, ...]:
+    """Sizes of `count` axes: mostly small and different from each other, sometimes equal, 1 well represented.
+
+    edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
+    least: the smallest extent.
+    """
+    kind = draw(st.integers(0, 7))
+    if kind == 7 and edges:
+        sizes = [least + draw(st.integers(0, 1)) for _ in range(count)]
+        sizes[draw(st.sampled_from(edges))] = draw(st.sampled_from(LIKELY_EDGES))
+        return tuple(sizes)
+    sizes = []
+    beyond = st.integers(0, 4 if kind < 3 else max(5, count))
+    for _ in range(count):
+        size = least + draw(beyond)
+        while kind >= 3 and size in sizes:
+            size += 1
+        sizes.append(size)
+    return tuple(sizes)
+
+
+@st.composite
+def durations(draw: st.DrawFn, usual: int) -> int:
+    """Steps of a recurrence: mostly the usual number of them, sometimes just beyond a tile's edge."""
+    rare: dict[int, int] = {0: 17, 1: 33, 2: 65}
+    return rare.get(draw(st.integers(0, 59)), usual)
+
+
+@st.composite
+def ids(draw: st.DrawFn, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
+    """int64 ids in [0, count), every one as likely, the ends well represented."""
+    generator = np.random.default_rng(draw(seeds))
+    drawn: NDArray[np.int64] = generator.integers(0, count, shape)
+    if drawn.size and draw(st.booleans()):
+        drawn.flat[generator.integers(drawn.size)] = draw(st.sampled_from((0, count - 1)))
+    return drawn
+
+
+@st.composite
+def masks(draw: st.DrawFn, shape: tuple[int, ...], empty_rows: bool = True) -> NDArray[np.bool_]:
+    """Boolean masks (True: may be used) of every density; rows of the last axis may be empty where allowed."""
+    generator = np.random.default_rng(draw(seeds))
+    mask: NDArray[np.bool_] = generator.random(shape) < draw(st.sampled_from((0.2, 0.5, 0.9, 1.0)))
+    if not empty_rows and mask.size:
+        mask |= np.arange(shape[-1]) == generator.integers(0, shape[-1], (*shape[:-1], 1))
+    return mask
+
+
+def calmed(weights: NDArray[Any]) -> NDArray[Any]:
+    """Weights of a recurrence divided so that it does not stretch: many steps then do not drown in rounding.
+
+    What a matrix stretches by at most is bounded by the root of its largest column sum times its largest row sum.
+    """
+    sizes = np.abs(weights)
+    reach = sizes.sum(axis=0).max(initial=0.0) * sizes.sum(axis=1).max(initial=0.0)
+    return weights / max(1.0, float(np.sqrt(reach)))
+
+
+def normal(seed: int, shape: tuple[int, ...], like: Any, scale: float = 1.0) -> NDArray[Any]:
+    """Standard normal numbers times `scale`, from a drawn seed, in the dtype of the array `like`."""
+    drawn = np.asarray(np.random.default_rng(seed).standard_normal(shape) * scale)  # of shape (), too
+    return drawn.astype(like.dtype)
+
+
+def huge(like: Any) -> float:
+    """A number far outside what is computed with: 1e10, or a thousandth of the largest where the format ends below."""
+    return min(1e10, format_of(like).largest / 1000)
+
+
+def rewritten(array: NDArray[Any], place: Any, numbers: Any) -> NDArray[Any]:
+    """A copy of the array with other numbers at `array[place]`."""
+    copy = array.copy()
+    copy[place] = numbers
+    return copy

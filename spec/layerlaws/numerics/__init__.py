@@ -1,0 +1,1 @@
+"""Arithmetic that carries a proven rounding bound, and derivatives of it."""

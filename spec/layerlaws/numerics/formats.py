@@ -1,0 +1,110 @@
+"""The floating-point formats a backend may compute in, and what is known of their rounding.
+
+A format is what the error bounds of `layerlaws.numerics.bounded` are relative to: its unit roundoff, its smallest
+normal and its largest number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+ArrayLike = Any
+"""Anything NumPy makes an array of."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format.
+
+    name: as NumPy and the array libraries spell it, for example "float32".
+    precision: bits of the significand, the hidden one included.
+    smallest_normal, largest: positive numbers of the format.
+    """
+
+    name: str
+    precision: int
+    smallest_normal: float
+    largest: float
+
+    @property
+    def unit_roundoff(self) -> float:
+        """u: rounding a number moves it by at most u times its size (round to nearest)."""
+        return 2.0**-self.precision
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype; bfloat16 needs the package ml_dtypes."""
+        if self.name != "bfloat16":
+            return np.dtype(self.name)
+        try:
+            import ml_dtypes
+        except ModuleNotFoundError as missing:
+            raise ModuleNotFoundError(
+                "bfloat16 arrays need ml_dtypes: pip install 'layerlaws[half]'", name=missing.name
+            ) from missing
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+
+    @cached_property
+    def wide(self) -> type[np.floating[Any]]:
+        """What definitions are evaluated in: double for formats of up to 24 bits, else the widest there is."""
+        return np.float64 if self.precision <= 24 else np.longdouble
+
+    @cached_property
+    def unit(self) -> float:
+        """Relative size of one rounding, as the bounds count it.
+
+        It is u plus the roundoff of the wide format: the definition is rounded too, and where longdouble is
+        no wider than double (Windows, Apple silicon) a float64 bound doubles instead of becoming wrong.
+        """
+        return self.unit_roundoff + float(np.finfo(self.wide).eps) / 2
+
+    @cached_property
+    def least_without_flush(self) -> float:
+        """Numbers of this size and above lose nothing to underflow, nor does the double their error is computed in."""
+        return max(self.smallest_normal, 2.0**-900)
+
+    def growth(self, roundings: int) -> float:
+        """(1 + unit)**roundings - 1: how much a number may grow, relatively, in so many roundings."""
+        return math.expm1(roundings * math.log1p(self.unit))
+
+
+FORMATS = {
+    f.name: f
+    for f in (
+        Format("float64", 53, 2.0**-1022, float(np.finfo(np.float64).max)),
+        Format("float32", 24, 2.0**-126, float(np.finfo(np.float32).max)),
+        Format("float16", 11, 2.0**-14, 65504.0),
+        Format("bfloat16", 8, 2.0**-126, (2 - 2.0**-7) * 2.0**127),
+    )
+}
+
+
+def is_float(array: ArrayLike) -> bool:
+    """Whether an array or scalar is real floating point; bfloat16 too, which NumPy files under other kinds."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None:
+        return isinstance(array, float)
+    return bool(dtype.kind == "f" or (dtype.kind not in "iub" and dtype.name == "bfloat16"))
+
+
+def format_of(array: ArrayLike) -> Format:
+    """The format of an array, a dtype or a dtype's name.
+
+    Raises TypeError for anything that is not one of the supported formats.
+    """
+    name = array if isinstance(array, str) else np.dtype(getattr(array, "dtype", array)).name
+    if name not in FORMATS:
+        raise TypeError(f"{name} is not a floating-point format layerlaws knows; it knows {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def formats_named(names: Iterable[str]) -> tuple[Format, ...]:
+    """The formats of these names, in this order."""
+    return tuple(format_of(name) for name in names)

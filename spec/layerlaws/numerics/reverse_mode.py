@@ -1,0 +1,135 @@
+"""Differentiates definitions in reverse mode, with a proven bound on every element of the gradient.
+
+A definition evaluated on `Variable`s records how each intermediate array came about; going back through that
+record gives its vector-Jacobian product (Griewank and Walther, Evaluating Derivatives, 2nd ed. 2008, section
+3.2). On `Bounded` parts the way back is ordinary arithmetic on `Bounded` arrays, so the gradient comes out with
+its error; on plain arrays it is an ordinary gradient.
+
+Why the bound holds for an implementation. Any reverse sweep multiplies adjoints by local derivatives and adds
+up the products; its roundings are relative perturbations of the edges of the linearized computation (Bauer,
+Computational graphs and rounding errors, SIAM J. Numer. Anal. 11(1), 1974) and the rules of
+`layerlaws.numerics.rounding` bound them here as they do on the way forth:
+- A local derivative is evaluated on the definition's own `Bounded` intermediates, so it covers whatever an
+  implementation stored or computed again.
+- An adjoint is one inner product over all places that an element was repeated to (broadcasting, a gather, the
+  batch axes of a matrix product), in any order.
+- A sweep forward over tangents bounds something else: it counts n u for a product with n columns where the way
+  back adds m rows, nothing for a broadcast that the way back adds up, and may lose an error to cancellation
+  between inputs that a gradient keeps apart.
+- What an array gets from several uses is one sum over the terms of all its shares, in any order:
+  `layerlaws.numerics.accumulation`.
+- Fused backward passes add the same products in other groups. The group that is common, sum(dO * O) in place of
+  sum(P * dP) in attention (Dao, FlashAttention-2, 2023, section 3.1), is counted in `pullbacks.product`.
+
+Where the definition has a kink (maximum, absolute value, the largest of several), an element that may lie on it
+has every slope between the two sides: nothing is decided, and only the bound of that element widens.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from layerlaws.numerics.accumulation import together
+from layerlaws.numerics.bounded import Bounded, asbounded
+from layerlaws.numerics.formats import is_float
+from layerlaws.numerics.rounding import quietly
+from layerlaws.numerics.tape import Variable, constant, elementwise
+
+__all__ = ["constant", "straight_through", "vjp", "with_slope"]
+
+
+def vjp(definition: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
+    """The results of a definition, and its vector-Jacobian product.
+
+    arguments: by name; float arrays (`Bounded` or plain), also inside tuples, are differentiated. The function
+    that comes back takes a cotangent shaped as the results (that of an integer result is ignored) and gives
+    the gradient of sum(cotangent * results) by each such argument, `Bounded` where the argument is.
+    """
+
+    def leaf(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(leaf, x))
+        return Variable(x) if isinstance(x, (Bounded, np.ndarray)) and is_float(x) else x
+
+    leaves = {name: leaf(x) for name, x in arguments.items()}
+    results = definition(**leaves)
+
+    def pull(cotangent: Any) -> dict[str, Any]:
+        pairs = zip(results, cotangent, strict=True) if isinstance(results, tuple) else [(results, cotangent)]
+        found = _adjoints([(result, _like(weight, result.primal)) for result, weight in pairs
+                           if isinstance(result, Variable)])  # fmt: skip
+
+        def gradient(x: Any) -> Any:
+            if isinstance(x, tuple):
+                return tuple(gradient(part) for part in x if _differentiable(part))
+            return found.get(x.age, _like(np.zeros(x.shape), x.primal))
+
+        return {name: gradient(x) for name, x in leaves.items() if _differentiable(x)}
+
+    return (tuple(map(constant, results)) if isinstance(results, tuple) else constant(results)), pull
+
+
+def with_slope(slope: Callable[[Any, Any], Any]) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Give an element-wise function a derivative of its own: slope(function(x), x).
+
+    For functions that everybody differentiates by a formula whose rounding differs from that of the definition.
+    """
+
+    def give(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        @wraps(function)
+        def derived(x: Any) -> Any:
+            if not isinstance(x, Variable):
+                return function(x)
+            result = function(x.primal)
+            return elementwise(result, (x,), (slope(result, x.primal),))
+
+        return derived
+
+    return give
+
+
+def straight_through(value: Any, other: Any) -> Any:
+    """`value`, differentiated as if it were `other`: for faults that show in gradients alone."""
+    if not isinstance(other, Variable):
+        return value
+    return Variable(constant(value), (other, lambda s: s))
+
+
+def _differentiable(x: Any) -> bool:
+    return any(map(_differentiable, x)) if isinstance(x, tuple) else isinstance(x, Variable)
+
+
+def _like(x: Any, primal: Any) -> Any:
+    """An array as an exact adjoint of a primal; one that carries an error keeps it."""
+    if isinstance(x, Bounded):
+        return x
+    if isinstance(primal, Bounded):
+        return asbounded(np.asarray(x, primal.dtype), primal.format)
+    return np.asarray(x, primal.dtype)
+
+
+def _adjoints(seeds: list[tuple[Variable, Any]]) -> dict[int, Any]:
+    """The adjoints of all variables that the seeded ones were computed from, by age: latest variables first."""
+    shares: dict[int, list[Any]] = {}
+    variables: list[tuple[int, Variable]] = []
+
+    def add(variable: Variable, share: Any) -> None:
+        if variable.age not in shares:
+            heapq.heappush(variables, (-variable.age, variable))
+        shares.setdefault(variable.age, []).append(share)
+
+    for variable, seed in seeds:
+        add(variable, seed)
+    found = {}
+    with quietly():
+        while variables:
+            _, variable = heapq.heappop(variables)
+            adjoint = found[variable.age] = together(shares[variable.age])
+            for operand, pull in variable.edges:
+                add(operand, pull(adjoint))
+    return found

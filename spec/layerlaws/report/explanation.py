@@ -1,0 +1,114 @@
+"""Notes, laws and failures in words, for a terminal or a log."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from itertools import dropwhile
+from typing import Any
+
+from tabulate import tabulate
+
+from layerlaws.discovery import catalogue
+from layerlaws.language.evidence import faults_of, noticed_by
+from layerlaws.language.laws import Fault
+from layerlaws.language.note import Case, Catalogue, Note
+from layerlaws.support.errors import known_name
+
+WIDTH = 80
+
+
+def explain(name: str) -> str:
+    """A note, an operation or a law in words: prose, definition, laws, faults with their sources.
+
+    Raises WrongUse, with near names, for a name that is none of these.
+    """
+    known = catalogue()
+    names = {note.name for note in known.notes} | set(known.operations) | {
+        part for case in known.cases for part in (case.id, case.law.name)
+    }  # fmt: skip
+    known_name(name, names, "note, operation or law")
+    for note in known.notes:
+        if note.name == name:
+            return _note(note)
+    if name in known.operations:
+        return _operation(known, name)
+    return "\n\n".join(_law(case) for case in known.cases if name in (case.id, case.law.name))
+
+
+def notes_table(known: Catalogue) -> str:
+    """The notes as a Markdown table: operations, numbers of laws and faults, and what each says."""
+    rows = [
+        (
+            f"`{note.name}`",
+            ", ".join(f"`{operation.name}`" for operation in note.operations),
+            len(note.cases),
+            len(note.faults),
+            note.title,
+        )
+        for note in known.notes
+    ]
+    return str(tabulate(rows, headers=("note", "operations", "laws", "faults", "says"), tablefmt="github"))
+
+
+def _note(note: Note) -> str:
+    parts = [f"{note.name}\n{'=' * len(note.name)}", note.prose]
+    parts += [_definition(operation.definition) for operation in note.operations]
+    parts.append("Laws\n----\n" + "\n".join(_laws(note.cases)))
+    parts.append("Faults that prove them\n----------------------\n" + "\n".join(map(_fault, note.faults)))
+    return "\n\n".join(parts)
+
+
+def _laws(cases: Sequence[Case]) -> Iterator[str]:
+    """A law that several operations obey, once."""
+    same: dict[str, list[Case]] = {}
+    for case in cases:
+        same.setdefault(case.law.name, []).append(case)
+    for name, those in same.items():
+        whose = ", ".join(case.id.removesuffix(f".{name}") for case in those)
+        yield _entry(f"{name} ({whose})" if len(those) > 1 else those[0].id, those[0].law.statement)
+
+
+def _operation(known: Catalogue, name: str) -> str:
+    operation = known.operations[name]
+    cases = [case for case in known.cases if operation in case.operations]
+    faults = [fault for note in known.notes for fault in note.faults if fault.operation is operation]
+    return "\n\n".join([
+        f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
+        _definition(operation.definition),
+        "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
+        "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
+    ])  # fmt: skip
+
+
+def _law(case: Case) -> str:
+    faults = [fault for fault in faults_of(case.note) if case in noticed_by(fault, case.note)]
+    return "\n\n".join([
+        f"{case.id}, of the note {case.note.name}",
+        textwrap.fill(case.law.statement, WIDTH),
+        inspect.getsource(case.law.state).rstrip(),
+        "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
+    ])  # fmt: skip
+
+
+def _definition(definition: Callable[..., Any]) -> str:
+    """Its source, without decorators."""
+    lines = inspect.getsource(definition).rstrip().splitlines()
+    return "\n".join(dropwhile(lambda line: not line.startswith("def "), lines))
+
+
+def _entry(name: str, sentence: str) -> str:
+    return f"{_filled(name, '', '  ')}\n{_filled(sentence, '    ', '    ')}"
+
+
+def _filled(text: str, first: str, others: str) -> str:
+    """Links and names stay in one piece."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _fault(fault: Fault) -> str:
+    words = f"{fault.description} Breaks {', '.join(fault.breaks)}. Seen: {fault.seen}"
+    return _entry(f"{fault.operation.name}: {fault.name}", words)

@@ -1,0 +1,108 @@
+"""One backend's part of a run: the laws that wait, those under way, and the verdicts there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language.note import Case
+from layerlaws.running.counterexamples import write_scripts
+from layerlaws.running.journal import Journal
+from layerlaws.running.processes import Worker
+from layerlaws.running.worker import Facts, Task
+
+MOST_LOST = {"timed out": 3, "crashed": 10}
+"""Verdicts of an operation that may be lost in this way, before its other laws are given up."""
+
+MOST_TIMED_OUT = 10
+"""Time-outs of a backend before all its laws are given up. One that never returns would take a day otherwise."""
+
+Listener = Callable[[Verdict], None]
+
+
+class Backlog:
+    """The laws one backend is held to. unfinished: ids of those without a verdict; waiting: of those not sent out."""
+
+    def __init__(self, task: Task, cases: Sequence[Case], journal: Journal | None, listen: Listener) -> None:
+        self.task, self.journal, self.listen = task, journal, listen
+        self.cases = {case.id: case for case in cases}
+        self.unfinished = set(self.cases)
+        self.waiting = list(self.cases)
+        self.verdicts: list[Verdict] = []
+        self._at: dict[Worker, str] = {}
+        self._lost: Counter[tuple[str, str]] = Counter()
+
+    def begin(self, facts: Facts) -> None:
+        """Take over what the record holds already, and settle what needs no worker."""
+        for verdict in self.journal.kept if self.journal else ():
+            self._settle(verdict, kept=True)
+        if facts.state:
+            self.give_up(facts.state, facts.reason)
+
+    def take(self, worker: Worker) -> str:
+        """The next law for a worker, "" where none waits.
+
+        It comes from the operation that the worker is at, or from one that no other is at: laws of one operation
+        share their inputs, which each process draws for itself.
+        """
+        here, elsewhere = self._at.get(worker, ""), set(self._at.values())
+        operations = {law: self.cases[law].operation.name for law in self.waiting}
+        law = min(operations, key=lambda law: (operations[law] != here, operations[law] in elsewhere), default="")
+        if law:
+            self.waiting.remove(law)
+            self._at[worker] = operations[law]
+        return law
+
+    def forget(self, worker: Worker) -> None:
+        """The worker has ended, and is at no operation any more."""
+        self._at.pop(worker, None)
+
+    def finish(self, worker: Worker, message: dict[str, Any]) -> None:
+        """Take down the verdict that a worker came to."""
+        blank = self._blank(worker.law, "crashed")
+        try:
+            verdict = Verdict.from_json(message["verdict"])
+        except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
+            verdict = replace(blank, reason=f"what the process sent is no verdict: {nonsense}")
+        place = {name: getattr(blank, name) for name in ("backend", "note", "operation", "law")}
+        self._settle(replace(verdict, **place))
+
+    def lose(self, worker: Worker, late: bool) -> None:
+        """Write down that a worker came to no verdict; where that happens again and again, give up."""
+        state = "timed out" if late else "crashed"
+        reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
+        self._settle(replace(self._blank(worker.law, state, reason), seconds=round(worker.elapsed, 3)))
+        operation = self.cases[worker.law].operation.name
+        self._lost[operation, state] += 1
+        lost = self._lost[operation, state]
+        if lost >= MOST_LOST[state]:
+            rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
+            self.give_up(state, f"not held: {operation} {state} {lost} times before", rest)
+        timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
+        if late and timed_out >= MOST_TIMED_OUT:
+            self.give_up(state, f"not held: the backend {state} {timed_out} times before")
+
+    def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None) -> None:
+        """Settle these laws, and by default all that wait, without holding them."""
+        for law in list(self.waiting if laws is None else laws):
+            self._settle(self._blank(law, state, reason))
+
+    def _blank(self, law: str, state: str, reason: str = "") -> Verdict:
+        case = self.cases[law]
+        return Verdict(self.task.backend, case.note.name, case.operation.name, case.law.name, state, reason)
+
+    def _settle(self, verdict: Verdict, kept: bool = False) -> None:
+        """A verdict has fallen: write it down, say so, and close the record after the last one."""
+        self.unfinished.discard(verdict.id)
+        if verdict.id in self.waiting:
+            self.waiting.remove(verdict.id)
+        if self.journal and not kept:
+            self.journal.add(verdict)
+        self.verdicts.append(verdict)
+        self.listen(verdict)
+        if self.journal and not self.unfinished:
+            path = self.journal.close(sum(verdict.seconds for verdict in self.verdicts))
+            write_scripts(path.parent, self.task.backend, self.verdicts)

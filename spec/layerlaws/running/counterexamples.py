@@ -1,0 +1,110 @@
+"""Scripts that reproduce what a run found: one for every unexpected verdict that has an input.
+
+They stand beside the records, in counterexamples/BACKEND/OPERATION.LAW.py, and need layerlaws and the backend only.
+What they say of a backend comes from its record, which is not trusted: arguments are printed again from the values
+they stand for, everything else is a string literal or a comment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from layerlaws.checking.literals import evaluated, whole
+from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import catalogue
+from layerlaws.running.journal import record_name
+
+DIRECTORY = "counterexamples"
+
+WIDTH = 100
+
+TEMPLATE = '''\
+"""Holds one backend to one law on one example: exit status 0 where the law holds, 1 where it does not."""
+
+{comment}
+import sys
+
+import numpy as np
+{imports}
+import layerlaws
+{unpacking}
+BACKEND = {backend}
+LAW = {law}
+DTYPE = {dtype}
+ARGUMENTS = {{
+{arguments}
+}}
+
+example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+print(example)
+sys.exit(not example.holds)
+'''
+
+
+def script_path(verdict: Verdict) -> PurePosixPath | None:
+    """Where the script of a verdict stands, seen from the directory of the record; None where there is none."""
+    if not verdict.unexpected or not verdict.counterexample or script(verdict) is None:
+        return None
+    return _folder(verdict.backend) / (re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.") + ".py")
+
+
+def _folder(backend: str) -> PurePosixPath:
+    return PurePosixPath(DIRECTORY, record_name(backend).removesuffix(".jsonl") or "unnamed")
+
+
+def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) -> list[Path]:
+    """Write the scripts of a backend's verdicts beside its record, in place of those of an earlier run.
+
+    Returns their paths. Raises OSError where they cannot be written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory / _folder(backend))
+    written = []
+    for verdict in verdicts:
+        place, text = script_path(verdict), script(verdict)
+        if place is not None and text is not None:
+            path = directory / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def script(verdict: Verdict) -> str | None:
+    """The script that holds the backend to the law on this verdict's input; None where the input is not whole."""
+    try:
+        arguments = {
+            name: whole(evaluated(verdict.packed.get(name, text))) for name, text in verdict.counterexample.items()
+        }
+    except ValueError:
+        return None
+    lines = [textwrap.indent(f"{name!a}: {text},", "    ") for name, text in arguments.items()]
+    packed = any("unpacked(" in text for text in arguments.values())
+    return TEMPLATE.format(
+        comment=_comment(verdict),
+        imports="import ml_dtypes  # NumPy knows bfloat16 from it\n" if verdict.dtype == "bfloat16" else "",
+        unpacking="from layerlaws.literals import unpacked\n" if packed else "",
+        backend=ascii(verdict.backend), law=ascii(verdict.id), dtype=ascii(verdict.dtype),
+        arguments="\n".join(lines),
+    )  # fmt: skip
+
+
+def _comment(verdict: Verdict) -> str:
+    """The law, what was seen, and the diagnosis, as comments: whatever they say, they stay comments."""
+    sentence = next((case.law.statement for case in catalogue().cases if case.id == verdict.id), "")
+    parts = [f"Law: {sentence}", f"Seen: {verdict.reason}"]
+    if verdict.diagnosis:
+        parts.append(f"Known fault: {verdict.diagnosis}")
+    if verdict.backend.endswith(".py"):
+        parts.append("Run this where the path of the backend leads to it.")
+    return "".join(f"# {line}\n" for part in parts for line in textwrap.wrap(_plain(part), WIDTH - 2, max_lines=12))
+
+
+def _plain(text: str) -> str:
+    """The text in printable characters of ASCII, on one line."""
+    return "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text[:4000])

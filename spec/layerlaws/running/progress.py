@@ -1,0 +1,148 @@
+"""A run as it goes, and what it came to, on a terminal or in a log."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from layerlaws.checking.failure import failure
+from layerlaws.checking.verdict import STATES, Verdict
+from layerlaws.running.counterexamples import DIRECTORY, script_path
+from layerlaws.running.runner import Plan
+from layerlaws.support.stopwatch import PARTS
+
+SHOWN = 2
+"""Failures of a backend that are printed in full; of the others, what was seen."""
+
+COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line for every tenth of the work, and for everything unexpected."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self.bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=total)
+        self.begin(total, "holding laws", "laws")
+
+    def begin(self, total: int, doing: str, unit: str) -> None:
+        """Start over with other work."""
+        self.total, self.doing, self.unit, self.done, self.unexpected = total, doing, unit, 0, 0
+        self.bar.reset(self.task, total=total, description=doing)
+
+    def heard(self, verdict: Verdict) -> None:
+        """Count a verdict; say so at once where it is unexpected."""
+        self.step(verdict.state if verdict.unexpected else "", f"{verdict.backend}: {verdict.id}")
+
+    def step(self, unexpected: str, what: str) -> None:
+        """Count one more. unexpected: the state to print before `what`, or ""."""
+        self.done += 1
+        if unexpected:
+            self.unexpected += 1
+            self.bar.console.print(f"[red]{unexpected}[/red] {escape(what)}")
+        description = f"{self.unexpected} unexpected" if self.unexpected else self.doing
+        self.bar.update(self.task, completed=self.done, description=description)
+        tenth = max(1, self.total // 10)
+        if not self.console.is_terminal and (self.done % tenth == 0 or self.done == self.total):
+            self.console.print(f"{self.done} of {self.total} {self.unit}, {self.unexpected} unexpected")
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+
+def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None:
+    """Print failures, the table of verdicts, and where the records are."""
+    order = {case.id: place for place, case in enumerate(plan.cases)}
+    for backend in plan.backends:
+        failures = [verdict for verdict in verdicts if verdict.unexpected and verdict.backend == backend.name]
+        _failures(console, backend.name, sorted(failures, key=lambda verdict: order[verdict.id]), plan.output)
+    console.print()
+    console.print(_table(plan, verdicts))
+    for backend in plan.backends:
+        own = [verdict for verdict in verdicts if verdict.backend == backend.name]
+        console.print(_examples(backend.name, own), markup=False)
+        if any(verdict.seconds for verdict in own):
+            console.print(_durations(own), markup=False)
+    if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
+        console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
+    if plan.output is not None:
+        console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
+
+
+def _failures(console: Console, name: str, failures: Sequence[Verdict], output: Path | None) -> None:
+    """The first failures in full, a line for each of the others; a diagnosis is given once."""
+    diagnosed: set[str] = set()
+    for verdict in failures[:SHOWN]:
+        known = verdict.diagnosis in diagnosed
+        diagnosed.add(verdict.diagnosis)
+        script = script_path(verdict) if output is not None else None
+        again = f"python {output / script}" if output is not None and script is not None else None
+        console.print("\n" + failure(replace(verdict, diagnosis="") if known else verdict, again), markup=False)
+    if failures[SHOWN:]:
+        console.print(f"\n{name}, also (--law shows one in full):", markup=False)
+    for verdict in failures[SHOWN:]:
+        console.print(f"  {verdict.id} is {verdict.state}", markup=False)
+        console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
+
+
+def _brief(text: str) -> str:
+    """The first line of a reason, on two lines of a terminal at most."""
+    return "\n".join(textwrap.wrap(text.partition("\n")[0], 76, max_lines=2, placeholder=" ..."))
+
+
+def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
+    counts = {
+        backend.name: Counter(v.state for v in verdicts if v.backend == backend.name) for backend in plan.backends
+    }
+    shown = [state for state in STATES if state == "held" or any(count[state] for count in counts.values())]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("backend", overflow="fold")
+    for state in shown:
+        table.add_column(state, justify="right", style=COLOURS.get(state, "red"))
+    table.add_column("of", justify="right")
+    for name, count in counts.items():
+        table.add_row(escape(name), *(str(count[state]) for state in shown), str(len(plan.cases)))
+    return table
+
+
+def _durations(verdicts: Sequence[Verdict]) -> str:
+    """How long the laws took, one after the other, and what that time went into."""
+    seconds = sum(verdict.seconds for verdict in verdicts)
+    shares = {part: sum(verdict.spent.get(part, 0.0) for verdict in verdicts) / seconds for part in PARTS}
+    parts = [f"{share:.0%} {part}" for part, share in shares.items()]
+    rate = sum(verdict.examples for verdict in verdicts) / seconds
+    return f"  {seconds:.1f} s, {rate:,.0f} examples/s: {', '.join(parts)}, {1 - sum(shares.values()):.0%} the rest"
+
+
+def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
+    """How much was tried, and how close the most inaccurate operation came to its bound."""
+    executed, undecidable = (sum(getattr(v, field) for v in verdicts) for field in ("examples", "undecidable"))
+    line = f"{name}: {executed} examples, {undecidable} undecidable"
+    shares = [
+        (shares.worst, verdict.operation, dtype)
+        for verdict in verdicts
+        if verdict.law == "agrees_with_definition" and verdict.state == "held"
+        for dtype, shares in verdict.accuracy.items()
+    ]
+    if not shares:
+        return line
+    worst, operation, dtype = max(shares)
+    return f"{line}; largest share of the allowed error: {worst:.2f} ({operation}, {dtype})"

@@ -1,0 +1,156 @@
+"""Hold backends to laws in worker processes, writing each verdict down as it falls.
+
+A worker serves one backend only (`layerlaws.running.worker`), so what a backend does to its process harms no verdicts
+but its own; a process that dies or does not answer costs one verdict. Nothing of this rests on the process behaving:
+the run reads a socket without waiting, looks at the clock, and kills.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from layerlaws import __version__
+from layerlaws.checking.verdict import Verdict
+from layerlaws.language.note import Case
+from layerlaws.running.backlog import Backlog, Listener
+from layerlaws.running.journal import START_OVER, Header, Journal, record_name
+from layerlaws.running.processes import Worker, ending, facts_of, memory_share, wait
+from layerlaws.running.worker import Facts, Task
+from layerlaws.support.errors import RecordError, WrongUse
+
+TIME_LIMITS = {"quick": 60.0, "standard": 120.0, "thorough": 900.0}
+"""Seconds one law may take, by profile."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    notes, laws: names of those selected; empty for all. output: None to keep no record. limit: seconds one law may
+    take, 0 for those of the profile. resume: go on where an unfinished record ends.
+    """
+
+    backends: Sequence[Facts]
+    cases: Sequence[Case]
+    notes: Sequence[str] = ()
+    laws: Sequence[str] = ()
+    profile: str = "standard"
+    seed: int | None = None
+    output: Path | None = None
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    limit: float = 0.0
+    resume: bool = False
+
+
+def run(plan: Plan, listen: Listener) -> list[Verdict]:
+    """Do what the plan says. `listen` hears each verdict as it falls.
+
+    Returns the verdicts. Raises WrongUse or RecordError before anything runs where records would overwrite each
+    other, cannot be written or cannot be resumed, and RecordError where one cannot be written any more; what was
+    finished stands in it.
+    """
+    limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
+    with ExitStack() as stack:
+        journals = _journals(plan, stack)
+        backlogs = {
+            facts.name: Backlog(
+                Task(facts.name, plan.profile, plan.seed, limit, memory, str(plan.output or "")),
+                plan.cases,
+                journals.get(facts.name),
+                listen,
+            )
+            for facts in plan.backends
+        }
+        for facts in plan.backends:
+            backlogs[facts.name].begin(facts)
+        with ending() as workers:
+            while any(backlog.unfinished for backlog in backlogs.values()):
+                _employ(backlogs, workers, plan.jobs)
+                wait(workers)
+                for worker in list(workers):
+                    if not _attend(worker, backlogs[worker.task.backend]):
+                        workers.remove(worker)
+    return [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
+
+
+def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> None:
+    """Give every idle worker a law, end those there is none for, and start as many more as may run."""
+    for worker in [worker for worker in workers if not worker.law]:
+        if law := backlogs[worker.task.backend].take(worker):
+            worker.send(law)
+        else:
+            worker.end()
+            workers.remove(worker)
+    for backlog in backlogs.values():
+        while backlog.waiting and len(workers) < jobs:
+            worker = Worker(backlog.task)
+            workers.append(worker)
+            worker.send(backlog.take(worker))
+
+
+def _attend(worker: Worker, backlog: Backlog) -> bool:
+    """Take down what a worker says, or what became of it. Returns whether it is of further use."""
+    dead, loaded = worker.dead, worker.loaded  # asked first: what a dead worker has said is all there then
+    said = worker.hear()
+    spent = False
+    if said and not loaded:
+        try:
+            facts = facts_of(worker, said)
+        except WrongUse as wrong:  # the file was there when the run began
+            facts = Facts(worker.task.backend, state="error", reason=str(wrong))
+        if facts.state:
+            spent = True
+            backlog.give_up(facts.state, f"it could not be loaded again: {facts.reason}", [worker.law])
+            worker.law = ""
+    for message in said:
+        if worker.law and message.get("law") == worker.law:  # else a copy of the worker speaks: the backend forked
+            backlog.finish(worker, message)
+            worker.law, spent = "", spent or bool(message.get("spent"))
+    late = worker.overdue > 0
+    if not (spent or dead or late):
+        return True
+    if worker.law:
+        backlog.lose(worker, worker.alarmed if dead else late)
+    backlog.forget(worker)
+    worker.end()
+    return False
+
+
+def _journals(plan: Plan, stack: ExitStack) -> dict[str, Journal]:
+    names = [record_name(backend.name) for backend in plan.backends]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise WrongUse(f"two backends would write the same record {', '.join(sorted(twice))}: check one at a time")
+    if plan.output is None:
+        return {}
+    journals = {}
+    for backend in plan.backends:
+        try:
+            journals[backend.name] = stack.enter_context(Journal(plan.output, _header(plan, backend), plan.resume))
+            others = {verdict.id for verdict in journals[backend.name].kept} - {case.id for case in plan.cases}
+            if others:
+                raise RecordError(
+                    f"cannot resume {journals[backend.name].path}: it has verdicts on other laws; {START_OVER}"
+                )
+        except OSError as error:
+            raise WrongUse(f"cannot write records to {plan.output}: {error.strerror}; name another --output") from None
+    return journals
+
+
+def _header(plan: Plan, backend: Facts) -> Header:
+    return Header(
+        backend.name,
+        __version__,
+        backend.device,
+        backend.dtypes,
+        plan.profile,
+        plan.seed,
+        len(plan.cases),
+        not plan.notes and not plan.laws,
+        backend.unavailable,
+        code=backend.code,
+    )

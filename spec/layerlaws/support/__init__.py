@@ -1,0 +1,1 @@
+"""The ground floor: exceptions, clocks, files and text; nothing here knows of laws."""
