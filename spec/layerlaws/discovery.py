@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from layerlaws import notes
-from layerlaws.language import generic_laws as free_laws
+from layerlaws.language import generic_laws
 from layerlaws.language.laws import Fault, Law
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.language.operations import Operation
@@ -62,7 +62,7 @@ def _note(module: ModuleType) -> Note:
 
 
 def _with_cases(note: Note, operations: dict[str, Operation]) -> Note:
-    free = [(law, (operation,)) for operation in note.operations for law in free_laws.laws_of(operation)]
+    free = [(law, (operation,)) for operation in note.operations for law in generic_laws.laws_of(operation)]
     own = [(law, tuple(operations[p] for p in law.parameters if p in operations)) for law in note.own_laws]
     for law, spoken_of in own:
         if not spoken_of:

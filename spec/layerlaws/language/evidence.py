@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from layerlaws.language import generic_laws as free_laws
+from layerlaws.language import generic_laws
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Note
 
@@ -13,7 +13,7 @@ def faults_of(note: Note) -> Iterator[Fault]:
     """The faults of a note, and those that come with its operations."""
     yield from note.faults
     for operation in note.operations:
-        yield from free_laws.faults_of(operation)
+        yield from generic_laws.faults_of(operation)
 
 
 def noticed_by(fault: Fault, note: Note) -> list[Case]:

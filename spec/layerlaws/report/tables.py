@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from layerlaws import __version__
 from layerlaws.checking.verdict import Verdict
-from layerlaws.language import generic_laws as free_laws
+from layerlaws.language import generic_laws
 from layerlaws.language.errata import errata_of
 from layerlaws.language.evidence import noticed_by
 from layerlaws.language.note import Case, Catalogue, Note
@@ -109,7 +109,7 @@ def _worst(verdict: Verdict) -> str:
 
 def _generic(catalogue: Catalogue) -> tuple[Fault, ...]:
     """The faults that come with operations, each once, marked a, b, c, ..."""
-    found = [fault for operation in catalogue.operations.values() for fault in free_laws.faults_of(operation)]
+    found = [fault for operation in catalogue.operations.values() for fault in generic_laws.faults_of(operation)]
     times = Counter(fault.name for fault in found)
     first = {fault.name: fault for fault in reversed(found)}
     return tuple(

@@ -15,13 +15,13 @@ from layerlaws.checking.diagnosis import diagnose, matching
 from layerlaws.checking.reference import reference
 from layerlaws.checking.trial import Tally
 from layerlaws.discovery import catalogue
-from layerlaws.language import generic_laws as free_laws
+from layerlaws.language import generic_laws
 from layerlaws.language.backend import Backend
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Note
 
 NOTES = catalogue().notes
-FREE = {law.name for operation in catalogue().operations.values() for law in free_laws.laws_of(operation)}
+FREE = {law.name for operation in catalogue().operations.values() for law in generic_laws.laws_of(operation)}
 EVERY = 1 if os.environ.get("LAYERLAWS_ALL_FAULTS") else 12
 """Which faults are offered: all, or the first of so many."""
 
@@ -77,7 +77,7 @@ def test_what_is_no_known_fault_is_never_diagnosed(note: Note) -> None:
     """A fault of another operation, and a wrong implementation that nobody has described."""
     for operation in note.operations[::EVERY]:
         other = next(fault for note in NOTES for fault in note.faults if fault.operation is not operation)
-        unknown = free_laws.faults_of(operation)[0]
+        unknown = generic_laws.faults_of(operation)[0]
         case = next(case for case in note.cases if case.operations == (operation,))
         assert diagnose(reference(catalogue(), other), case) == ""
         assert named(reference(catalogue(), unknown), case) == set()

@@ -16,7 +16,7 @@ from layerlaws.support.errors import RecordError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-REPORTS = Path(__file__).parent.parent / "reports"
+REPORTS = Path(__file__).parents[2] / "reports"
 
 HELD = Verdict("mine", "a_note", "twice", "doubles", "held", accuracy={"float32": Accuracy(0.1, 0.1, 5)})
 KNOWN = Verdict("mine", "a_note", "twice", "refuses", "known", "by design", "https://example.org")

@@ -456,11 +456,11 @@ def test_the_same_examples_come_without_a_seed_and_others_with_one() -> None:
 
 
 def test_every_free_law_catches_its_own_fault() -> None:
-    from layerlaws.language import generic_laws as free_laws
+    from layerlaws.language import generic_laws
 
     for made in (doubling(), pairing()):
         catalogue = note_of(made)
-        for wrong in free_laws.faults_of(made):
+        for wrong in generic_laws.faults_of(made):
             for name in wrong.breaks:
                 (case,) = catalogue.select((), [name])
                 assert check(reference(catalogue, wrong), case, profile="quick", shrink=False).state == "broken", (
