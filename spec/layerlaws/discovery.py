@@ -1,6 +1,7 @@
-"""Finds the notes: modules dropped into `layerlaws.notes`, and entry points of the group `layerlaws.notes`.
+"""Finds the notes: modules and packages in `layerlaws.notes`, and entry points of the group `layerlaws.notes`.
 
-Nothing is listed by hand. A note's operations, laws, faults and workloads are what its module defines, in that order.
+Nothing is listed by hand. A note's operations, laws, faults and workloads are what its module defines, in that order;
+a note that is a package has them in one module per operation, in the order of `parts` in its `__init__`.
 """
 
 from __future__ import annotations
@@ -48,8 +49,13 @@ def catalogue_of(modules: Iterable[ModuleType]) -> Catalogue:
 
 
 def _note(module: ModuleType) -> Note:
+    parts = _parts(module)
+
     def defined(kind: Any, home: Callable[[Any], Any]) -> tuple[Any, ...]:
-        return tuple(x for x in vars(module).values() if isinstance(x, kind) and home(x).__module__ == module.__name__)
+        return tuple(
+            x for part in parts for x in vars(part).values()
+            if isinstance(x, kind) and home(x).__module__ == part.__name__
+        )  # fmt: skip
 
     return Note(
         module,
@@ -57,8 +63,21 @@ def _note(module: ModuleType) -> Note:
         defined(Law, lambda law: law.state),
         defined(Fault, lambda fault: fault.function),
         defined(Workload, lambda workload: workload.arguments),
-        tuple(x for x in vars(module).values() if isinstance(x, Headline)),
+        tuple(dict.fromkeys(x for part in parts for x in vars(part).values() if isinstance(x, Headline))),
     )
+
+
+def _parts(module: ModuleType) -> list[ModuleType]:
+    """A note's module itself, then the modules of its package, which it lists as `parts`.
+
+    Raises WrongUse for a module of the package that is not listed: nothing in it would be checked.
+    """
+    parts: list[ModuleType] = list(getattr(module, "parts", ()))
+    there = {info.name for info in pkgutil.iter_modules(getattr(module, "__path__", ()))}
+    forgotten = there - {part.__name__.rpartition(".")[2] for part in parts}
+    if forgotten:
+        raise WrongUse(f"{module.__name__} has to list {', '.join(sorted(forgotten))} in `parts`, or it is not checked")
+    return [module, *parts]
 
 
 def _with_cases(note: Note, operations: dict[str, Operation]) -> Note:

@@ -1,1 +1,124 @@
-"""What notes are written in: operations, laws, claims, faults, workloads, and strategies of inputs."""
+"""What notes are written in: operations, laws, claims, faults, workloads, and strategies of inputs.
+
+A note imports from here and from nowhere else in `layerlaws`, but for the operations of other notes::
+
+    from layerlaws.language import Array, Claim, arrays, closely, extents, fault, law, operation, softmax
+    from layerlaws.language import strategies as st
+"""
+
+from layerlaws.language.claims import Claim, all_of, at_most, closely, differ, exactly, refused
+from layerlaws.language.dependence import dependence
+from layerlaws.language.implementation import Implementation
+from layerlaws.language.inputs import (
+    LIKELY_EDGES,
+    PLAIN,
+    TEXTURES,
+    TILE_EDGES,
+    arrays,
+    calmed,
+    durations,
+    extents,
+    huge,
+    ids,
+    masks,
+    normal,
+    rewritten,
+    seeds,
+)
+from layerlaws.language.laws import Fault, Law, fault, law
+from layerlaws.language.operations import Operation, operation
+from layerlaws.language.words import library_text, library_words, packed, unpacked
+from layerlaws.language.workloads import Cost, Headline, Workload, matrix, workload, zipf
+from layerlaws.numerics.arrays import Arguments, Array, Ids, Mask, Results
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, rounded, value_of
+from layerlaws.numerics.formats import FORMATS, Format
+from layerlaws.numerics.mathematics import (
+    affine,
+    erf,
+    gelu,
+    ids_within,
+    layer_norm,
+    log_softmax,
+    merge_heads,
+    one_hot,
+    relu,
+    require,
+    root,
+    sigmoid,
+    softmax,
+    split_heads,
+)
+from layerlaws.numerics.reverse_mode import constant, straight_through, with_slope
+from layerlaws.support.errors import Undecidable
+
+__all__ = [
+    "FORMATS",
+    "LIKELY_EDGES",
+    "PLAIN",
+    "TEXTURES",
+    "TILE_EDGES",
+    "Arguments",
+    "Array",
+    "Bounded",
+    "Claim",
+    "Cost",
+    "Fault",
+    "Format",
+    "Headline",
+    "Ids",
+    "Implementation",
+    "Law",
+    "Mask",
+    "Operation",
+    "Results",
+    "Undecidable",
+    "Workload",
+    "affine",
+    "all_of",
+    "arrays",
+    "asbounded",
+    "at_most",
+    "calmed",
+    "closely",
+    "constant",
+    "dependence",
+    "differ",
+    "durations",
+    "erf",
+    "error_of",
+    "exactly",
+    "extents",
+    "fault",
+    "gelu",
+    "huge",
+    "ids",
+    "ids_within",
+    "law",
+    "layer_norm",
+    "library_text",
+    "library_words",
+    "log_softmax",
+    "masks",
+    "matrix",
+    "merge_heads",
+    "normal",
+    "one_hot",
+    "operation",
+    "packed",
+    "refused",
+    "relu",
+    "require",
+    "rewritten",
+    "root",
+    "rounded",
+    "seeds",
+    "sigmoid",
+    "softmax",
+    "split_heads",
+    "straight_through",
+    "unpacked",
+    "value_of",
+    "with_slope",
+    "workload",
+    "zipf",
+]

@@ -117,18 +117,18 @@ def laws_of(operation: Operation) -> list[Law]:
 def faults_of(operation: Operation) -> list[Fault]:
     """A fault for every free law of an operation, made from its definition."""
     broken_by = {
-        "agrees_with_definition": _off_by_a_little,
-        "leaves_its_inputs_alone": _overwrites_its_input,
-        "answers_the_same_twice": _counts_its_calls,
-        "batches_are_independent": _mixes_the_batch,
-        "gradient_agrees_with_definition": _halves_its_gradient,
+        "agrees_with_definition": (_off_by_a_little, "formula"),
+        "leaves_its_inputs_alone": (_overwrites_its_input, "contract"),
+        "answers_the_same_twice": (_counts_its_calls, "contract"),
+        "batches_are_independent": (_mixes_the_batch, "order"),
+        "gradient_agrees_with_definition": (_halves_its_gradient, "gradient"),
     }
     made = []
     for law in laws_of(operation):
-        make = broken_by[law.name]
+        make, kind = broken_by[law.name]
         function = make(operation)
         function.__name__, function.__doc__ = make.__name__.strip("_"), make.__doc__
-        made.append(Fault(operation, function, (law.name,), "constructed"))
+        made.append(Fault(operation, function, (law.name,), kind, repair="", seen="constructed"))
     return made
 
 

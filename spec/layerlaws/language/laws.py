@@ -59,17 +59,37 @@ def law(
     return make
 
 
+KINDS = {
+    "formula": "a term is missing, is wrong or should not be there",
+    "scale": "a factor or a divisor is wrong",
+    "axis": "it works along another axis, or with axes in another order",
+    "mask": "it uses what it must not see, or misses what it may",
+    "shift": "positions or sequences are aligned wrongly",
+    "boundary": "the first, the last, an empty or a padded place is treated wrongly",
+    "size": "it breaks from some size on, as at the edge of a tile",
+    "order": "ties, ranks or steps are taken in another order",
+    "precision": "the mathematics is right, but it overflows, cancels or is stored too narrowly",
+    "gradient": "results are right, their gradient is not",
+    "refusal": "it accepts bad input, or refuses good input",
+    "contract": "the shape, the dtype or the treatment of its arguments is not as agreed",
+}
+"""Kinds of mistakes, and what each of them means."""
+
+
 @dataclass(frozen=True, eq=False)
 class Fault:
     """A wrong implementation of an operation, and the laws that must notice.
 
-    function: takes the operation's arguments as plain NumPy arrays. Its docstring says what is wrong and how
-    to repair it. seen: where it was really shipped (a link), or "constructed".
+    function: takes the operation's arguments as plain NumPy arrays. Its docstring says what is wrong.
+    breaks: names of the laws that fail for it. kind: what sort of mistake it is, one of `KINDS`.
+    repair: what to do instead, a sentence. seen: where it was really shipped (a link), or "constructed".
     """
 
     operation: Operation
     function: Callable[..., Any]
     breaks: tuple[str, ...]
+    kind: str
+    repair: str
     seen: str
 
     @property
@@ -77,18 +97,39 @@ class Fault:
         return self.function.__name__
 
     @property
-    def description(self) -> str:
+    def wrong(self) -> str:
+        """What is wrong, on one line."""
         return " ".join((inspect.getdoc(self.function) or "").split())
+
+    @property
+    def description(self) -> str:
+        """What is wrong, and how to repair it, on one line."""
+        return f"{self.wrong} {self.repair}".strip()
 
 
 def fault(
-    operation: Operation, *, breaks: str | Iterable[str], seen: str = "constructed"
+    operation: Operation,
+    *,
+    breaks: Law | str | Iterable[Law | str],
+    kind: str,
+    repair: str,
+    seen: str = "constructed",
 ) -> Callable[[Callable[..., Any]], Fault]:
-    """Make a function a known wrong implementation of an operation. See `Fault`."""
+    """Make a function a known wrong implementation of an operation. See `Fault`.
+
+    breaks: the law, or laws, above it; laws that come with every operation, and those of other files, by name.
+    Raises ValueError for an unknown kind, TypeError where the function or the repair says nothing.
+    """
+    laws = (breaks,) if isinstance(breaks, Law | str) else tuple(breaks)
+    names = tuple(law if isinstance(law, str) else law.name for law in laws)
 
     def make(function: Callable[..., Any]) -> Fault:
         if not inspect.getdoc(function):
-            raise TypeError(f"the fault {function.__name__} needs a docstring: what is wrong, and how to repair it")
-        return Fault(operation, function, (breaks,) if isinstance(breaks, str) else tuple(breaks), seen)
+            raise TypeError(f"the fault {function.__name__} needs a docstring that says what is wrong")
+        if not repair:
+            raise TypeError(f"the fault {function.__name__} needs a repair: what to do instead, a sentence")
+        if kind not in KINDS:
+            raise ValueError(f"the fault {function.__name__} has kind {kind!r}, expected one of {', '.join(KINDS)}")
+        return Fault(operation, function, names, kind, repair, seen)
 
     return make

@@ -33,7 +33,10 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Note:
-    """One module of specification."""
+    """One note: what its module defines and, where that is a package, what the modules of the package do.
+
+    module: its docstring is the prose. order of everything else: as it is defined, module after module.
+    """
 
     module: ModuleType
     operations: tuple[Operation, ...]

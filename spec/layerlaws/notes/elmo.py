@@ -24,28 +24,35 @@ from typing import Any
 
 import numpy as np
 
-from layerlaws import (
+from layerlaws.language import (
+    TEXTURES,
+    Arguments,
+    Array,
     Claim,
     Cost,
+    Implementation,
     all_of,
+    arrays,
     asbounded,
     at_most,
     closely,
+    constant,
+    dependence,
     differ,
     exactly,
+    extents,
     fault,
     law,
+    normal,
     operation,
     refused,
+    require,
+    rewritten,
+    seeds,
+    softmax,
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.language.dependence import dependence
-from layerlaws.language.inputs import TEXTURES, arrays, extents, normal, rewritten, seeds
-from layerlaws.numerics.mathematics import require, softmax
-from layerlaws.numerics.reverse_mode import constant
-
-# --- inputs ---------------------------------------------------------------------------------------------------
 
 scales = st.sampled_from([1.0, 0.5, -2.0, 3.0, 0.1, 10.0])
 
@@ -53,7 +60,7 @@ scales = st.sampled_from([1.0, 0.5, -2.0, 3.0, 0.1, 10.0])
 @st.composite
 def mixtures(
     draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES), edges: tuple[int, ...] = (0, 1, 2, 3), least: int = 1
-) -> dict[str, Any]:
+) -> Arguments:
     """Layers with a score for each, and a scale. least: of the layers."""
     more, batch, length, width = draw(extents(4, edges=edges))
     count = more + least - 1
@@ -62,17 +69,14 @@ def mixtures(
 
 
 @st.composite
-def plain_mixtures(draw: st.DrawFn) -> dict[str, Any]:
+def plain_mixtures(draw: st.DrawFn) -> Arguments:
     """Two layers or more, that differ, and scores so near each other that each layer shows."""
     drawn = draw(mixtures(("normal",), edges=(), least=2))
     return {**drawn, "scores": drawn["scores"] / 4}
 
 
-# --- definition -----------------------------------------------------------------------------------------------
-
-
 @operation(inputs=mixtures(), differentiable=True)
-def scalar_mix(layers: Any, scores: Any, gamma: Any) -> Any:
+def scalar_mix(layers: Array, scores: Array, gamma: Array) -> Array:
     """gamma sum_j softmax(scores)_j layers_j.
 
     layers (L, B, T, D), L >= 1, scores (L,), gamma ()  ->  (B, T, D)
@@ -85,11 +89,8 @@ def scalar_mix(layers: Any, scores: Any, gamma: Any) -> Any:
     return np.sum(weights[:, None, None, None] * layers, axis=0)
 
 
-# --- laws: the weights ----------------------------------------------------------------------------------------
-
-
 @law()
-def scores_become_weights_by_a_softmax(scalar_mix: Any, layers: Any, scores: Any, gamma: Any) -> Claim:
+def scores_become_weights_by_a_softmax(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
     """Layers that are 1 in a place of their own, and 0 elsewhere, read the weights out: gamma softmax(scores)."""
     count = len(scores)
     signs = np.eye(count, dtype=scores.dtype)[:, None, None, :]
@@ -98,7 +99,7 @@ def scores_become_weights_by_a_softmax(scalar_mix: Any, layers: Any, scores: Any
 
 
 @law(examples=4)
-def scores_of_1_0_0_are_not_those_weights(scalar_mix: Any, inputs: dict[str, Any], format: Any) -> Claim:
+def scores_of_1_0_0_are_not_those_weights(scalar_mix: Implementation, inputs: Arguments, format: Array) -> Claim:
     """Convention. Scores 1, 0, 0 give weights e / (e + 2), 1 / (e + 2), 1 / (e + 2): 0.58, 0.21, 0.21."""
     signs = np.eye(3, dtype=format.dtype)[:, None, None, :]
     scores, one = np.array([1, 0, 0], format.dtype), np.array(1, format.dtype)
@@ -108,7 +109,7 @@ def scores_of_1_0_0_are_not_those_weights(scalar_mix: Any, inputs: dict[str, Any
 
 
 @law()
-def equal_scores_give_the_mean(scalar_mix: Any, layers: Any, scores: Any, gamma: Any) -> Claim:
+def equal_scores_give_the_mean(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
     """As training starts, with all scores 0, and with any equal scores, the mix is gamma times the mean layer."""
     mean = asbounded(gamma) * np.mean(asbounded(layers), axis=0)
     equal = (np.zeros_like(scores), np.repeat(scores[:1], len(scores)))
@@ -117,16 +118,39 @@ def equal_scores_give_the_mean(scalar_mix: Any, layers: Any, scores: Any, gamma:
 
 @law(offset=st.sampled_from([-8.0, 0.5, 3.0, 16.0]))
 def a_constant_added_to_all_scores_changes_nothing(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, offset: float
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, offset: float
 ) -> Claim:
     """Only differences between scores count."""
     moved = scalar_mix(layers=layers, scores=asbounded(scores) + offset, gamma=gamma)
     return closely(moved, scalar_mix(layers=layers, scores=scores, gamma=gamma))
 
 
+def _mixed(layers: Array, weights: Array) -> Array:
+    """sum_j weights_j layers_j."""
+    return np.sum(weights[:, None, None, None] * layers, axis=0)
+
+
+@fault(
+    scalar_mix,
+    breaks=(
+        scores_become_weights_by_a_softmax,
+        scores_of_1_0_0_are_not_those_weights,
+        equal_scores_give_the_mean,
+        a_constant_added_to_all_scores_changes_nothing,
+    ),
+    kind="formula",
+    repair="Put them through a softmax.",
+    seen="https://github.com/allenai/allennlp/issues/2392",
+)
+def takes_scores_for_weights(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The scores are used as weights, as users of the parameter expected."""
+    scalar_mix(layers, scores, gamma)
+    return gamma * _mixed(layers, scores)
+
+
 @law(place=seeds)
 def a_score_far_above_the_others_picks_its_layer(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, place: int
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, place: int
 ) -> Claim:
     """With a score of 1e4 among scores of -1e4 the mix is finite, and is gamma times that layer."""
     chosen = np.arange(len(scores)) == place % len(scores)
@@ -135,33 +159,76 @@ def a_score_far_above_the_others_picks_its_layer(
     return closely(result, asbounded(gamma) * asbounded(layers[chosen][0]))
 
 
+@fault(
+    scalar_mix,
+    breaks=a_score_far_above_the_others_picks_its_layer,
+    kind="precision",
+    repair="Subtract the highest score first.",
+    seen="https://github.com/dwavesystems/dwave-optimization/issues/555",
+)
+def does_not_shift_the_scores(layers: Array, scores: Array, gamma: Array) -> Array:
+    """exp overflows at a score of 1e4, and the weight is not a number."""
+    scalar_mix(layers, scores, gamma)
+    raised = np.exp(scores)
+    return gamma * _mixed(layers, raised / np.sum(raised))
+
+
 @law()
-def equal_layers_are_their_own_mix(scalar_mix: Any, layers: Any, scores: Any, gamma: Any) -> Claim:
+def equal_layers_are_their_own_mix(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
     """Where all layers are the same the result is gamma times that layer, whatever the scores."""
     same = np.repeat(layers[:1], len(layers), axis=0)
     return closely(scalar_mix(layers=same, scores=scores, gamma=gamma), asbounded(gamma) * asbounded(layers[0]))
 
 
 @law()
-def a_mix_lies_between_its_layers(scalar_mix: Any, layers: Any, scores: Any, gamma: Any) -> Claim:
+def a_mix_lies_between_its_layers(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
     """With gamma 1 each number lies between the smallest and the largest of the layers'."""
     result = scalar_mix(layers=layers, scores=scores, gamma=np.ones_like(gamma))
     return all_of(at_most(asbounded(layers.min(axis=0)), result), at_most(result, asbounded(layers.max(axis=0))))
 
 
+@fault(
+    scalar_mix,
+    breaks=(
+        a_constant_added_to_all_scores_changes_nothing,
+        equal_layers_are_their_own_mix,
+        a_mix_lies_between_its_layers,
+    ),
+    kind="formula",
+    repair="Use one softmax over layers.",
+)
+def gates_each_layer(layers: Array, scores: Array, gamma: Array) -> Array:
+    """Each score goes through a sigmoid of its own, and the weights do not sum to 1."""
+    scalar_mix(layers, scores, gamma)
+    return gamma * _mixed(layers, 1.0 / (1.0 + np.exp(-scores)))
+
+
 @law(seed=seeds)
-def layers_may_be_permuted_with_their_scores(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int) -> Claim:
+def layers_may_be_permuted_with_their_scores(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
+) -> Claim:
     """The mix does not know the order of the layers."""
     order = np.random.default_rng(seed).permutation(len(scores))
     permuted = scalar_mix(layers=layers[order], scores=scores[order], gamma=gamma)
     return closely(permuted, scalar_mix(layers=layers, scores=scores, gamma=gamma))
 
 
-# --- laws: scale and layers -----------------------------------------------------------------------------------
+@fault(
+    scalar_mix,
+    breaks=layers_may_be_permuted_with_their_scores,
+    kind="formula",
+    repair="Scores are learned: start them equal, and leave them alone.",
+)
+def prefers_upper_layers(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The number of the layer is added to its score."""
+    scalar_mix(layers, scores, gamma)
+    return scalar_mix(layers, scores + np.arange(len(scores)).astype(scores.dtype), gamma)
 
 
 @law(factor=st.sampled_from([-1.0, 0.5, 2.0, 0.0]))
-def a_mix_is_homogeneous(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, factor: float) -> Claim:
+def a_mix_is_homogeneous(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, factor: float
+) -> Claim:
     """Scaling gamma, or all layers, scales the mix: there is no normalization on the way, and no offset."""
     result = scalar_mix(layers=layers, scores=scores, gamma=gamma)
     scaled = layers * layers.dtype.type(factor), gamma * gamma.dtype.type(factor)
@@ -172,7 +239,9 @@ def a_mix_is_homogeneous(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, 
 
 
 @law(seed=seeds)
-def a_mix_is_linear_in_its_layers(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int) -> Claim:
+def a_mix_is_linear_in_its_layers(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
+) -> Claim:
     """The mix of sums is the sum of the mixes."""
     others = normal(seed, layers.shape, layers)
     one, other = (scalar_mix(layers=x, scores=scores, gamma=gamma) for x in (layers, others))
@@ -180,13 +249,29 @@ def a_mix_is_linear_in_its_layers(scalar_mix: Any, layers: Any, scores: Any, gam
     return closely(scalar_mix(layers=summed, scores=scores, gamma=gamma), one + other)
 
 
+@fault(
+    scalar_mix,
+    breaks=(a_mix_is_homogeneous, a_mix_is_linear_in_its_layers, equal_layers_are_their_own_mix),
+    kind="formula",
+    repair="Mix the layers as they are.",
+    seen="https://github.com/allenai/allennlp/pull/543",
+)
+def normalizes_the_layers(layers: Array, scores: Array, gamma: Array) -> Array:
+    """Each layer is normalized before it is mixed, an option of the library that is off by default."""
+    centred = layers - np.mean(layers, axis=(1, 2, 3), keepdims=True)
+    spread = np.sqrt(np.mean(np.square(centred), axis=(1, 2, 3), keepdims=True) + 1e-12)
+    return scalar_mix(centred / spread, scores, gamma)
+
+
 @law(inputs=plain_mixtures(), seed=seeds)
-def every_layer_has_a_say_from_layer_0_on(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int) -> Claim:
+def every_layer_has_a_say_from_layer_0_on(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
+) -> Claim:
     """Erratum. The mix depends on every layer, layer 0 included, and on gamma."""
     given = {"layers": layers, "scores": scores, "gamma": gamma}
     count = len(scores)
 
-    def moved(j: int) -> dict[str, Any]:
+    def moved(j: int) -> Arguments:
         if j < 0:
             return given
         if j == count:
@@ -197,8 +282,31 @@ def every_layer_has_a_say_from_layer_0_on(scalar_mix: Any, layers: Any, scores: 
     return exactly(seen, np.ones(count + 1, bool))
 
 
+@fault(
+    scalar_mix,
+    breaks=(equal_scores_give_the_mean, every_layer_has_a_say_from_layer_0_on),
+    kind="formula",
+    repair="Mix layer 0, too.",
+)
+def leaves_out_layer_0(layers: Array, scores: Array, gamma: Array) -> Array:
+    """alpha_1 and alpha_2 weigh the two LSTM layers, and the words by their characters are lost."""
+    scalar_mix(layers, scores, gamma)
+    return scalar_mix(layers[1:], scores[1:], gamma) if len(scores) > 1 else gamma * layers[0]
+
+
+@fault(
+    scalar_mix,
+    breaks=(a_mix_is_homogeneous, every_layer_has_a_say_from_layer_0_on),
+    kind="formula",
+    repair="Multiply by it.",
+)
+def forgets_the_scale(layers: Array, scores: Array, gamma: Array) -> Array:
+    """gamma is taken and not used, as in the note's formula."""
+    return scalar_mix(layers, scores, np.ones_like(gamma) + 0.0 * gamma)
+
+
 @law(inputs=plain_mixtures(), place=seeds)
-def every_score_has_a_say(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, place: int) -> Claim:
+def every_score_has_a_say(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, place: int) -> Claim:
     """Where layers differ, raising one score by 2 changes the mix."""
     raised = scores + (np.arange(len(scores)) == place % len(scores)).astype(scores.dtype) * scores.dtype.type(2)
     before, after = (scalar_mix.compare(layers=layers, scores=s, gamma=gamma) for s in (scores, raised))
@@ -206,13 +314,15 @@ def every_score_has_a_say(scalar_mix: Any, layers: Any, scores: Any, gamma: Any,
 
 
 @law(inputs=plain_mixtures(), axis=st.integers(0, 2))
-def each_word_is_mixed_alone(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, axis: int) -> Claim:
+def each_word_is_mixed_alone(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, axis: int
+) -> Claim:
     """Who depends on whom is the identity, along the batch, the positions and the columns: weights are shared, and
     nothing else is.
     """
     extent = layers.shape[axis + 1]
 
-    def moved(j: int) -> dict[str, Any]:
+    def moved(j: int) -> Arguments:
         place = (slice(None),) * (axis + 1) + (j,)
         rows = rewritten(layers, place, layers[place] + 4) if j >= 0 else layers
         return {"layers": rows, "scores": scores, "gamma": gamma}
@@ -220,9 +330,24 @@ def each_word_is_mixed_alone(scalar_mix: Any, layers: Any, scores: Any, gamma: A
     return exactly(dependence(scalar_mix, moved, extent, axis=axis), np.eye(extent, dtype=bool))
 
 
+@fault(
+    scalar_mix,
+    breaks=("agrees_with_definition", each_word_is_mixed_alone),
+    kind="axis",
+    repair="Stack them on an axis of their own.",
+    seen="https://github.com/dpressel/mead-baseline/pull/365",
+)
+def averages_over_the_columns(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The layers lie one behind the other on the last axis, and the mean runs over it: over columns and layers at
+    once.
+    """
+    mixed = scalar_mix(layers, scores, gamma)
+    return np.broadcast_to(np.mean(mixed, axis=-1, keepdims=True), mixed.shape)
+
+
 @law(place=seeds)
 def an_example_alone_is_mixed_as_in_its_batch(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, place: int
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, place: int
 ) -> Claim:
     """One row of the batch comes out as if it had been alone."""
     row = place % layers.shape[1]
@@ -230,10 +355,19 @@ def an_example_alone_is_mixed_as_in_its_batch(
     return closely(alone, scalar_mix(layers=layers, scores=scores, gamma=gamma)[row : row + 1])
 
 
-# --- laws: gradients ------------------------------------------------------------------------------------------
+@fault(
+    scalar_mix,
+    breaks=(each_word_is_mixed_alone, an_example_alone_is_mixed_as_in_its_batch),
+    kind="formula",
+    repair="Mix each alone.",
+)
+def adds_the_mean_of_the_batch(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The mean over the batch is mixed in, so that a sentence depends on its neighbours."""
+    mixed = scalar_mix(layers, scores, gamma)
+    return (mixed + np.mean(mixed, axis=0, keepdims=True)) / 2
 
 
-def explained(layers: Any, scores: Any, gamma: Any, cotangent: Any) -> tuple[Any, Any, Any]:
+def explained(layers: Array, scores: Array, gamma: Array, cotangent: Array) -> tuple[Any, Any, Any]:
     """The weights, <cotangent, layer_j> of each layer, and their weighted mean, with bounds."""
     weights = softmax(asbounded(scores))
     products = asbounded(layers.reshape(len(scores), -1)) @ asbounded(cotangent.reshape(-1))
@@ -242,7 +376,7 @@ def explained(layers: Any, scores: Any, gamma: Any, cotangent: Any) -> tuple[Any
 
 @law(inputs=mixtures(least=2), needs=["gradient"], seed=seeds)
 def a_score_learns_what_its_layer_adds_to_the_mix(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
 ) -> Claim:
     """The gradient by score j is gamma s_j <G, layer_j - sum_i s_i layer_i>, where G is the gradient by the mix."""
     cotangent = normal(seed, layers.shape[1:], layers)
@@ -252,16 +386,31 @@ def a_score_learns_what_its_layer_adds_to_the_mix(
 
 
 @law(inputs=mixtures(least=2), needs=["gradient"], seed=seeds)
-def the_gradients_of_the_scores_sum_to_0(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int) -> Claim:
+def the_gradients_of_the_scores_sum_to_0(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
+) -> Claim:
     """What one score gains the others lose."""
     cotangent = normal(seed, layers.shape[1:], layers)
     gradient = scalar_mix.compare_gradient(cotangent, layers=layers, scores=scores, gamma=gamma)[0]["scores"]
     return closely(gradient[0], -np.sum(gradient[1:]))
 
 
+@fault(
+    scalar_mix,
+    breaks=(the_gradients_of_the_scores_sum_to_0, a_score_learns_what_its_layer_adds_to_the_mix),
+    kind="gradient",
+    repair="Let the gradient through.",
+)
+def takes_the_softmax_s_sum_for_a_constant(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The sum under the softmax is detached, so that each score learns as if weights need not sum to 1."""
+    scalar_mix(layers, scores, gamma)
+    raised = np.exp(scores - np.max(constant(scores)))
+    return gamma * _mixed(layers, raised / constant(np.sum(raised)))
+
+
 @law(needs=["gradient"], seed=seeds)
 def scale_and_layers_learn_what_they_multiply(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, seed: int
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, seed: int
 ) -> Claim:
     """The gradient by gamma is <G, sum_i s_i layer_i>, and by layer j it is gamma s_j G."""
     cotangent = normal(seed, layers.shape[1:], layers)
@@ -272,7 +421,9 @@ def scale_and_layers_learn_what_they_multiply(
 
 
 @law(inputs=plain_mixtures(), needs=["gradient"], place=seeds)
-def gradients_are_alive_where_layers_differ(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, place: int) -> Claim:
+def gradients_are_alive_where_layers_differ(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, place: int
+) -> Claim:
     """By Jacobian as by perturbation: one word's gradient reaches its own numbers in every layer and no others, and has
     the right sign in every score and in gamma.
     """
@@ -280,7 +431,7 @@ def gradients_are_alive_where_layers_differ(scalar_mix: Any, layers: Any, scores
     cotangent = one.astype(layers.dtype)
     computed, expected = scalar_mix.compare_gradient(cotangent, layers=layers, scores=scores, gamma=gamma)
 
-    def sign(name: str, of: Any) -> Any:
+    def sign(name: str, of: Array) -> Array:
         told = np.abs(expected[name].value) > expected[name].error
         return np.where(told, np.sign(of[name].value), 0.0)
 
@@ -292,7 +443,7 @@ def gradients_are_alive_where_layers_differ(scalar_mix: Any, layers: Any, scores
 
 @law(needs=["gradient"], count=st.integers(2, 5), informative=st.integers(0, 4), seed=seeds, examples=50)
 def descent_moves_the_weights_to_the_informative_layer(
-    scalar_mix: Any, layers: Any, scores: Any, gamma: Any, count: int, informative: int, seed: int
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, count: int, informative: int, seed: int
 ) -> Claim:
     """A task that asks for twice one layer, and starts from the mean of all, raises that layer's weight and gamma by
     gradient descent, and its loss falls, in no step the other way.
@@ -319,158 +470,88 @@ def descent_moves_the_weights_to_the_informative_layer(
     return all_of(exactly(risen, np.ones(3, bool)), *(at_most(*steps) for steps in pairwise(gains)))
 
 
-# --- laws: refusals -------------------------------------------------------------------------------------------
+@fault(
+    scalar_mix,
+    breaks=(
+        every_layer_has_a_say_from_layer_0_on,
+        every_score_has_a_say,
+        gradients_are_alive_where_layers_differ,
+        descent_moves_the_weights_to_the_informative_layer,
+    ),
+    kind="boundary",
+    repair="Ask the model for all hidden states.",
+    seen="https://github.com/huggingface/transformers/pull/28563",
+)
+def mixes_the_last_layer_alone(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The model's output is taken for the list of its layers, and weights multiply the last layer only."""
+    scalar_mix(layers, scores, gamma)
+    return gamma * layers[-1] * np.sum(softmax(scores))
+
+
+@fault(
+    scalar_mix,
+    breaks=(
+        a_score_learns_what_its_layer_adds_to_the_mix,
+        gradients_are_alive_where_layers_differ,
+        descent_moves_the_weights_to_the_informative_layer,
+    ),
+    kind="gradient",
+    repair="Make them parameters.",
+    seen="https://github.com/harvard-edge/cs249r_book/pull/1504",
+)
+def the_weights_are_no_parameters(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The scores need no gradient, and training leaves them where they were (the thread has it of a LayerNorm's
+    scale).
+    """
+    return scalar_mix(layers, constant(scores), gamma)
+
+
+@fault(
+    scalar_mix,
+    breaks=(scale_and_layers_learn_what_they_multiply, descent_moves_the_weights_to_the_informative_layer),
+    kind="gradient",
+    repair="Make it a parameter.",
+)
+def the_scale_is_no_parameter(layers: Array, scores: Array, gamma: Array) -> Array:
+    """gamma needs no gradient, and stays at its start."""
+    return scalar_mix(layers, scores, constant(gamma))
 
 
 @law(examples=20)
-def each_layer_has_one_score(scalar_mix: Any, layers: Any, scores: Any, gamma: Any) -> Claim:
+def each_layer_has_one_score(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
     """One score more than there are layers is refused, and one layer more than there are scores."""
     more = {"scores": np.concatenate([scores, scores[:1]]), "layers": np.concatenate([layers, layers[:1]])}
     given = {"layers": layers, "scores": scores, "gamma": gamma}
     return all_of(*(refused(scalar_mix, "scores", {**given, name: longer}) for name, longer in more.items()))
 
 
-@law(size=st.integers(1, 3), examples=20)
-def the_scale_is_one_number(scalar_mix: Any, layers: Any, scores: Any, gamma: Any, size: int) -> Claim:
-    """A gamma for each column, or an array of one, is refused: it is a scalar."""
-    return refused(scalar_mix, "gamma", {"layers": layers, "scores": scores, "gamma": np.repeat(gamma, size)})
-
-
-# --- faults ---------------------------------------------------------------------------------------------------
-
-
-def _mixed(layers: Any, weights: Any) -> Any:
-    """sum_j weights_j layers_j."""
-    return np.sum(weights[:, None, None, None] * layers, axis=0)
-
-
-@fault(scalar_mix, breaks=("scores_become_weights_by_a_softmax", "scores_of_1_0_0_are_not_those_weights",
-                           "equal_scores_give_the_mean", "a_constant_added_to_all_scores_changes_nothing"),
-       seen="https://github.com/allenai/allennlp/issues/2392")  # fmt: skip
-def takes_scores_for_weights(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The scores are used as weights, as users of the parameter expected. Put them through a softmax."""
-    scalar_mix(layers, scores, gamma)
-    return gamma * _mixed(layers, scores)
-
-
-@fault(scalar_mix, breaks=("a_constant_added_to_all_scores_changes_nothing", "equal_layers_are_their_own_mix",
-                           "a_mix_lies_between_its_layers"))  # fmt: skip
-def gates_each_layer(layers: Any, scores: Any, gamma: Any) -> Any:
-    """Each score goes through a sigmoid of its own, and the weights do not sum to 1. Use one softmax over layers."""
-    scalar_mix(layers, scores, gamma)
-    return gamma * _mixed(layers, 1.0 / (1.0 + np.exp(-scores)))
-
-
-@fault(scalar_mix, breaks=("agrees_with_definition", "each_word_is_mixed_alone"),
-       seen="https://github.com/dpressel/mead-baseline/pull/365")  # fmt: skip
-def averages_over_the_columns(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The layers lie one behind the other on the last axis, and the mean runs over it: over columns and layers at once.
-    Stack them on an axis of their own.
-    """
-    mixed = scalar_mix(layers, scores, gamma)
-    return np.broadcast_to(np.mean(mixed, axis=-1, keepdims=True), mixed.shape)
-
-
-@fault(scalar_mix, breaks=("equal_scores_give_the_mean", "every_layer_has_a_say_from_layer_0_on"))
-def leaves_out_layer_0(layers: Any, scores: Any, gamma: Any) -> Any:
-    """alpha_1 and alpha_2 weigh the two LSTM layers, and the words by their characters are lost. Mix layer 0, too."""
-    scalar_mix(layers, scores, gamma)
-    return scalar_mix(layers[1:], scores[1:], gamma) if len(scores) > 1 else gamma * layers[0]
-
-
-@fault(scalar_mix, breaks=("every_layer_has_a_say_from_layer_0_on", "every_score_has_a_say",
-                           "gradients_are_alive_where_layers_differ",
-                           "descent_moves_the_weights_to_the_informative_layer"),
-       seen="https://github.com/huggingface/transformers/pull/28563")  # fmt: skip
-def mixes_the_last_layer_alone(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The model's output is taken for the list of its layers, and weights multiply the last layer only. Ask the model
-    for all hidden states.
-    """
-    scalar_mix(layers, scores, gamma)
-    return gamma * layers[-1] * np.sum(softmax(scores))
-
-
-@fault(scalar_mix, breaks=("a_mix_is_homogeneous", "every_layer_has_a_say_from_layer_0_on"))
-def forgets_the_scale(layers: Any, scores: Any, gamma: Any) -> Any:
-    """gamma is taken and not used, as in the note's formula. Multiply by it."""
-    return scalar_mix(layers, scores, np.ones_like(gamma) + 0.0 * gamma)
-
-
-@fault(scalar_mix, breaks=("a_mix_is_homogeneous", "a_mix_is_linear_in_its_layers", "equal_layers_are_their_own_mix"),
-       seen="https://github.com/allenai/allennlp/pull/543")  # fmt: skip
-def normalizes_the_layers(layers: Any, scores: Any, gamma: Any) -> Any:
-    """Each layer is normalized before it is mixed, an option of the library that is off by default. Mix the layers as
-    they are.
-    """
-    centred = layers - np.mean(layers, axis=(1, 2, 3), keepdims=True)
-    spread = np.sqrt(np.mean(np.square(centred), axis=(1, 2, 3), keepdims=True) + 1e-12)
-    return scalar_mix(centred / spread, scores, gamma)
-
-
-@fault(scalar_mix, breaks="layers_may_be_permuted_with_their_scores")
-def prefers_upper_layers(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The number of the layer is added to its score. Scores are learned: start them equal, and leave them alone."""
-    scalar_mix(layers, scores, gamma)
-    return scalar_mix(layers, scores + np.arange(len(scores)).astype(scores.dtype), gamma)
-
-
-@fault(scalar_mix, breaks="a_score_far_above_the_others_picks_its_layer",
-       seen="https://github.com/dwavesystems/dwave-optimization/issues/555")  # fmt: skip
-def does_not_shift_the_scores(layers: Any, scores: Any, gamma: Any) -> Any:
-    """exp overflows at a score of 1e4, and the weight is not a number. Subtract the highest score first."""
-    scalar_mix(layers, scores, gamma)
-    raised = np.exp(scores)
-    return gamma * _mixed(layers, raised / np.sum(raised))
-
-
-@fault(scalar_mix, breaks=("each_word_is_mixed_alone", "an_example_alone_is_mixed_as_in_its_batch"))
-def adds_the_mean_of_the_batch(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The mean over the batch is mixed in, so that a sentence depends on its neighbours. Mix each alone."""
-    mixed = scalar_mix(layers, scores, gamma)
-    return (mixed + np.mean(mixed, axis=0, keepdims=True)) / 2
-
-
-@fault(scalar_mix, breaks=("a_score_learns_what_its_layer_adds_to_the_mix", "gradients_are_alive_where_layers_differ",
-                           "descent_moves_the_weights_to_the_informative_layer"),
-       seen="https://github.com/harvard-edge/cs249r_book/pull/1504")  # fmt: skip
-def the_weights_are_no_parameters(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The scores need no gradient, and training leaves them where they were (the thread has it of a LayerNorm's
-    scale). Make them parameters.
-    """
-    return scalar_mix(layers, constant(scores), gamma)
-
-
-@fault(scalar_mix, breaks=("scale_and_layers_learn_what_they_multiply",
-                           "descent_moves_the_weights_to_the_informative_layer"))  # fmt: skip
-def the_scale_is_no_parameter(layers: Any, scores: Any, gamma: Any) -> Any:
-    """gamma needs no gradient, and stays at its start. Make it a parameter."""
-    return scalar_mix(layers, scores, constant(gamma))
-
-
-@fault(scalar_mix, breaks=("the_gradients_of_the_scores_sum_to_0", "a_score_learns_what_its_layer_adds_to_the_mix"))
-def takes_the_softmax_s_sum_for_a_constant(layers: Any, scores: Any, gamma: Any) -> Any:
-    """The sum under the softmax is detached, so that each score learns as if weights need not sum to 1. Let the
-    gradient through.
-    """
-    scalar_mix(layers, scores, gamma)
-    raised = np.exp(scores - np.max(constant(scores)))
-    return gamma * _mixed(layers, raised / constant(np.sum(raised)))
-
-
-@fault(scalar_mix, breaks="each_layer_has_one_score")
-def mixes_as_many_as_there_are_of_both(layers: Any, scores: Any, gamma: Any) -> Any:
-    """Layers and scores are gone through side by side, to the end of the shorter. Compare their numbers."""
+@fault(
+    scalar_mix,
+    breaks=each_layer_has_one_score,
+    kind="boundary",
+    repair="Compare their numbers.",
+)
+def mixes_as_many_as_there_are_of_both(layers: Array, scores: Array, gamma: Array) -> Array:
+    """Layers and scores are gone through side by side, to the end of the shorter."""
     count = min(len(scores), len(layers))
     return scalar_mix(layers[:count], scores[:count], gamma)
 
 
-@fault(scalar_mix, breaks="the_scale_is_one_number")
-def takes_the_first_of_several_scales(layers: Any, scores: Any, gamma: Any) -> Any:
-    """Of several scales the first is used in silence. Refuse them."""
+@law(size=st.integers(1, 3), examples=20)
+def the_scale_is_one_number(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, size: int) -> Claim:
+    """A gamma for each column, or an array of one, is refused: it is a scalar."""
+    return refused(scalar_mix, "gamma", {"layers": layers, "scores": scores, "gamma": np.repeat(gamma, size)})
+
+
+@fault(
+    scalar_mix,
+    breaks=the_scale_is_one_number,
+    kind="boundary",
+    repair="Refuse them.",
+)
+def takes_the_first_of_several_scales(layers: Array, scores: Array, gamma: Array) -> Array:
+    """Of several scales the first is used in silence."""
     return scalar_mix(layers, scores, gamma.reshape(-1)[0])
-
-
-# --- workloads ------------------------------------------------------------------------------------------------
 
 
 def _mix_cost(L: int, B: int, T: int, D: int) -> Cost:
@@ -483,9 +564,10 @@ def _mix_cost_backward(L: int, B: int, T: int, D: int) -> Cost:
     return Cost(flops=5 * L * B * T * D, moved=2 * (L + 1) * B * T * D)
 
 
-@workload(scalar_mix, sizes={"L": 3, "B": 32, "T": 128, "D": 1024}, cost=_mix_cost, backward=_mix_cost_backward,
-          gradient=True)  # fmt: skip
-def elmo_mix(random: np.random.Generator, L: int, B: int, T: int, D: int) -> dict[str, Any]:
+@workload(
+    scalar_mix, sizes={"L": 3, "B": 32, "T": 128, "D": 1024}, cost=_mix_cost, backward=_mix_cost_backward, gradient=True
+)
+def elmo_mix(random: np.random.Generator, L: int, B: int, T: int, D: int) -> Arguments:
     """The three layers of ELMo, 1,024 wide, over 32 texts of 128 words (Peters et al. 2018, sections 3.2 and 3.4)."""
     return {
         "layers": random.standard_normal((L, B, T, D)),

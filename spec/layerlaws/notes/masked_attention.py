@@ -23,27 +23,83 @@ the_first_position_returns_its_own_value.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from layerlaws import Claim, Cost, all_of, closely, exactly, fault, law, operation, refused, workload
+from layerlaws.language import (
+    PLAIN,
+    Arguments,
+    Array,
+    Claim,
+    Cost,
+    Ids,
+    Implementation,
+    Mask,
+    all_of,
+    arrays,
+    closely,
+    dependence,
+    exactly,
+    extents,
+    fault,
+    huge,
+    ids,
+    law,
+    normal,
+    operation,
+    refused,
+    require,
+    rewritten,
+    root,
+    seeds,
+    softmax,
+    workload,
+)
 from layerlaws.language import strategies as st
-from layerlaws.language.dependence import dependence
-from layerlaws.language.inputs import PLAIN, arrays, extents, huge, ids, normal, rewritten, seeds
-from layerlaws.numerics.mathematics import require, root, softmax
 
-# --- inputs ---------------------------------------------------------------------------------------------------
+# --- causal_mask ----------------------------------------------------------------------------------------------
 
 
 @st.composite
-def mask_sizes(draw: st.DrawFn) -> dict[str, Any]:
+def mask_sizes(draw: st.DrawFn) -> Arguments:
     queries, keys = draw(extents(2, edges=(0, 1)))
     return {"queries": queries, "keys": keys}
 
 
+@operation(inputs=mask_sizes())
+def causal_mask(queries: int, keys: int) -> Mask:
+    """True where key j <= query i + keys - queries: the queries are the last of the positions.
+
+    -> (queries, keys) bool; with more queries than keys the leading rows see nothing.
+    """
+    require(queries >= 0, "queries must not be negative")
+    require(keys >= 0, "keys must not be negative")
+    return np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
+
+
+@law()
+def the_mask_is_a_staircase(causal_mask: Implementation, queries: int, keys: int) -> Claim:
+    """The last query may see every key, and each query sees one key fewer than the next, never fewer than none."""
+    seen = causal_mask(queries=queries, keys=keys)
+    return exactly(seen.sum(axis=1), np.maximum(np.arange(keys - queries + 1, keys + 1), 0))
+
+
+@fault(
+    causal_mask,
+    breaks=the_mask_is_a_staircase,
+    kind="formula",
+    repair="They have to end at the last key: j <= i + keys - queries.",
+    seen="https://github.com/Dao-AILab/flash-attention/issues/517",
+)
+def staircase_from_the_first_key(queries: int, keys: int) -> Mask:
+    """The stairs start at key 0."""
+    return np.tril(np.ones((queries, keys), bool))
+
+
+# --- masked_self_attention ------------------------------------------------------------------------------------
+
+
 @st.composite
-def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
+def decoder_states(draw: st.DrawFn, cached: bool = True) -> Arguments:
     """Queries, and at least as many keys and values; without a cache, as many."""
     batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5)))
     keys = queries + earlier - 1 if cached and draw(st.booleans()) else queries
@@ -54,7 +110,7 @@ def decoder_states(draw: st.DrawFn, cached: bool = True) -> dict[str, Any]:
 
 
 @st.composite
-def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
+def plain_decoder_states(draw: st.DrawFn) -> Arguments:
     """Small numbers of one size, and scores near each other, so that every influence can be seen."""
     batch, heads, keys, width, value_width = draw(extents(5))
     queries = draw(st.integers(1, keys))
@@ -63,30 +119,8 @@ def plain_decoder_states(draw: st.DrawFn) -> dict[str, Any]:
     return {"query": query, "key": key, "value": value}
 
 
-@st.composite
-def target_batches(draw: st.DrawFn) -> dict[str, Any]:
-    """Words 2, 3, ...; begin and end are two ids that are no words, or the same one."""
-    shape = draw(extents(2))
-    begin, end = draw(st.sampled_from([(0, 1), (1, 0), (0, 0)]))
-    return {"targets": draw(ids(shape, draw(st.integers(1, 20)))) + 2, "begin": begin, "end": end}
-
-
-# --- definitions ----------------------------------------------------------------------------------------------
-
-
-@operation(inputs=mask_sizes())
-def causal_mask(queries: int, keys: int) -> Any:
-    """True where key j <= query i + keys - queries: the queries are the last of the positions.
-
-    -> (queries, keys) bool; with more queries than keys the leading rows see nothing.
-    """
-    require(queries >= 0, "queries must not be negative")
-    require(keys >= 0, "keys must not be negative")
-    return np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
-
-
 @operation(inputs=decoder_states(), batch=("query", "key", "value"), differentiable=True)
-def masked_self_attention(query: Any, key: Any, value: Any) -> Any:
+def masked_self_attention(query: Array, key: Array, value: Array) -> Array:
     """softmax(query keyT / sqrt(d) over keys j <= i + S - T) value.
 
     query (B, H, T, d), key (B, H, S, d), value (B, H, S, e), S >= T  ->  (B, H, T, e)
@@ -98,33 +132,71 @@ def masked_self_attention(query: Any, key: Any, value: Any) -> Any:
     return softmax(scores, where=causal_mask(length, keys)) @ value
 
 
-@operation(inputs=target_batches(), batch=("targets",))
-def teacher_forcing(targets: Any, begin: int, end: int) -> Any:
-    """The decoder's inputs [begin] + targets, and what it has to predict from them, targets + [end].
+def _attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    seen: Mask,
+    scale: float | None = None,
+    axis: int = -1,
+    fill: float = -np.inf,
+) -> Array:
+    """Plain attention with the knobs that faults turn."""
+    require(query.shape[-2] <= key.shape[-2], "query is longer than key")
+    scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    scores = np.where(seen, scores, fill)
+    weights = np.exp(scores - np.max(scores, axis=axis, keepdims=True))
+    return weights / np.sum(weights, axis=axis, keepdims=True) @ value
 
-    targets (B, T) ids  ->  inputs (B, T + 1), expected (B, T + 1)
-    """
-    rows = targets.shape[0]
-    first, last = (np.full((rows, 1), word, np.int64) for word in (begin, end))
-    return np.concatenate([first, targets], axis=1), np.concatenate([targets, last], axis=1)
+
+def _staircase(query: Array, key: Array, offset: int | None = None) -> Array:
+    length, keys = query.shape[-2], key.shape[-2]
+    return np.tril(np.ones((length, keys), bool), keys - length if offset is None else offset)
 
 
-# --- laws: the mask -------------------------------------------------------------------------------------------
+@fault(
+    masked_self_attention,
+    breaks="agrees_with_definition",
+    kind="scale",
+    repair="Divide by the root of the head width d.",
+    seen="https://github.com/lucidrains/vit-pytorch/issues/65",
+)
+def scales_by_the_model_width(query: Array, key: Array, value: Array) -> Array:
+    """Scores are divided by the root of the model width H d."""
+    return _attention(query, key, value, _staircase(query, key), (query.shape[1] * query.shape[-1]) ** -0.5)
 
 
-@law()
-def the_mask_is_a_staircase(causal_mask: Any, queries: int, keys: int) -> Claim:
-    """The last query may see every key, and each query sees one key fewer than the next, never fewer than none."""
-    seen = causal_mask(queries=queries, keys=keys)
-    return exactly(seen.sum(axis=1), np.maximum(np.arange(keys - queries + 1, keys + 1), 0))
+@fault(
+    masked_self_attention,
+    breaks="agrees_with_definition",
+    kind="scale",
+    repair="Divide by it.",
+    seen="https://github.com/esceptico/perceiver-io/issues/9",
+)
+def multiplies_by_the_root(query: Array, key: Array, value: Array) -> Array:
+    """Scores are multiplied by sqrt(d)."""
+    return _attention(query, key, value, _staircase(query, key), query.shape[-1] ** 0.5)
+
+
+@fault(
+    masked_self_attention,
+    breaks="agrees_with_definition",
+    kind="size",
+    repair="Mask every tile.",
+)
+def forgets_the_mask_beyond_the_first_tile(query: Array, key: Array, value: Array) -> Array:
+    """Positions from 64 on see everything: a tiled kernel that masks its first tile only."""
+    return _attention(query, key, value, _staircase(query, key) | (np.arange(query.shape[-2]) >= 64)[:, None])
 
 
 @law(inputs=plain_decoder_states(), seed=seeds)
-def no_position_sees_the_future(masked_self_attention: Any, query: Any, key: Any, value: Any, seed: int) -> Claim:
+def no_position_sees_the_future(
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, seed: int
+) -> Claim:
     """Who depends on whom is exactly the lower triangle: nothing above it, and all on and below it alive."""
     length, keys = query.shape[-2], key.shape[-2]
 
-    def moved(j: int) -> dict[str, Any]:
+    def moved(j: int) -> Arguments:
         if j < 0:
             return {"query": query, "key": key, "value": value}
         place = (slice(None), slice(None), j)
@@ -137,7 +209,7 @@ def no_position_sees_the_future(masked_self_attention: Any, query: Any, key: Any
 
 @law(seed=seeds, cut=st.integers(0, 5))
 def the_future_may_hold_anything(
-    masked_self_attention: Any, query: Any, key: Any, value: Any, seed: int, cut: int
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, seed: int, cut: int
 ) -> Claim:
     """Huge keys and values after a position leave it, and all before it, as they were."""
     length, keys = query.shape[-2], key.shape[-2]
@@ -152,9 +224,21 @@ def the_future_may_hold_anything(
     return closely(after[:, :, : row + 1], before[:, :, : row + 1])
 
 
+@fault(
+    masked_self_attention,
+    breaks=the_future_may_hold_anything,
+    kind="formula",
+    repair="Fill with -inf.",
+    seen="https://github.com/google/flax/issues/982",
+)
+def masks_with_a_small_constant(query: Array, key: Array, value: Array) -> Array:
+    """Masked scores are set to -100, which large scores undercut."""
+    return _attention(query, key, value, _staircase(query, key), fill=-100.0)
+
+
 @law(inputs=plain_decoder_states(), needs=["gradient"], row=st.integers(0, 9))
 def no_gradient_flows_from_the_past_to_the_future(
-    masked_self_attention: Any, query: Any, key: Any, value: Any, row: int
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, row: int
 ) -> Claim:
     """The gradient of one position by the values is zero at later positions and alive at all others."""
     length, keys = query.shape[-2], key.shape[-2]
@@ -167,9 +251,50 @@ def no_gradient_flows_from_the_past_to_the_future(
     return all_of(exactly(alive, ~late), exactly(gradient["key"][:, :, late], np.zeros_like(key[:, :, late])))
 
 
+MASK_BROKEN = (no_position_sees_the_future, the_future_may_hold_anything, no_gradient_flows_from_the_past_to_the_future)
+
+
+@fault(
+    masked_self_attention,
+    breaks=MASK_BROKEN,
+    kind="mask",
+    repair="Mask above the diagonal.",
+    seen="https://github.com/pytorch/pytorch/issues/29546",
+)
+def masks_the_past_instead(query: Array, key: Array, value: Array) -> Array:
+    """The triangle is the wrong way up: each position sees itself and what follows."""
+    return _attention(
+        query, key, value, np.triu(np.ones((query.shape[-2], key.shape[-2]), bool), key.shape[-2] - query.shape[-2])
+    )
+
+
+@fault(
+    masked_self_attention,
+    breaks=MASK_BROKEN,
+    kind="mask",
+    repair="Mask the keys j > i + S - T.",
+    seen="https://github.com/huggingface/transformers/issues/48745",
+)
+def forgets_the_mask(query: Array, key: Array, value: Array) -> Array:
+    """No causal mask at all: every position sees every other."""
+    return _attention(query, key, value, True)
+
+
+@fault(
+    masked_self_attention,
+    breaks=MASK_BROKEN,
+    kind="mask",
+    repair="The diagonal of the triangle is one too high: it must be S - T.",
+    seen="https://github.com/hkproj/pytorch-transformer/issues/19",
+)
+def mask_off_by_one(query: Array, key: Array, value: Array) -> Array:
+    """Each position also sees the next one."""
+    return _attention(query, key, value, _staircase(query, key, key.shape[-2] - query.shape[-2] + 1))
+
+
 @law(length=st.integers(1, 9))
 def a_prefix_needs_no_more_than_itself(
-    masked_self_attention: Any, query: Any, key: Any, value: Any, length: int
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, length: int
 ) -> Claim:
     """Attention over the first positions alone is the beginning of attention over all."""
     rows = query.shape[-2]
@@ -183,7 +308,7 @@ def a_prefix_needs_no_more_than_itself(
 
 @law(cuts=st.lists(st.integers(1, 9), max_size=3))
 def decoding_in_chunks_is_the_parallel_pass(
-    masked_self_attention: Any, query: Any, key: Any, value: Any, cuts: list[int]
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, cuts: list[int]
 ) -> Claim:
     """Decoding in any chunks against a cache of the earlier keys and values gives the rows of the parallel pass."""
     length, earlier = query.shape[-2], key.shape[-2] - query.shape[-2]
@@ -198,15 +323,54 @@ def decoding_in_chunks_is_the_parallel_pass(
     return closely(np.concatenate(chunks, axis=2), whole)
 
 
+@fault(
+    masked_self_attention,
+    breaks=decoding_in_chunks_is_the_parallel_pass,
+    kind="shift",
+    repair="Queries are the last positions: allow j <= i + S - T.",
+    seen="https://github.com/pytorch/pytorch/issues/103082",
+)
+def mask_aligned_to_the_first_key(query: Array, key: Array, value: Array) -> Array:
+    """With a cache, query 0 is lined up with key 0."""
+    return _attention(query, key, value, _staircase(query, key, 0))
+
+
 @law(inputs=decoder_states(cached=False))
-def the_first_position_returns_its_own_value(masked_self_attention: Any, query: Any, key: Any, value: Any) -> Claim:
+def the_first_position_returns_its_own_value(
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array
+) -> Claim:
     """Without a cache the first position sees only itself, so its weight is 1 and its value comes out."""
     result = masked_self_attention(query=query, key=key, value=value)
     return closely(result[:, :, 0], value[:, :, 0])
 
 
+@fault(
+    masked_self_attention,
+    breaks=the_first_position_returns_its_own_value,
+    kind="mask",
+    repair="Allow j = i + S - T, too.",
+)
+def strict_mask(query: Array, key: Array, value: Array) -> Array:
+    """No position sees itself, and the first sees nothing."""
+    return _attention(query, key, value, _staircase(query, key, key.shape[-2] - query.shape[-2] - 1))
+
+
+@fault(
+    masked_self_attention,
+    breaks=the_first_position_returns_its_own_value,
+    kind="formula",
+    repair="It has to run over the keys, the last axis of the scores.",
+    seen="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
+)
+def softmax_over_queries(query: Array, key: Array, value: Array) -> Array:
+    """The softmax runs over the queries."""
+    return _attention(query, key, value, _staircase(query, key), axis=-2)
+
+
 @law()
-def a_query_of_zeros_gives_the_running_mean(masked_self_attention: Any, query: Any, key: Any, value: Any) -> Claim:
+def a_query_of_zeros_gives_the_running_mean(
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array
+) -> Claim:
     """With query 0 all seen keys weigh the same: each position gets the mean of the values up to it."""
     length, keys = query.shape[-2], key.shape[-2]
     result = masked_self_attention(query=np.zeros_like(query), key=key, value=value)
@@ -215,9 +379,27 @@ def a_query_of_zeros_gives_the_running_mean(masked_self_attention: Any, query: A
     return closely(result, means)
 
 
+@fault(
+    masked_self_attention,
+    breaks=(a_query_of_zeros_gives_the_running_mean, a_prefix_needs_no_more_than_itself),
+    kind="formula",
+    repair="Mask the scores, or divide by the new sum.",
+)
+def masks_after_the_softmax(query: Array, key: Array, value: Array) -> Array:
+    """Weights are zeroed after the softmax and no longer sum to 1."""
+    everything = np.broadcast_to(np.eye(key.shape[-2]), (*key.shape[:2], key.shape[-2], key.shape[-2]))
+    weights = _attention(query, key, everything.astype(key.dtype), True)
+    return np.where(_staircase(query, key), weights, 0) @ value
+
+
 @law(inputs=decoder_states(cached=False), seed=seeds)
 def positions_may_be_permuted_with_their_mask(
-    masked_self_attention: Any, scaled_dot_product_attention: Any, query: Any, key: Any, value: Any, seed: int
+    masked_self_attention: Implementation,
+    scaled_dot_product_attention: Implementation,
+    query: Array,
+    key: Array,
+    value: Array,
+    seed: int,
 ) -> Claim:
     """The order of positions enters by the mask alone: attention over permuted positions under the mask permuted
     in the same way gives the permuted results.
@@ -225,15 +407,31 @@ def positions_may_be_permuted_with_their_mask(
     order = np.random.default_rng(seed).permutation(query.shape[-2])
     seen = np.tril(np.ones((query.shape[-2], key.shape[-2]), bool))[order][:, order]
     permuted = scaled_dot_product_attention(
-        query=query[:, :, order], key=key[:, :, order], value=value[:, :, order],
+        query=query[:, :, order],
+        key=key[:, :, order],
+        value=value[:, :, order],
         mask=np.broadcast_to(seen, (*query.shape[:3], key.shape[-2])),
-    )  # fmt: skip
+    )
     return closely(permuted, masked_self_attention(query=query, key=key, value=value)[:, :, order])
+
+
+@fault(
+    masked_self_attention,
+    breaks=positions_may_be_permuted_with_their_mask,
+    kind="mask",
+    repair="Leave it out.",
+)
+def weighs_near_keys_more(query: Array, key: Array, value: Array) -> Array:
+    """A bias by distance is added to the scores, so that order matters beyond the mask."""
+    reach = np.arange(query.shape[-2])[:, None] + key.shape[-2] - query.shape[-2] - np.arange(key.shape[-2])
+    scores = query @ key.swapaxes(-1, -2) * query.shape[-1] ** -0.5 - 0.5 * np.abs(reach)
+    weights = np.where(_staircase(query, key), np.exp(scores - scores.max(-1, keepdims=True)), 0)
+    return weights / weights.sum(-1, keepdims=True) @ value
 
 
 @law(inputs=plain_decoder_states(), surplus=st.integers(1, 3), examples=20)
 def more_queries_than_keys_are_refused(
-    masked_self_attention: Any, query: Any, key: Any, value: Any, surplus: int
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, surplus: int
 ) -> Claim:
     """Queries are the last of the keys' positions, so there cannot be more of them."""
     kept = max(query.shape[-2] - surplus, 0)
@@ -242,19 +440,101 @@ def more_queries_than_keys_are_refused(
     )
 
 
-# --- laws: teacher forcing ------------------------------------------------------------------------------------
+@fault(
+    masked_self_attention,
+    breaks=more_queries_than_keys_are_refused,
+    kind="refusal",
+    repair="Compare the lengths first.",
+)
+def accepts_more_queries_than_keys(query: Array, key: Array, value: Array) -> Array:
+    """More queries than keys give numbers instead of ValueError."""
+    surplus = max(query.shape[-2] - key.shape[-2], 0)
+    kept = query[:, :, surplus:]
+    if not key.shape[-2]:
+        return np.zeros((*query.shape[:-1], value.shape[-1]), value.dtype)
+    result = _attention(kept, key, value, _staircase(kept, key))
+    return np.concatenate([np.zeros((*query.shape[:2], surplus, value.shape[-1]), value.dtype), result], axis=2)
+
+
+def _causal_cost(B: int, H: int, T: int, S: int, d: int) -> Cost:
+    """Two products of the pairs that are not masked."""
+    pairs = T * S - T * (T - 1) // 2
+    return Cost(flops=4 * B * H * pairs * d, moved=2 * B * H * (T + S) * d)
+
+
+def _heads(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> Arguments:
+    query, key, value = (random.standard_normal((B, H, length, d)) for length in (T, S, S))
+    return {"query": query, "key": key, "value": value}
+
+
+@workload(
+    masked_self_attention,
+    sizes={"B": 8, "H": 8, "T": 512, "d": 64},
+    cost=lambda B, H, T, d: _causal_cost(B, H, T, T, d),
+    grows={"T": (128, 256, 1024, 2048)},
+    gradient=True,
+)
+def decoder_self_attention(random: np.random.Generator, B: int, H: int, T: int, d: int) -> Arguments:
+    """The heads of the base Transformer's decoder (Vaswani et al. 2017, table 3) in training: all 512 positions of 8
+    sentences in one pass.
+    """
+    return _heads(random, B, H, T, T, d)
+
+
+@workload(masked_self_attention, sizes={"B": 8, "H": 8, "T": 1, "S": 4096, "d": 64}, cost=_causal_cost)
+def decoding_step(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> Arguments:
+    """The same heads when they write: one new position of 8 sentences against a cache of 4,096."""
+    return _heads(random, B, H, T, S, d)
+
+
+# --- teacher_forcing ------------------------------------------------------------------------------------------
+
+
+@st.composite
+def target_batches(draw: st.DrawFn) -> Arguments:
+    """Words 2, 3, ...; begin and end are two ids that are no words, or the same one."""
+    shape = draw(extents(2))
+    begin, end = draw(st.sampled_from([(0, 1), (1, 0), (0, 0)]))
+    return {"targets": draw(ids(shape, draw(st.integers(1, 20)))) + 2, "begin": begin, "end": end}
+
+
+@operation(inputs=target_batches(), batch=("targets",))
+def teacher_forcing(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
+    """The decoder's inputs [begin] + targets, and what it has to predict from them, targets + [end].
+
+    targets (B, T) ids  ->  inputs (B, T + 1), expected (B, T + 1)
+    """
+    rows = targets.shape[0]
+    first, last = (np.full((rows, 1), word, np.int64) for word in (begin, end))
+    return np.concatenate([first, targets], axis=1), np.concatenate([targets, last], axis=1)
 
 
 @law()
-def inputs_are_the_expected_words_one_step_late(teacher_forcing: Any, targets: Any, begin: int, end: int) -> Claim:
+def inputs_are_the_expected_words_one_step_late(
+    teacher_forcing: Implementation, targets: Ids, begin: int, end: int
+) -> Claim:
     """inputs[:, 1:] = expected[:, :-1]: each word is fed in at the step after it was to be predicted."""
     inputs, expected = teacher_forcing(targets=targets, begin=begin, end=end)
     return exactly(inputs[:, 1:], expected[:, :-1])
 
 
+@fault(
+    teacher_forcing,
+    breaks=inputs_are_the_expected_words_one_step_late,
+    kind="shift",
+    repair="Shift once.",
+    seen="https://github.com/huggingface/transformers/pull/37830",
+)
+def shifts_twice(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
+    """Inputs are shifted again, so that step i predicts word i + 1."""
+    rows = np.full((len(targets), 1), begin, np.int64)
+    inputs = np.concatenate([rows, rows, targets], axis=1)[:, :-1]
+    return inputs, np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
+
+
 @law()
 def no_expected_word_stands_in_the_prefix_that_predicts_it(
-    teacher_forcing: Any, targets: Any, begin: int, end: int
+    teacher_forcing: Implementation, targets: Ids, begin: int, end: int
 ) -> Claim:
     """Where all words differ, the word expected at step i is none of the inputs up to step i."""
     distinct = np.arange(targets.size, dtype=np.int64).reshape(targets.shape) + 2
@@ -264,7 +544,7 @@ def no_expected_word_stands_in_the_prefix_that_predicts_it(
 
 
 @law()
-def copying_the_input_cannot_be_right(teacher_forcing: Any, targets: Any, begin: int, end: int) -> Claim:
+def copying_the_input_cannot_be_right(teacher_forcing: Implementation, targets: Ids, begin: int, end: int) -> Claim:
     """In every row some input differs from the word expected there: a copying decoder has a loss above 0."""
     inputs, expected = teacher_forcing(targets=targets, begin=begin, end=end)
     return exactly((inputs != expected).any(axis=1), np.ones(len(targets), bool))
@@ -272,7 +552,7 @@ def copying_the_input_cannot_be_right(teacher_forcing: Any, targets: Any, begin:
 
 @law(inputs=st.fixed_dictionaries({"targets": ids((1, 5), 6), "begin": st.just(6), "end": st.just(7)}), examples=10)
 def only_the_shift_hides_the_word_to_be_predicted(
-    teacher_forcing: Any, masked_self_attention: Any, targets: Any, begin: int, end: int
+    teacher_forcing: Implementation, masked_self_attention: Implementation, targets: Ids, begin: int, end: int
 ) -> Claim:
     """Erratum. Under the causal mask, row i of the unshifted targets sees target i itself; of the shifted inputs
     it sees the targets before i only.
@@ -280,16 +560,17 @@ def only_the_shift_hides_the_word_to_be_predicted(
     words = np.eye(8)  # a table of distinct rows
     length = targets.shape[1]
 
-    def attended(sequence: Any) -> Any:
+    def attended(sequence: Array) -> Array:
         rows = words[sequence][:, None]  # (B, 1, T, 8)
         return masked_self_attention(query=np.zeros_like(rows), key=rows, value=rows)
 
-    def leaks(shifted: bool) -> Any:
+    def leaks(shifted: bool) -> Array:
         seen = []
         for j in range(length):
             other = rewritten(targets, (0, j), (targets[0, j] + 1) % 6)
-            pair = [teacher_forcing(targets=t, begin=begin, end=end)[0][:, :-1] if shifted else t
-                    for t in (targets, other)]  # fmt: skip
+            pair = [
+                teacher_forcing(targets=t, begin=begin, end=end)[0][:, :-1] if shifted else t for t in (targets, other)
+            ]
             one, two = map(attended, pair)
             seen.append((np.abs(one.value - two.value) > one.error + two.error).any(axis=(0, 1, 3)))
         return np.stack(seen, axis=1)
@@ -298,173 +579,18 @@ def only_the_shift_hides_the_word_to_be_predicted(
     return all_of(exactly(leaks(False), np.tril(everything)), exactly(leaks(True), np.tril(everything, -1)))
 
 
-# --- faults ---------------------------------------------------------------------------------------------------
-
-
-def _attention(
-    query: Any, key: Any, value: Any, seen: Any, scale: float | None = None, axis: int = -1, fill: float = -np.inf
-) -> Any:
-    """Plain attention with the knobs that faults turn."""
-    require(query.shape[-2] <= key.shape[-2], "query is longer than key")
-    scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    scores = np.where(seen, scores, fill)
-    weights = np.exp(scores - np.max(scores, axis=axis, keepdims=True))
-    return weights / np.sum(weights, axis=axis, keepdims=True) @ value
-
-
-def _staircase(query: Any, key: Any, offset: int | None = None) -> Any:
-    length, keys = query.shape[-2], key.shape[-2]
-    return np.tril(np.ones((length, keys), bool), keys - length if offset is None else offset)
-
-
-MASK_BROKEN = (
-    "no_position_sees_the_future", "the_future_may_hold_anything", "no_gradient_flows_from_the_past_to_the_future"
-)  # fmt: skip
-
-
-@fault(masked_self_attention, breaks=MASK_BROKEN, seen="https://github.com/pytorch/pytorch/issues/29546")
-def masks_the_past_instead(query: Any, key: Any, value: Any) -> Any:
-    """The triangle is the wrong way up: each position sees itself and what follows. Mask above the diagonal."""
-    return _attention(query, key, value, np.triu(np.ones((query.shape[-2], key.shape[-2]), bool),
-                                                 key.shape[-2] - query.shape[-2]))  # fmt: skip
-
-
-@fault(masked_self_attention, breaks=MASK_BROKEN, seen="https://github.com/huggingface/transformers/issues/48745")
-def forgets_the_mask(query: Any, key: Any, value: Any) -> Any:
-    """No causal mask at all: every position sees every other. Mask the keys j > i + S - T."""
-    return _attention(query, key, value, True)
-
-
-@fault(masked_self_attention, breaks=MASK_BROKEN, seen="https://github.com/hkproj/pytorch-transformer/issues/19")
-def mask_off_by_one(query: Any, key: Any, value: Any) -> Any:
-    """Each position also sees the next one. The diagonal of the triangle is one too high: it must be S - T."""
-    return _attention(query, key, value, _staircase(query, key, key.shape[-2] - query.shape[-2] + 1))
-
-
-@fault(masked_self_attention, breaks="decoding_in_chunks_is_the_parallel_pass",
-       seen="https://github.com/pytorch/pytorch/issues/103082")  # fmt: skip
-def mask_aligned_to_the_first_key(query: Any, key: Any, value: Any) -> Any:
-    """With a cache, query 0 is lined up with key 0. Queries are the last positions: allow j <= i + S - T."""
-    return _attention(query, key, value, _staircase(query, key, 0))
-
-
-@fault(masked_self_attention, breaks="the_first_position_returns_its_own_value")
-def strict_mask(query: Any, key: Any, value: Any) -> Any:
-    """No position sees itself, and the first sees nothing. Allow j = i + S - T, too."""
-    return _attention(query, key, value, _staircase(query, key, key.shape[-2] - query.shape[-2] - 1))
-
-
-@fault(masked_self_attention, breaks=("a_query_of_zeros_gives_the_running_mean", "a_prefix_needs_no_more_than_itself"))
-def masks_after_the_softmax(query: Any, key: Any, value: Any) -> Any:
-    """Weights are zeroed after the softmax and no longer sum to 1. Mask the scores, or divide by the new sum."""
-    everything = np.broadcast_to(np.eye(key.shape[-2]), (*key.shape[:2], key.shape[-2], key.shape[-2]))
-    weights = _attention(query, key, everything.astype(key.dtype), True)
-    return np.where(_staircase(query, key), weights, 0) @ value
-
-
-@fault(masked_self_attention, breaks="the_future_may_hold_anything", seen="https://github.com/google/flax/issues/982")
-def masks_with_a_small_constant(query: Any, key: Any, value: Any) -> Any:
-    """Masked scores are set to -100, which large scores undercut. Fill with -inf."""
-    return _attention(query, key, value, _staircase(query, key), fill=-100.0)
-
-
-@fault(masked_self_attention, breaks="agrees_with_definition",
-       seen="https://github.com/lucidrains/vit-pytorch/issues/65")  # fmt: skip
-def scales_by_the_model_width(query: Any, key: Any, value: Any) -> Any:
-    """Scores are divided by the root of the model width H d. Divide by the root of the head width d."""
-    return _attention(query, key, value, _staircase(query, key), (query.shape[1] * query.shape[-1]) ** -0.5)
-
-
-@fault(masked_self_attention, breaks="agrees_with_definition",
-       seen="https://github.com/esceptico/perceiver-io/issues/9")  # fmt: skip
-def multiplies_by_the_root(query: Any, key: Any, value: Any) -> Any:
-    """Scores are multiplied by sqrt(d). Divide by it."""
-    return _attention(query, key, value, _staircase(query, key), query.shape[-1] ** 0.5)
-
-
-@fault(masked_self_attention, breaks="the_first_position_returns_its_own_value",
-       seen="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146")  # fmt: skip
-def softmax_over_queries(query: Any, key: Any, value: Any) -> Any:
-    """The softmax runs over the queries. It has to run over the keys, the last axis of the scores."""
-    return _attention(query, key, value, _staircase(query, key), axis=-2)
-
-
-@fault(masked_self_attention, breaks="agrees_with_definition")
-def forgets_the_mask_beyond_the_first_tile(query: Any, key: Any, value: Any) -> Any:
-    """Positions from 64 on see everything: a tiled kernel that masks its first tile only. Mask every tile."""
-    return _attention(query, key, value, _staircase(query, key) | (np.arange(query.shape[-2]) >= 64)[:, None])
-
-
-@fault(masked_self_attention, breaks="positions_may_be_permuted_with_their_mask")
-def weighs_near_keys_more(query: Any, key: Any, value: Any) -> Any:
-    """A bias by distance is added to the scores, so that order matters beyond the mask. Leave it out."""
-    reach = np.arange(query.shape[-2])[:, None] + key.shape[-2] - query.shape[-2] - np.arange(key.shape[-2])
-    scores = query @ key.swapaxes(-1, -2) * query.shape[-1] ** -0.5 - 0.5 * np.abs(reach)
-    weights = np.where(_staircase(query, key), np.exp(scores - scores.max(-1, keepdims=True)), 0)
-    return weights / weights.sum(-1, keepdims=True) @ value
-
-
-@fault(masked_self_attention, breaks="more_queries_than_keys_are_refused")
-def accepts_more_queries_than_keys(query: Any, key: Any, value: Any) -> Any:
-    """More queries than keys give numbers instead of ValueError. Compare the lengths first."""
-    surplus = max(query.shape[-2] - key.shape[-2], 0)
-    kept = query[:, :, surplus:]
-    if not key.shape[-2]:
-        return np.zeros((*query.shape[:-1], value.shape[-1]), value.dtype)
-    result = _attention(kept, key, value, _staircase(kept, key))
-    return np.concatenate([np.zeros((*query.shape[:2], surplus, value.shape[-1]), value.dtype), result], axis=2)
-
-
-@fault(causal_mask, breaks="the_mask_is_a_staircase", seen="https://github.com/Dao-AILab/flash-attention/issues/517")
-def staircase_from_the_first_key(queries: int, keys: int) -> Any:
-    """The stairs start at key 0. They have to end at the last key: j <= i + keys - queries."""
-    return np.tril(np.ones((queries, keys), bool))
-
-
-@fault(teacher_forcing, breaks="inputs_are_the_expected_words_one_step_late",
-       seen="https://github.com/huggingface/transformers/pull/37830")  # fmt: skip
-def shifts_twice(targets: Any, begin: int, end: int) -> Any:
-    """Inputs are shifted again, so that step i predicts word i + 1. Shift once."""
-    rows = np.full((len(targets), 1), begin, np.int64)
-    inputs = np.concatenate([rows, rows, targets], axis=1)[:, :-1]
-    return inputs, np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
-
-
-@fault(teacher_forcing, breaks=("no_expected_word_stands_in_the_prefix_that_predicts_it",
-                                "copying_the_input_cannot_be_right",
-                                "only_the_shift_hides_the_word_to_be_predicted"),
-       seen="https://github.com/huggingface/transformers/issues/27517")  # fmt: skip
-def does_not_shift(targets: Any, begin: int, end: int) -> Any:
-    """Inputs and expected words are the same sequence: the loss of copying is 0. Put begin in front of the inputs."""
+@fault(
+    teacher_forcing,
+    breaks=(
+        no_expected_word_stands_in_the_prefix_that_predicts_it,
+        copying_the_input_cannot_be_right,
+        only_the_shift_hides_the_word_to_be_predicted,
+    ),
+    kind="formula",
+    repair="Put begin in front of the inputs.",
+    seen="https://github.com/huggingface/transformers/issues/27517",
+)
+def does_not_shift(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
+    """Inputs and expected words are the same sequence: the loss of copying is 0."""
     whole = np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
     return whole, whole.copy()
-
-
-# --- workloads ------------------------------------------------------------------------------------------------
-
-
-def _causal_cost(B: int, H: int, T: int, S: int, d: int) -> Cost:
-    """Two products of the pairs that are not masked."""
-    pairs = T * S - T * (T - 1) // 2
-    return Cost(flops=4 * B * H * pairs * d, moved=2 * B * H * (T + S) * d)
-
-
-def _heads(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> dict[str, Any]:
-    query, key, value = (random.standard_normal((B, H, length, d)) for length in (T, S, S))
-    return {"query": query, "key": key, "value": value}
-
-
-@workload(masked_self_attention, sizes={"B": 8, "H": 8, "T": 512, "d": 64},
-          cost=lambda B, H, T, d: _causal_cost(B, H, T, T, d), grows={"T": (128, 256, 1024, 2048)},
-          gradient=True)  # fmt: skip
-def decoder_self_attention(random: np.random.Generator, B: int, H: int, T: int, d: int) -> dict[str, Any]:
-    """The heads of the base Transformer's decoder (Vaswani et al. 2017, table 3) in training: all 512 positions of 8
-    sentences in one pass.
-    """
-    return _heads(random, B, H, T, T, d)
-
-
-@workload(masked_self_attention, sizes={"B": 8, "H": 8, "T": 1, "S": 4096, "d": 64}, cost=_causal_cost)
-def decoding_step(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> dict[str, Any]:
-    """The same heads when they write: one new position of 8 sentences against a cache of 4,096."""
-    return _heads(random, B, H, T, S, d)

@@ -29,33 +29,48 @@ from typing import Any
 
 import numpy as np
 
-from layerlaws import (
+from layerlaws.language import (
+    Arguments,
+    Array,
     Claim,
     Cost,
+    Ids,
+    Implementation,
+    Results,
+    affine,
     all_of,
+    arrays,
     asbounded,
     at_most,
+    calmed,
     closely,
+    constant,
+    dependence,
     differ,
+    durations,
     exactly,
+    extents,
     fault,
+    ids,
+    ids_within,
     law,
+    log_softmax,
+    matrix,
+    normal,
     operation,
     refused,
+    relu,
+    require,
+    rewritten,
+    seeds,
     workload,
+    zipf,
 )
 from layerlaws.language import strategies as st
-from layerlaws.language.dependence import dependence
-from layerlaws.language.inputs import arrays, calmed, durations, extents, ids, normal, rewritten, seeds
-from layerlaws.language.workloads import matrix, zipf
-from layerlaws.numerics.mathematics import affine, ids_within, log_softmax, relu, require
-from layerlaws.numerics.reverse_mode import constant
-
-# --- inputs ---------------------------------------------------------------------------------------------------
 
 
 @st.composite
-def texts(draw: st.DrawFn, square: bool = False) -> dict[str, Any]:
+def texts(draw: st.DrawFn, square: bool = False) -> Arguments:
     """A text of one word at least, and a model whose recurrence does not stretch.
 
     Three times in four words do not saturate tanh, and scores are near each other: what half precision can follow.
@@ -64,8 +79,15 @@ def texts(draw: st.DrawFn, square: bool = False) -> dict[str, Any]:
     rows, length, embedding, hidden, words = draw(extents(5, edges=(2, 3, 4)))
     embedding, words = hidden if square else embedding, words + 1
     tokens = draw(ids((rows, draw(durations(length))), words))
-    shapes = {"state": (rows, hidden), "token_table": (words, embedding), "w_x": (embedding, hidden),
-              "w_h": (hidden, hidden), "b_h": (hidden,), "w_out": (hidden, words), "b_out": (words,)}  # fmt: skip
+    shapes = {
+        "state": (rows, hidden),
+        "token_table": (words, embedding),
+        "w_x": (embedding, hidden),
+        "w_h": (hidden, hidden),
+        "b_h": (hidden,),
+        "w_out": (hidden, words),
+        "b_out": (words,),
+    }
     drawn = dict(zip(shapes, draw(arrays(*shapes.values())), strict=True))
     drawn["w_h"] = calmed(drawn["w_h"])
     if draw(st.integers(0, 3)):
@@ -77,26 +99,7 @@ def texts(draw: st.DrawFn, square: bool = False) -> dict[str, Any]:
 
 
 @st.composite
-def remembering_texts(draw: st.DrawFn, batch: int = 0, steps: int = 5) -> dict[str, Any]:
-    """A model that forgets little: the recurrence turns the state and does not shrink it, and tanh is not saturated.
-
-    batch: its size, drawn where 0. steps: at most.
-    """
-    rows, embedding, hidden, words = draw(extents(4))
-    rows = batch or rows
-    tokens = draw(ids((rows, draw(st.integers(1, steps))), words))
-    generator = np.random.default_rng(draw(seeds))
-    turn = np.eye(hidden)[generator.permutation(hidden)] * generator.choice([-1.0, 1.0], hidden)
-    return {
-        "tokens": tokens, "state": generator.choice([-0.25, 0.25], (rows, hidden)),
-        "token_table": generator.uniform(0.5, 1.0, (words, embedding)),
-        "w_x": generator.choice([-0.5, 0.5], (embedding, hidden)) / embedding, "w_h": turn, "b_h": np.zeros(hidden),
-        "w_out": generator.choice([-1.0, 1.0], (hidden, words)), "b_out": np.zeros(words),
-    }  # fmt: skip
-
-
-@st.composite
-def registers(draw: st.DrawFn) -> dict[str, Any]:
+def registers(draw: st.DrawFn) -> Arguments:
     """A shift register: a word sets the first unit to its sign, and each unit hands its sign on to the next.
 
     tanh is saturated, which stills the rounding errors, so that the last word still shows what the first one was.
@@ -111,24 +114,61 @@ def registers(draw: st.DrawFn) -> dict[str, Any]:
     w_x[:, order[0]] = 3 * signs / embedding
     w_h[order[:-1], order[1:]] = 3.0
     return {
-        "tokens": tokens, "state": np.zeros((1, hidden)), "token_table": np.concatenate([table, -table]), "w_x": w_x,
-        "w_h": w_h, "b_h": np.zeros(hidden), "w_out": np.concatenate([one, -one], axis=1),
+        "tokens": tokens,
+        "state": np.zeros((1, hidden)),
+        "token_table": np.concatenate([table, -table]),
+        "w_x": w_x,
+        "w_h": w_h,
+        "b_h": np.zeros(hidden),
+        "w_out": np.concatenate([one, -one], axis=1),
         "b_out": np.zeros(2 * hidden),
-    }  # fmt: skip
+    }
 
 
-def _opposite(tokens: Any, table: Any) -> Any:
-    """The words whose embeddings are the negatives."""
-    return (tokens + len(table) // 2) % len(table)
+@st.composite
+def remembering_texts(draw: st.DrawFn, batch: int = 0, steps: int = 5) -> Arguments:
+    """A model that forgets little: the recurrence turns the state and does not shrink it, and tanh is not saturated.
+
+    batch: its size, drawn where 0. steps: at most.
+    """
+    rows, embedding, hidden, words = draw(extents(4))
+    rows = batch or rows
+    tokens = draw(ids((rows, draw(st.integers(1, steps))), words))
+    generator = np.random.default_rng(draw(seeds))
+    turn = np.eye(hidden)[generator.permutation(hidden)] * generator.choice([-1.0, 1.0], hidden)
+    return {
+        "tokens": tokens,
+        "state": generator.choice([-0.25, 0.25], (rows, hidden)),
+        "token_table": generator.uniform(0.5, 1.0, (words, embedding)),
+        "w_x": generator.choice([-0.5, 0.5], (embedding, hidden)) / embedding,
+        "w_h": turn,
+        "b_h": np.zeros(hidden),
+        "w_out": generator.choice([-1.0, 1.0], (hidden, words)),
+        "b_out": np.zeros(words),
+    }
 
 
-# --- definition -----------------------------------------------------------------------------------------------
+def _fits(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> None:
+    (words, embedding), hidden = token_table.shape, b_h.shape[0]
+    ids_within(tokens, words, "tokens")
+    expected = {
+        "state": (tokens.shape[0], hidden),
+        "w_x": (embedding, hidden),
+        "w_h": (hidden, hidden),
+        "w_out": (hidden, words),
+        "b_out": (words,),
+    }
+    given = {"state": state, "w_x": w_x, "w_h": w_h, "w_out": w_out, "b_out": b_out}
+    for name, shape in expected.items():
+        require(given[name].shape == shape, f"{name} has the shape {given[name].shape}, not {shape}")
 
 
 @operation(inputs=texts(), batch=("tokens", "state"), differentiable=True)
 def rnn_language_model(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
     """h = tanh(x w_x + h w_h + b_h) from word to word, and log softmax(h w_out + b_out) after each.
 
     tokens (B, T) ids, T >= 0, state (B, H), token_table (V, E), w_x (E, H), w_h (H, H), b_h (H,), w_out (H, V),
@@ -143,21 +183,45 @@ def rnn_language_model(
     return log_softmax(affine(hidden[:, 1:], w_out, b_out)), hidden[:, -1]
 
 
-def _fits(tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any) -> None:
-    (words, embedding), hidden = token_table.shape, b_h.shape[0]
-    ids_within(tokens, words, "tokens")
-    expected = {"state": (tokens.shape[0], hidden), "w_x": (embedding, hidden), "w_h": (hidden, hidden),
-                "w_out": (hidden, words), "b_out": (words,)}  # fmt: skip
-    given = {"state": state, "w_x": w_x, "w_h": w_h, "w_out": w_out, "b_out": b_out}
-    for name, shape in expected.items():
-        require(given[name].shape == shape, f"{name} has the shape {given[name].shape}, not {shape}")
+def _run(
+    tokens: Ids,
+    state: Array,
+    token_table: Array,
+    w_x: Array,
+    w_h: Array,
+    b_h: Array,
+    w_out: Array,
+    b_out: Array,
+    step: Array = None,
+    activate: Array = np.tanh,
+) -> Array:
+    """The plain model with the knobs that faults turn: step(x, h, t) in place of the recurrence, activate in it."""
+    ids_within(tokens, len(token_table), "tokens")
+    step = step or (lambda x, h, t: activate(x @ w_x + h @ w_h + b_h))
+    embedded, states = token_table[tokens], [state]
+    for t in range(tokens.shape[1]):
+        states.append(step(embedded[:, t], states[-1], t))
+    hidden = np.stack(states, axis=1)
+    return log_softmax(hidden[:, 1:] @ w_out + b_out), hidden[:, -1]
 
 
-# --- laws: texts of any length --------------------------------------------------------------------------------
+@fault(
+    rnn_language_model,
+    breaks="agrees_with_definition",
+    kind="axis",
+    repair="It is (in, out): transpose when porting.",
+)
+def takes_the_recurrent_matrix_as_out_before_in(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """w_h is applied transposed, which its square shape hides."""
+    return _run(tokens, state, token_table, w_x, w_h.T, b_h, w_out, b_out)
 
 
 @law(examples=20)
-def an_empty_text_leaves_the_state_as_it_is(rnn_language_model: Any, tokens: Any, inputs: dict[str, Any]) -> Claim:
+def an_empty_text_leaves_the_state_as_it_is(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
+) -> Claim:
     """A text of no words gives no predictions, and the state that came in."""
     predictions, state = rnn_language_model(**{**inputs, "tokens": tokens[:, :0]})
     return all_of(exactly(state, inputs["state"]), exactly(predictions.shape[1], 0))
@@ -165,7 +229,7 @@ def an_empty_text_leaves_the_state_as_it_is(rnn_language_model: Any, tokens: Any
 
 @law(length=st.integers(1, 65))
 def texts_of_any_length_share_the_parameters(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], length: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, length: int
 ) -> Claim:
     """With the very same parameters, the beginning of a text is predicted as it is within the whole."""
     kept = (length - 1) % tokens.shape[1] + 1
@@ -176,7 +240,7 @@ def texts_of_any_length_share_the_parameters(
 
 @law(cuts=st.lists(st.integers(1, 64), max_size=3))
 def a_text_may_be_cut_where_the_state_is_carried_on(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], cuts: list[int]
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, cuts: list[int]
 ) -> Claim:
     """Reading a text in any pieces, each from the state that the one before it left, is reading it at once."""
     length = tokens.shape[1]
@@ -188,9 +252,24 @@ def a_text_may_be_cut_where_the_state_is_carried_on(
     return closely((np.concatenate(pieces, axis=1), state), rnn_language_model(**inputs))
 
 
+@fault(
+    rnn_language_model,
+    breaks=a_text_may_be_cut_where_the_state_is_carried_on,
+    kind="boundary",
+    repair="Return the one after it.",
+)
+def returns_the_state_before_the_last_word(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The state that comes back has not read the last word."""
+    predictions, _ = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
+    _, before = _run(tokens[:, :-1], state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return predictions, before
+
+
 @law(delay=st.integers(1, 5))
 def the_same_weights_serve_every_step(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], delay: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, delay: int
 ) -> Claim:
     """Words that leave the state at zero, read before a text, delay its predictions and change none: weights do not
     know the time.
@@ -202,16 +281,55 @@ def the_same_weights_serve_every_step(
     return closely((late[:, delay:], last), rnn_language_model(**{**silent, "tokens": tokens}))
 
 
+@fault(
+    rnn_language_model,
+    breaks=the_same_weights_serve_every_step,
+    kind="scale",
+    repair="Every step has the same weights.",
+)
+def weights_wear_off(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """w_x is divided by the number of the step."""
+    return _run(
+        tokens,
+        state,
+        token_table,
+        w_x,
+        w_h,
+        b_h,
+        w_out,
+        b_out,
+        lambda x, h, t: np.tanh(x @ (w_x * (1 / (1 + t))).astype(w_x.dtype) + h @ w_h + b_h),
+    )
+
+
 @law()
-def probabilities_of_the_next_word_sum_to_one(rnn_language_model: Any, inputs: dict[str, Any]) -> Claim:
+def probabilities_of_the_next_word_sum_to_one(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
     """After every word the probabilities of all words sum to 1."""
     predictions, _ = rnn_language_model(**inputs)
     return closely(np.sum(np.exp(predictions), axis=-1), np.ones(predictions.shape[:-1]))
 
 
+@fault(
+    rnn_language_model,
+    breaks=probabilities_of_the_next_word_sum_to_one,
+    kind="formula",
+    repair="Take log softmax over the vocabulary.",
+)
+def returns_logits(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The numbers before the softmax are returned."""
+    hidden = [
+        _run(tokens[:, :t], state, token_table, w_x, w_h, b_h, w_out, b_out)[1] for t in range(1, tokens.shape[1] + 1)
+    ]
+    return np.stack(hidden, axis=1) @ w_out + b_out, hidden[-1]
+
+
 @law(examples=20)
 def improbable_words_keep_their_log_probabilities(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any]
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
 ) -> Claim:
     """Log-probabilities of two words differ as their scores do, also where the probability of one underflows."""
     b_out = -256 * np.arange(inputs["b_out"].size).clip(0, 5).astype(inputs["b_out"].dtype)
@@ -219,16 +337,33 @@ def improbable_words_keep_their_log_probabilities(
     return closely(predictions - predictions[..., :1], np.broadcast_to(b_out, predictions.shape))
 
 
-# --- laws: the past -------------------------------------------------------------------------------------------
+@fault(
+    rnn_language_model,
+    breaks=improbable_words_keep_their_log_probabilities,
+    kind="precision",
+    repair="Take log softmax.",
+    seen="https://github.com/deeplearning4j/deeplearning4j/issues/785",
+)
+def takes_the_logarithm_of_the_softmax(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """Probabilities of words that score far below the best underflow, and their logarithm is -inf."""
+    predictions, last = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return np.log(np.exp(predictions)), last
+
+
+def _opposite(tokens: Ids, table: Array) -> Array:
+    """The words whose embeddings are the negatives."""
+    return (tokens + len(table) // 2) % len(table)
 
 
 @law(inputs=registers(), examples=60)
 def predictions_see_every_word_so_far_and_none_later(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any]
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
 ) -> Claim:
     """Who depends on whom is exactly the lower triangle: no later word, and every word so far."""
 
-    def moved(j: int) -> dict[str, Any]:
+    def moved(j: int) -> Arguments:
         if j < 0:
             return inputs
         return {**inputs, "tokens": rewritten(tokens, (0, j), _opposite(tokens[0, j], inputs["token_table"]))}
@@ -238,7 +373,7 @@ def predictions_see_every_word_so_far_and_none_later(
 
 
 @law(inputs=remembering_texts(steps=40), examples=60)
-def the_far_past_still_reaches(rnn_language_model: Any, inputs: dict[str, Any]) -> Claim:
+def the_far_past_still_reaches(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
     """There is no window: where w_h turns the state and keeps its signs, the state before the first word shows in the
     last one, however long the text.
     """
@@ -248,13 +383,56 @@ def the_far_past_still_reaches(rnn_language_model: Any, inputs: dict[str, Any]) 
     return differ(one, two, expected=(expected_one, expected_two))
 
 
-def _stretch(w_h: Any) -> Any:
+PAST_FORGOTTEN = (
+    an_empty_text_leaves_the_state_as_it_is,
+    a_text_may_be_cut_where_the_state_is_carried_on,
+    the_far_past_still_reaches,
+)
+
+
+@fault(
+    rnn_language_model,
+    breaks=PAST_FORGOTTEN,
+    kind="formula",
+    repair="Start from it; zeros are the caller's choice.",
+)
+def starts_from_zeros(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The state that is given is ignored."""
+    return _run(tokens, np.zeros(state.shape, state.dtype), token_table, w_x, w_h, b_h, w_out, b_out)
+
+
+@fault(
+    rnn_language_model,
+    breaks=(the_far_past_still_reaches, predictions_see_every_word_so_far_and_none_later),
+    kind="formula",
+    repair="Carry it on without end.",
+)
+def forgets_beyond_a_window(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The state is set to zero before every third word, as a model of a window would."""
+    return _run(
+        tokens,
+        state,
+        token_table,
+        w_x,
+        w_h,
+        b_h,
+        w_out,
+        b_out,
+        lambda x, h, t: np.tanh(x @ w_x + (h @ w_h if t % 3 != 2 else 0.0) + b_h),
+    )
+
+
+def _stretch(w_h: Array) -> Array:
     """At least the square of what w_h stretches a state by: the largest row sum times the largest column sum."""
     sizes = np.abs(asbounded(w_h))
     return np.max(np.sum(sizes, axis=0)) * np.max(np.sum(sizes, axis=1))
 
 
-def _faded(start: Any, w_h: Any, steps: int) -> Any:
+def _faded(start: Array, w_h: Array, steps: int) -> Array:
     """The squared lengths of rows, times the squared stretch for every step."""
     reach, stretch = np.sum(np.square(start), axis=1), _stretch(w_h)
     for _ in range(steps):
@@ -264,7 +442,7 @@ def _faded(start: Any, w_h: Any, steps: int) -> Any:
 
 @law(seed=seeds, shrinking=st.sampled_from([0.25, 0.5, 1.0, 2.0]))
 def the_past_fades_as_the_largest_stretch_allows(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], seed: int, shrinking: float
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int, shrinking: float
 ) -> Claim:
     """After T steps two states differ at most by their first difference times the T-th power of the largest
     singular value of w_h: tanh stretches nothing.
@@ -279,30 +457,43 @@ def the_past_fades_as_the_largest_stretch_allows(
 
 
 @law()
-def states_stay_between_minus_one_and_one(rnn_language_model: Any, inputs: dict[str, Any]) -> Claim:
+def states_stay_between_minus_one_and_one(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
     """Whatever is read, no number of the state leaves [-1, 1]."""
     _, state = rnn_language_model(**inputs)
     return at_most(np.abs(state), np.ones(state.shape))
 
 
 @law(seed=seeds)
-def hidden_units_may_change_their_signs(rnn_language_model: Any, inputs: dict[str, Any], seed: int) -> Claim:
+def hidden_units_may_change_their_signs(rnn_language_model: Implementation, inputs: Arguments, seed: int) -> Claim:
     """tanh is odd: with every weight into and out of a unit negated, its state is negated and predictions stay."""
     signs = np.random.default_rng(seed).choice([-1, 1], inputs["b_h"].shape).astype(inputs["b_h"].dtype)
     turned = {
-        "state": inputs["state"] * signs, "w_x": inputs["w_x"] * signs, "w_h": signs[:, None] * inputs["w_h"] * signs,
-        "b_h": inputs["b_h"] * signs, "w_out": signs[:, None] * inputs["w_out"],
-    }  # fmt: skip
+        "state": inputs["state"] * signs,
+        "w_x": inputs["w_x"] * signs,
+        "w_h": signs[:, None] * inputs["w_h"] * signs,
+        "b_h": inputs["b_h"] * signs,
+        "w_out": signs[:, None] * inputs["w_out"],
+    }
     predictions, state = rnn_language_model(**{**inputs, **turned})
     return closely((predictions, state * signs), rnn_language_model(**inputs))
 
 
-# --- laws: two matrices ---------------------------------------------------------------------------------------
+@fault(
+    rnn_language_model,
+    breaks=(states_stay_between_minus_one_and_one, hidden_units_may_change_their_signs),
+    kind="contract",
+    repair="Take tanh.",
+)
+def activates_with_relu(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """max(0, .) stands in place of tanh, as nonlinearity='relu' of PyTorch has it."""
+    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, activate=relu)
 
 
 @law(inputs=texts(square=True), seed=seeds, examples=50)
 def words_and_states_have_a_matrix_each(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], seed: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int
 ) -> Claim:
     """Erratum. There are two matrices, not one: with w_x = 0 words do not matter, with w_h = 0 the past does not."""
     others = (tokens + 1) % len(inputs["token_table"])
@@ -315,35 +506,84 @@ def words_and_states_have_a_matrix_each(
     return all_of(closely(*heard), closely(permuted, predictions[:, order]))
 
 
+@fault(
+    rnn_language_model,
+    breaks=words_and_states_have_a_matrix_each,
+    kind="contract",
+    repair="Words have w_x, states have w_h.",
+)
+def takes_one_matrix_for_both(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Word and state are added up before one matrix, where the shapes allow it."""
+    return _run(tokens, state, token_table, w_x, w_x if w_x.shape == w_h.shape else w_h, b_h, w_out, b_out)
+
+
 @law(examples=20)
-def the_recurrent_matrix_is_square(rnn_language_model: Any, inputs: dict[str, Any]) -> Claim:
+def the_recurrent_matrix_is_square(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
     """Erratum. w_h leads from state to state; a matrix that has a row more is refused."""
     w_h = inputs["w_h"]
     return refused(rnn_language_model, "w_h", {**inputs, "w_h": np.concatenate([w_h, w_h[:1]])})
 
 
+@fault(
+    rnn_language_model,
+    breaks=the_recurrent_matrix_is_square,
+    kind="formula",
+    repair="Compare the shapes, and raise ValueError.",
+)
+def ignores_surplus_rows_of_the_recurrent_matrix(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Rows of w_h beyond the width of the state are dropped."""
+    return _run(tokens, state, token_table, w_x, w_h[: state.shape[1]], b_h, w_out, b_out)
+
+
 @law(surplus=st.integers(1, 3), examples=20)
-def a_state_of_another_width_is_refused(rnn_language_model: Any, inputs: dict[str, Any], surplus: int) -> Claim:
+def a_state_of_another_width_is_refused(rnn_language_model: Implementation, inputs: Arguments, surplus: int) -> Claim:
     """The state has a number for each hidden unit; one with more is refused."""
     state = np.concatenate([inputs["state"]] + [inputs["state"][:, :1]] * surplus, axis=1)
     return refused(rnn_language_model, "state", {**inputs, "state": state})
 
 
+@fault(
+    rnn_language_model,
+    breaks=a_state_of_another_width_is_refused,
+    kind="formula",
+    repair="Compare the widths, and raise ValueError.",
+)
+def cuts_the_state_to_its_width(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Surplus numbers of the state are dropped."""
+    return _run(tokens, state[:, : len(w_h)], token_table, w_x, w_h, b_h, w_out, b_out)
+
+
 @law(beyond=st.sampled_from([-1, 0, 1, 1000]), examples=20)
 def a_word_outside_the_vocabulary_is_refused(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], beyond: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, beyond: int
 ) -> Claim:
     """Ids lie in [0, V); others are refused, negative ones, too."""
     unknown = -1 if beyond < 0 else len(inputs["token_table"]) + beyond
     return refused(rnn_language_model, "tokens", {**inputs, "tokens": rewritten(tokens, (0, -1), unknown)})
 
 
-# --- laws: gradients through time -----------------------------------------------------------------------------
+@fault(
+    rnn_language_model,
+    breaks=a_word_outside_the_vocabulary_is_refused,
+    kind="formula",
+    repair="Raise ValueError.",
+)
+def wraps_unknown_words(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Ids outside the vocabulary are taken modulo its size, as negative indices of Python are."""
+    return _run(tokens % len(token_table), state, token_table, w_x, w_h, b_h, w_out, b_out)
 
 
 @law(inputs=remembering_texts(batch=1), needs=["gradient"], step=st.integers(0, 9))
 def gradients_flow_to_the_words_so_far_and_to_none_later(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], step: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, step: int
 ) -> Claim:
     """The gradient of one prediction is zero by the embedding of every later word, and alive by all the others."""
     length, width = tokens.shape[1], inputs["token_table"].shape[1]
@@ -358,9 +598,44 @@ def gradients_flow_to_the_words_so_far_and_to_none_later(
     return exactly((np.abs(gradient) > 0).any(axis=1), np.arange(length + 1) <= step)
 
 
+FUTURE_SEEN = (
+    texts_of_any_length_share_the_parameters,
+    predictions_see_every_word_so_far_and_none_later,
+    gradients_flow_to_the_words_so_far_and_to_none_later,
+)
+
+
+@fault(
+    rnn_language_model,
+    breaks=FUTURE_SEEN,
+    kind="formula",
+    repair="Read from the first word on.",
+)
+def reads_from_the_end(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The text is read backwards, as by the second half of a bidirectional network."""
+    predictions, last = _run(np.flip(tokens, 1), state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return np.flip(predictions, 1), last
+
+
+@fault(
+    rnn_language_model,
+    breaks=FUTURE_SEEN[1:],
+    kind="shift",
+    repair="Read word t.",
+)
+def reads_the_word_it_has_to_predict(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The text is shifted the wrong way: step t reads word t + 1, the one to be predicted."""
+    ahead = np.concatenate([tokens[:, 1:], tokens[:, :1]], axis=1)
+    return _run(ahead, state, token_table, w_x, w_h, b_h, w_out, b_out)
+
+
 @law(needs=["gradient"], seed=seeds, examples=50)
 def gradients_fade_as_the_largest_stretch_allows(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], seed: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int
 ) -> Claim:
     """The gradient by the first state is at most as long as that by the last, times the T-th power of the largest
     singular value of w_h.
@@ -372,7 +647,26 @@ def gradients_fade_as_the_largest_stretch_allows(
     return at_most(reach, _faded(asbounded(last), inputs["w_h"], tokens.shape[1]))
 
 
-def _copies(rnn: Any, inputs: dict[str, Any], predictions: Any, last: Any) -> tuple[list[Any], list[Any]]:
+@fault(
+    rnn_language_model,
+    breaks=(
+        the_past_fades_as_the_largest_stretch_allows,
+        states_stay_between_minus_one_and_one,
+        gradients_fade_as_the_largest_stretch_allows,
+    ),
+    kind="formula",
+    repair="The next state is tanh(...) alone.",
+)
+def adds_each_state_to_the_one_before(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """A residual connection runs from state to state."""
+    return _run(
+        tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, lambda x, h, t: h + np.tanh(x @ w_x + h @ w_h + b_h)
+    )
+
+
+def _copies(rnn: Array, inputs: Arguments, predictions: Array, last: Array) -> tuple[list[Any], list[Any]]:
     """Step by step: the states before each step, and the gradient of each step alone, given what its state got later.
 
     predictions (B, T, V), last (B, H): the weights of the results.
@@ -394,7 +688,7 @@ SHARED = ("token_table", "w_x", "w_h", "b_h", "w_out", "b_out")
 
 @law(inputs=remembering_texts(), needs=["gradient"], seed=seeds, examples=30)
 def shared_weights_get_the_sum_over_their_copies(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], seed: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int
 ) -> Claim:
     """The gradient by a shared weight is the sum of the gradients of the single steps, chained by the gradient of the
     state.
@@ -410,7 +704,7 @@ def shared_weights_get_the_sum_over_their_copies(
 
 @law(inputs=remembering_texts(batch=1), needs=["gradient"], seed=seeds, examples=30)
 def training_needs_the_state_of_every_step(
-    rnn_language_model: Any, tokens: Any, inputs: dict[str, Any], seed: int
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int
 ) -> Claim:
     """Erratum. Even of the last state alone, the gradient by w_h is the sum over all steps of the state before times
     the gradient by the sum under tanh: parameters do not grow with the text, the memory of training does.
@@ -423,184 +717,31 @@ def training_needs_the_state_of_every_step(
     return closely(whole["w_h"], np.sum(np.stack(shares), axis=0))
 
 
-# --- faults ---------------------------------------------------------------------------------------------------
-
-
-def _run(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any,
-    step: Any = None, activate: Any = np.tanh,
-) -> Any:  # fmt: skip
-    """The plain model with the knobs that faults turn: step(x, h, t) in place of the recurrence, activate in it."""
-    ids_within(tokens, len(token_table), "tokens")
-    step = step or (lambda x, h, t: activate(x @ w_x + h @ w_h + b_h))
-    embedded, states = token_table[tokens], [state]
-    for t in range(tokens.shape[1]):
-        states.append(step(embedded[:, t], states[-1], t))
-    hidden = np.stack(states, axis=1)
-    return log_softmax(hidden[:, 1:] @ w_out + b_out), hidden[:, -1]
-
-
-PAST_FORGOTTEN = (
-    "an_empty_text_leaves_the_state_as_it_is", "a_text_may_be_cut_where_the_state_is_carried_on",
-    "the_far_past_still_reaches",
-)  # fmt: skip
-
-
-@fault(rnn_language_model, breaks=PAST_FORGOTTEN)
-def starts_from_zeros(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The state that is given is ignored. Start from it; zeros are the caller's choice."""
-    return _run(tokens, np.zeros(state.shape, state.dtype), token_table, w_x, w_h, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks="a_text_may_be_cut_where_the_state_is_carried_on")
-def returns_the_state_before_the_last_word(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The state that comes back has not read the last word. Return the one after it."""
-    predictions, _ = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
-    _, before = _run(tokens[:, :-1], state, token_table, w_x, w_h, b_h, w_out, b_out)
-    return predictions, before
-
-
-FUTURE_SEEN = (
-    "texts_of_any_length_share_the_parameters", "predictions_see_every_word_so_far_and_none_later",
-    "gradients_flow_to_the_words_so_far_and_to_none_later",
-)  # fmt: skip
-
-
-@fault(rnn_language_model, breaks=FUTURE_SEEN)
-def reads_from_the_end(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The text is read backwards, as by the second half of a bidirectional network. Read from the first word on."""
-    predictions, last = _run(np.flip(tokens, 1), state, token_table, w_x, w_h, b_h, w_out, b_out)
-    return np.flip(predictions, 1), last
-
-
-@fault(rnn_language_model, breaks=FUTURE_SEEN[1:])
-def reads_the_word_it_has_to_predict(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The text is shifted the wrong way: step t reads word t + 1, the one to be predicted. Read word t."""
-    ahead = np.concatenate([tokens[:, 1:], tokens[:, :1]], axis=1)
-    return _run(ahead, state, token_table, w_x, w_h, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks=("the_far_past_still_reaches", "predictions_see_every_word_so_far_and_none_later"))
-def forgets_beyond_a_window(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The state is set to zero before every third word, as a model of a window would. Carry it on without end."""
-    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out,
-                lambda x, h, t: np.tanh(x @ w_x + (h @ w_h if t % 3 != 2 else 0.0) + b_h))  # fmt: skip
-
-
-@fault(rnn_language_model, breaks="the_same_weights_serve_every_step")
-def weights_wear_off(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """w_x is divided by the number of the step. Every step has the same weights."""
-    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out,
-                lambda x, h, t: np.tanh(x @ (w_x * (1 / (1 + t))).astype(w_x.dtype) + h @ w_h + b_h))  # fmt: skip
-
-
-@fault(rnn_language_model, breaks="probabilities_of_the_next_word_sum_to_one")
-def returns_logits(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """The numbers before the softmax are returned. Take log softmax over the vocabulary."""
-    hidden = [_run(tokens[:, :t], state, token_table, w_x, w_h, b_h, w_out, b_out)[1]
-              for t in range(1, tokens.shape[1] + 1)]  # fmt: skip
-    return np.stack(hidden, axis=1) @ w_out + b_out, hidden[-1]
-
-
-@fault(rnn_language_model, breaks="improbable_words_keep_their_log_probabilities",
-       seen="https://github.com/deeplearning4j/deeplearning4j/issues/785")  # fmt: skip
-def takes_the_logarithm_of_the_softmax(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """Probabilities of words that score far below the best underflow, and their logarithm is -inf. Take log softmax."""
-    predictions, last = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
-    return np.log(np.exp(predictions)), last
-
-
-@fault(rnn_language_model, breaks=(
-    "the_past_fades_as_the_largest_stretch_allows", "states_stay_between_minus_one_and_one",
-    "gradients_fade_as_the_largest_stretch_allows",
-))  # fmt: skip
-def adds_each_state_to_the_one_before(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """A residual connection runs from state to state. The next state is tanh(...) alone."""
-    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out,
-                lambda x, h, t: h + np.tanh(x @ w_x + h @ w_h + b_h))  # fmt: skip
-
-
-@fault(rnn_language_model, breaks=("states_stay_between_minus_one_and_one", "hidden_units_may_change_their_signs"))
-def activates_with_relu(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """max(0, .) stands in place of tanh, as nonlinearity='relu' of PyTorch has it. Take tanh."""
-    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, activate=relu)
-
-
-@fault(rnn_language_model, breaks="agrees_with_definition")
-def takes_the_recurrent_matrix_as_out_before_in(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """w_h is applied transposed, which its square shape hides. It is (in, out): transpose when porting."""
-    return _run(tokens, state, token_table, w_x, w_h.T, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks="words_and_states_have_a_matrix_each")
-def takes_one_matrix_for_both(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """Word and state are added up before one matrix, where the shapes allow it. Words have w_x, states have w_h."""
-    return _run(tokens, state, token_table, w_x, w_x if w_x.shape == w_h.shape else w_h, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks="the_recurrent_matrix_is_square")
-def ignores_surplus_rows_of_the_recurrent_matrix(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """Rows of w_h beyond the width of the state are dropped. Compare the shapes, and raise ValueError."""
-    return _run(tokens, state, token_table, w_x, w_h[: state.shape[1]], b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks="a_state_of_another_width_is_refused")
-def cuts_the_state_to_its_width(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """Surplus numbers of the state are dropped. Compare the widths, and raise ValueError."""
-    return _run(tokens, state[:, : len(w_h)], token_table, w_x, w_h, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks="a_word_outside_the_vocabulary_is_refused")
-def wraps_unknown_words(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """Ids outside the vocabulary are taken modulo its size, as negative indices of Python are. Raise ValueError."""
-    return _run(tokens % len(token_table), state, token_table, w_x, w_h, b_h, w_out, b_out)
-
-
-@fault(rnn_language_model, breaks=(
-    "gradients_flow_to_the_words_so_far_and_to_none_later", "shared_weights_get_the_sum_over_their_copies",
-    "training_needs_the_state_of_every_step",
-))  # fmt: skip
+@fault(
+    rnn_language_model,
+    breaks=(
+        gradients_flow_to_the_words_so_far_and_to_none_later,
+        shared_weights_get_the_sum_over_their_copies,
+        training_needs_the_state_of_every_step,
+    ),
+    kind="gradient",
+    repair="Detach where a text is cut, if at all.",
+)
 def cuts_the_gradient_between_steps(
-    tokens: Any, state: Any, token_table: Any, w_x: Any, w_h: Any, b_h: Any, w_out: Any, b_out: Any
-) -> Any:
-    """States are detached after every step, so that each weight gets the gradient of single steps only. Detach where
-    a text is cut, if at all.
-    """
-    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out,
-                lambda x, h, t: np.tanh(x @ w_x + (constant(h) if t else h) @ w_h + b_h))  # fmt: skip
-
-
-# --- workloads ------------------------------------------------------------------------------------------------
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """States are detached after every step, so that each weight gets the gradient of single steps only."""
+    return _run(
+        tokens,
+        state,
+        token_table,
+        w_x,
+        w_h,
+        b_h,
+        w_out,
+        b_out,
+        lambda x, h, t: np.tanh(x @ w_x + (constant(h) if t else h) @ w_h + b_h),
+    )
 
 
 def _model_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
@@ -615,9 +756,14 @@ def _model_cost_backward(B: int, T: int, E: int, H: int, V: int) -> Cost:
     return Cost(flops=3 * forward.flops, moved=2 * forward.moved + V * E)
 
 
-@workload(rnn_language_model, sizes={"B": 20, "T": 35, "E": 650, "H": 650, "V": 10_000}, cost=_model_cost,
-          backward=_model_cost_backward, gradient=True)  # fmt: skip
-def treebank_model(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> dict[str, Any]:
+@workload(
+    rnn_language_model,
+    sizes={"B": 20, "T": 35, "E": 650, "H": 650, "V": 10_000},
+    cost=_model_cost,
+    backward=_model_cost_backward,
+    gradient=True,
+)
+def treebank_model(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> Arguments:
     """20 texts of 35 words from the 10,000 of the Penn Treebank, 650 units: the medium size of Zaremba et al. 2014,
     section 4.1, in one layer and without gates.
     """

@@ -1,0 +1,348 @@
+"""TODO-TITLE recurrence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerlaws.language import (
+    PLAIN,
+    TEXTURES,
+    Arguments,
+    Array,
+    Claim,
+    Cost,
+    Implementation,
+    Results,
+    affine,
+    all_of,
+    arrays,
+    asbounded,
+    at_most,
+    closely,
+    constant,
+    durations,
+    exactly,
+    extents,
+    fault,
+    huge,
+    law,
+    normal,
+    operation,
+    refused,
+    require,
+    rewritten,
+    seeds,
+    sigmoid,
+    workload,
+)
+from layerlaws.language import strategies as st
+from layerlaws.notes.cloze_lstm.shared import _gates, _lstm_weights
+
+
+@st.composite
+def sequences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
+    """One step at least, and gates that are not saturated, three times in four; always, where textures are plain."""
+    batch, length, width, hidden = draw(extents(4, edges=(2, 3)))
+    shapes = (
+        (batch, draw(durations(length)), width),
+        (batch, hidden),
+        (batch, hidden),
+        (width, 4 * hidden),
+        (hidden, 4 * hidden),
+        (4 * hidden,),
+    )
+    x, hidden_state, cell, *weights = draw(arrays(*shapes, textures=textures))
+    w_x, w_h, bias = _gates(weights, x, textures == PLAIN or draw(st.integers(0, 3)) > 0)
+    return {"x": x, "hidden": hidden_state, "cell": cell, "w_x": w_x, "w_h": w_h, "bias": bias}
+
+
+@operation(inputs=sequences(), batch=("x", "hidden", "cell"), differentiable=True)
+def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """i, f, g, o = x w_x + h w_h + bias; c = sigmoid(f) c + sigmoid(i) tanh(g); h = sigmoid(o) tanh(c), step by step.
+
+    x (B, T, E), T >= 0, hidden, cell (B, H), w_x (E, 4 H), w_h (H, 4 H), bias (4 H,)
+    ->  output (B, T, H), hidden (B, H), cell (B, H)
+    """
+    batch, _, width = x.shape
+    units = cell.shape[1]
+    require(hidden.shape == (batch, units), f"hidden has the shape {hidden.shape}, not {(batch, units)}")
+    require(cell.shape[0] == batch, f"cell has {cell.shape[0]} rows, x has {batch}")
+    for name, weights, shape in (
+        ("w_x", w_x, (width, 4 * units)),
+        ("w_h", w_h, (units, 4 * units)),
+        ("bias", bias, (4 * units,)),
+    ):
+        require(weights.shape == shape, f"{name} has the shape {weights.shape}, not {shape}")
+    outputs, weights = [hidden], np.concatenate([w_x, w_h])
+    for t in range(x.shape[1]):
+        sums = affine(np.concatenate([x[:, t], outputs[-1]], axis=1), weights, bias)
+        i, f, _, o = np.split(sigmoid(sums), 4, axis=1)
+        cell = f * cell + i * np.tanh(sums[:, 2 * units : 3 * units])
+        outputs.append(o * np.tanh(cell))
+    states = np.stack(outputs, axis=1)  # (B, T + 1, H), the state before the first step in front
+    return states[:, 1:], states[:, -1], cell
+
+
+@law(examples=20)
+def an_empty_sequence_leaves_both_states(lstm: Implementation, x: Array, inputs: Arguments) -> Claim:
+    """No steps give no outputs, and hidden state and cell as they came in."""
+    output, hidden, cell = lstm(**{**inputs, "x": x[:, :0]})
+    return all_of(exactly((hidden, cell), (inputs["hidden"], inputs["cell"])), exactly(output.shape[1], 0))
+
+
+@law(cuts=st.lists(st.integers(1, 64), max_size=3))
+def a_sequence_may_be_cut_where_both_states_are_carried_on(
+    lstm: Implementation, x: Array, inputs: Arguments, cuts: list[int]
+) -> Claim:
+    """Any pieces, each from the hidden state and the cell that the one before it left, are the whole sequence."""
+    ends = sorted({1 + cut % x.shape[1] for cut in cuts} | {x.shape[1]})
+    pieces, hidden, cell = [], inputs["hidden"], inputs["cell"]
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        output, hidden, cell = lstm(**{**inputs, "x": x[:, start:end], "hidden": hidden, "cell": cell})
+        pieces.append(output)
+    return closely((np.concatenate(pieces, axis=1), hidden, cell), lstm(**inputs))
+
+
+def _steps(
+    x: Array,
+    hidden: Array,
+    cell: Array,
+    w_x: Array,
+    w_h: Array,
+    bias: Array,
+    update: Array = None,
+    show: Array = None,
+    order: str = "ifgo",
+) -> Array:
+    """The plain LSTM with the knobs that faults turn. update(i, f, g, c) and show(o, c) of the sums before the gates;
+    order: of the gates.
+    """
+    require(w_h.shape[1] == 4 * hidden.shape[1] == 4 * cell.shape[1], "w_h and hidden do not fit")
+    update = update or (lambda i, f, g, c: sigmoid(f) * c + sigmoid(i) * np.tanh(g))
+    show = show or (lambda o, c: sigmoid(o) * np.tanh(c))
+    outputs = [hidden]
+    for t in range(x.shape[1]):
+        sums = dict(zip(order, np.split(x[:, t] @ w_x + outputs[-1] @ w_h + bias, 4, axis=1), strict=True))
+        cell = update(sums["i"], sums["f"], sums["g"], cell)
+        outputs.append(show(sums["o"], cell))
+    states = np.stack(outputs, axis=1)
+    return states[:, 1:], states[:, -1], cell
+
+
+@fault(
+    lstm,
+    breaks=(a_sequence_may_be_cut_where_both_states_are_carried_on, an_empty_sequence_leaves_both_states),
+    kind="contract",
+    repair="Return both.",
+    seen="https://github.com/salesforce/decaNLP/issues/9",
+)
+def returns_the_hidden_state_twice(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """The hidden state comes back in place of the cell."""
+    output, hidden, _ = _steps(x, hidden, cell, w_x, w_h, bias)
+    return output, hidden, hidden + 0
+
+
+@law()
+def the_last_output_is_the_hidden_state(lstm: Implementation, inputs: Arguments) -> Claim:
+    """The hidden state that comes back is the output of the last step."""
+    output, hidden, _ = lstm(**inputs)
+    return closely(hidden, output[:, -1])
+
+
+@fault(
+    lstm,
+    breaks=the_last_output_is_the_hidden_state,
+    kind="boundary",
+    repair="Return that of the last.",
+)
+def returns_the_first_hidden_state(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """The hidden state that comes back is that of the first step."""
+    output, last, cell = _steps(x, hidden, cell, w_x, w_h, bias)
+    return output, output[:, 0] if x.shape[1] else last, cell
+
+
+@law()
+def outputs_stay_between_minus_one_and_one(lstm: Implementation, inputs: Arguments) -> Claim:
+    """Whatever is read, no output leaves [-1, 1]."""
+    output, _, _ = lstm(**inputs)
+    return at_most(np.abs(output), np.ones(output.shape))
+
+
+@law()
+def the_cell_grows_by_at_most_one_a_step(lstm: Implementation, x: Array, inputs: Arguments) -> Claim:
+    """After T steps no number of the cell is larger than it was by more than T."""
+    _, _, first = lstm(**{**inputs, "x": x[:, :1]})
+    _, _, last = lstm(**inputs)
+    before = np.abs(asbounded(inputs["cell"]))
+    return all_of(at_most(np.abs(first), before + 1.0), at_most(np.abs(last), before + float(x.shape[1])))
+
+
+@fault(
+    lstm,
+    breaks=the_cell_grows_by_at_most_one_a_step,
+    kind="formula",
+    repair="Take tanh of them.",
+)
+def stores_candidates_unsquashed(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> Results:
+    """Candidates enter the cell without tanh."""
+    return _steps(x, hidden, cell, w_x, w_h, bias, update=lambda i, f, g, c: sigmoid(f) * c + sigmoid(i) * g)
+
+
+def _forced(inputs: Arguments, **gates: int) -> Arguments:
+    """Gates held open (1) or closed (-1), whatever is read."""
+    units, bias = inputs["cell"].shape[1], inputs["bias"]
+    for name, sign in gates.items():
+        place = ("input", "forget", "candidate", "output").index(name)
+        bias = rewritten(bias, slice(place * units, (place + 1) * units), sign * huge(bias))
+    return {**inputs, "bias": bias}
+
+
+@law(inputs=sequences(textures=PLAIN), examples=50)
+def an_open_forget_gate_and_a_closed_input_gate_keep_the_cell(lstm: Implementation, inputs: Arguments) -> Claim:
+    """With forget gates of 1 and input gates of 0 the cell comes back as it came, after any number of steps."""
+    _, _, cell = lstm(**_forced(inputs, forget=1, input=-1))
+    return closely(cell, inputs["cell"])
+
+
+@law(inputs=sequences(textures=PLAIN))
+def a_closed_forget_gate_leaves_the_candidate_alone(lstm: Implementation, x: Array, inputs: Arguments) -> Claim:
+    """With forget gates of 0 and input gates of 1 the cell is tanh of the third quarter of the sums, nothing else."""
+    forced = {**_forced(inputs, forget=-1, input=1), "x": x[:, :1]}
+    _, _, cell = lstm(**forced)
+    third = slice(2 * cell.shape[1], 3 * cell.shape[1])
+    heard = np.concatenate([x[:, 0], inputs["hidden"]], axis=1)
+    weights = np.concatenate([inputs["w_x"], inputs["w_h"]])[:, third]
+    return closely(cell, np.tanh(affine(asbounded(heard), weights, inputs["bias"][third])))
+
+
+@fault(
+    lstm,
+    breaks=(an_open_forget_gate_and_a_closed_input_gate_keep_the_cell, a_closed_forget_gate_leaves_the_candidate_alone),
+    kind="formula",
+    repair="Each has its own.",
+    seen="https://github.com/ddbourgin/numpy-ml/issues/42",
+)
+def gates_share_the_bias_of_the_output_gate(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> Results:
+    """Input and forget gate get the bias of the output gate."""
+    _, _, g, o = np.split(bias, 4)
+    return _steps(x, hidden, cell, w_x, w_h, np.concatenate([o, o, g, o]))
+
+
+@law(inputs=sequences(textures=PLAIN), examples=50)
+def an_open_output_gate_shows_tanh_of_the_cell(lstm: Implementation, x: Array, inputs: Arguments) -> Claim:
+    """With output gates of 1 the hidden state is tanh of the cell; with output gates of 0 it is 0."""
+    _, hidden, cell = lstm(**_forced(inputs, output=1))
+    _, silent, _ = lstm(**_forced(inputs, output=-1))
+    return all_of(closely(hidden, np.tanh(cell)), closely(silent, np.zeros(silent.shape)))
+
+
+@fault(
+    lstm,
+    breaks=(a_closed_forget_gate_leaves_the_candidate_alone, an_open_output_gate_shows_tanh_of_the_cell),
+    kind="order",
+    repair="It is input, forget, candidate, output.",
+)
+def gates_in_the_order_of_onnx(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> Results:
+    """Weights are taken in the order input, output, forget, candidate."""
+    return _steps(x, hidden, cell, w_x, w_h, bias, order="iofg")
+
+
+@fault(
+    lstm,
+    breaks=(outputs_stay_between_minus_one_and_one, an_open_output_gate_shows_tanh_of_the_cell),
+    kind="formula",
+    repair="Take tanh of the cell first.",
+)
+def shows_the_cell_unsquashed(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> Results:
+    """The output is the gate times the cell."""
+    return _steps(x, hidden, cell, w_x, w_h, bias, show=lambda o, c: sigmoid(o) * c)
+
+
+@law(inputs=sequences(textures=PLAIN), needs=["gradient"], seed=seeds, examples=20)
+def an_open_forget_gate_carries_gradients_undiminished(lstm: Implementation, inputs: Arguments, seed: int) -> Claim:
+    """With forget gates of 1 and input gates of 0 the gradient by the first cell is that by the last, however many
+    steps lie between them.
+    """
+    cell, x = inputs["cell"], inputs["x"]
+    weights = np.zeros((*x.shape[:2], cell.shape[1]), x.dtype), 0 * cell, normal(seed, cell.shape, cell)
+    computed, _ = lstm.compare_gradient(weights, **_forced(inputs, forget=1, input=-1))
+    return closely(computed["cell"], weights[2])
+
+
+@fault(
+    lstm,
+    breaks=(an_open_forget_gate_carries_gradients_undiminished, "gradient_agrees_with_definition"),
+    kind="gradient",
+    repair="Let its gradient pass.",
+)
+def cuts_the_gradient_of_the_cell(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> Results:
+    """The cell is detached at every step, so that what it keeps is never learned."""
+    return _steps(
+        x, hidden, cell, w_x, w_h, bias, update=lambda i, f, g, c: sigmoid(f) * constant(c) + sigmoid(i) * np.tanh(g)
+    )
+
+
+@law(surplus=st.integers(1, 3), examples=20)
+def states_of_different_widths_are_refused(lstm: Implementation, inputs: Arguments, surplus: int) -> Claim:
+    """Hidden state and cell have the same units; a hidden state with more is refused."""
+    hidden = np.concatenate([inputs["hidden"]] + [inputs["hidden"][:, :1]] * surplus, axis=1)
+    return refused(lstm, "hidden", {**inputs, "hidden": hidden})
+
+
+@fault(
+    lstm,
+    breaks=states_of_different_widths_are_refused,
+    kind="formula",
+    repair="Compare the widths, and raise ValueError.",
+)
+def cuts_the_hidden_state_to_its_width(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> Results:
+    """Surplus units of the hidden state are dropped."""
+    return _steps(x, hidden[:, : cell.shape[1]], cell, w_x, w_h, bias)
+
+
+@law(examples=20)
+def a_recurrent_matrix_of_five_gates_is_refused(lstm: Implementation, inputs: Arguments) -> Claim:
+    """w_h has four columns for each unit; a matrix with five is refused."""
+    w_h = inputs["w_h"]
+    return refused(lstm, "w_h", {**inputs, "w_h": np.concatenate([w_h, w_h[:, : w_h.shape[0]]], axis=1)})
+
+
+@fault(
+    lstm,
+    breaks=a_recurrent_matrix_of_five_gates_is_refused,
+    kind="formula",
+    repair="Compare the shapes, and raise ValueError.",
+)
+def ignores_surplus_gates(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array) -> Results:
+    """Columns of w_h beyond four gates are dropped."""
+    return _steps(x, hidden, cell, w_x, w_h[:, : 4 * cell.shape[1]], bias)
+
+
+def _lstm_cost(B: int, T: int, E: int, H: int) -> Cost:
+    """The products with the input and with the state before, of every step."""
+    return Cost(flops=2 * B * T * (E + H) * 4 * H, moved=B * T * (E + H) + 4 * B * H + (E + H + 1) * 4 * H)
+
+
+@workload(lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512}, cost=_lstm_cost, gradient=True)
+def recurrent_layer(random: np.random.Generator, B: int, T: int, E: int, H: int) -> Arguments:
+    """One direction of a recurrent encoder of 512 units over 32 texts of 64 words: a size common at the time of the
+    note's sources.
+    """
+    w_x, w_h, bias = _lstm_weights(random, E, H)
+    nothing = np.zeros((B, H))
+    return {
+        "x": random.standard_normal((B, T, E)),
+        "hidden": nothing,
+        "cell": nothing,
+        "w_x": w_x,
+        "w_h": w_h,
+        "bias": bias,
+    }
