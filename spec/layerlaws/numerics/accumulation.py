@@ -63,7 +63,7 @@ def together(shares: Sequence[Any]) -> Any:
     terms = np.sum([x.terms for x in sums], axis=0)
     sizes = np.sum([np.where(np.isfinite(x.value), x.sizes, 0.0) for x in sums], axis=0)  # infinities are not rounded
     carried = np.sum([_of_terms(x, format) for x in sums], axis=0)
-    return summed(Bounded(value, rounding.of_sum(format, terms, sizes, carried), format), terms, sizes)
+    return summed(Bounded(value, rounding.of_sum(format, value, terms, sizes, carried), format), terms, sizes)
 
 
 def sizes_of(x: Any) -> NDArray[np.float64]:
@@ -73,6 +73,9 @@ def sizes_of(x: Any) -> NDArray[np.float64]:
 
 
 def _of_terms(x: Sum, format: Format) -> NDArray[np.float64]:
-    """The errors of the terms themselves: what is left of an error without that of adding them up."""
-    adding = rounding.of_sum(format, x.terms, x.sizes, 0.0) / rounding.MARGIN
+    """The errors of the terms themselves: what is left of an error without that of adding them up.
+
+    Where sums are kept in a narrower format than they are accumulated in, the rounding of each share stays counted.
+    """
+    adding = rounding.of_adding(format.accumulate, x.terms, x.sizes, 0.0) / rounding.MARGIN
     return np.where(np.isfinite(x.error) & np.isfinite(adding), np.maximum(x.error - adding, 0.0), x.error)

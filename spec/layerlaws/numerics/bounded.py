@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerlaws.numerics import rounding
+from layerlaws.numerics.arithmetic import in_force
 from layerlaws.numerics.formats import ArrayLike, Format, format_of
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Undecidable
@@ -172,19 +173,19 @@ def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
         return _number(x, str(x), format)
     array = np.asarray(x)
     if format is None:
-        format = format_of(array)
+        format = in_force(format_of(array))
     wide = array.astype(format.wide)
     if array.dtype == format.dtype or array.dtype.kind == "b":
         return Bounded(wide, 0.0, format)
-    return _constant(wide, rounding.of_constants(format, wide), format)
+    return _constant(wide, rounding.of_constants(format.keep, wide), format)
 
 
 @cache
 def _number(x: float, spelled: str, format: Format) -> Bounded:
     """A Python number as a constant; spelled: tells 1 from True and 0.0 from -0.0, which are equal as keys."""
     wide = np.asarray(x).astype(format.wide)
-    bits = min(format.precision, SHORT) if type(x) is float else None
-    return _constant(wide, rounding.of_constants(format, wide, bits), format)
+    bits = min(format.keep.precision, SHORT) if type(x) is float else None
+    return _constant(wide, rounding.of_constants(format.keep, wide, bits), format)
 
 
 def _constant(wide: NDArray[Any], error: NDArray[np.float64], format: Format) -> Bounded:
@@ -197,12 +198,26 @@ def rounded(x: ArrayLike, format: Format | str) -> Bounded:
     A `Bounded` of another format brings its error along: mixed precision, as where an implementation computes in double
     and returns half. One of this format is rounded already, and comes back as it is.
     """
-    known = format if isinstance(format, Format) else format_of(format)
+    known = format if isinstance(format, Format) else in_force(format_of(format))
     if isinstance(x, Bounded) and x.format is known:
         return x
     with quietly():  # a longdouble beyond double is infinite there
         wide = np.asarray(value_of(x)).astype(known.wide)
-        return Bounded(wide, rounding.once(known, rounding.as_double(wide), error_of(x)), known)
+        return Bounded(wide, rounding.once(known.keep, rounding.as_double(wide), error_of(x)), known)
+
+
+def stored(x: Any) -> Any:
+    """What is written out as an array of the storage format: rounded to it, where it is kept in a wider one.
+
+    Results are; a definition calls it on what it says is stored in between. Tuples are taken part by part; what is not
+    `Bounded` comes back as it is.
+    """
+    if isinstance(x, tuple):
+        return tuple(map(stored, x))
+    if not isinstance(x, Bounded) or x.format.keep.precision <= x.format.precision:
+        return x
+    with quietly():
+        return Bounded.of(x.value, rounding.once(x.format.store, x.double, x.absolute), x.format, x.double)
 
 
 def value_of(x: ArrayLike) -> NDArray[Any]:
@@ -267,7 +282,7 @@ def _sum(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
     total = 0.0 if type(x.absolute) is float else add(x.absolute, axis=axis, keepdims=keepdims)
     size = add(_reach(x), axis=axis, keepdims=keepdims)
     terms = x.size // value.size if value.size else 0
-    return Bounded.of(value, np.asarray(rounding.of_sum(x.format, terms, size, total)), x.format)
+    return Bounded.of(value, np.asarray(rounding.of_sum(x.format, value, terms, size, total)), x.format)
 
 
 def _mean(x: Bounded, axis: Any = None, *, keepdims: bool = False) -> Bounded:
@@ -281,7 +296,8 @@ def _cumsum(x: Bounded, axis: int) -> Bounded:
     shape = [1] * x.ndim
     shape[axis] = -1
     terms = np.arange(1, x.shape[axis] + 1).reshape(shape)
-    return Bounded(np.cumsum(x.value, axis), rounding.of_sum(x.format, terms, size, np.cumsum(x.error, axis)), x.format)
+    value = np.cumsum(x.value, axis)
+    return Bounded(value, rounding.of_sum(x.format, value, terms, size, np.cumsum(x.error, axis)), x.format)
 
 
 def _extreme(choose: Callable[..., Any]) -> Callable[..., Bounded]:

@@ -37,19 +37,39 @@ class Format:
         """u: rounding a number moves it by at most u times its size (round to nearest)."""
         return 2.0**-self.precision
 
+    @property
+    def store(self) -> Format:
+        """What arguments and results are; a plain format is alike in all parts of an arithmetic."""
+        return self
+
+    @property
+    def accumulate(self) -> Format:
+        """What sums and inner products are added up in."""
+        return self
+
+    @property
+    def keep(self) -> Format:
+        """What arrays between operations are held in."""
+        return self
+
+    @property
+    def multiply(self) -> Format:
+        """What the operands of products are rounded to first."""
+        return self
+
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype; bfloat16 needs the package ml_dtypes."""
-        if self.name != "bfloat16":
+        """The NumPy dtype; bfloat16 and the formats of 8 bits need the package ml_dtypes."""
+        if self.name not in EXTENSIONS:
             return np.dtype(self.name)
         try:
             import ml_dtypes
         except ModuleNotFoundError as missing:
             raise ModuleNotFoundError(
-                "bfloat16 arrays need ml_dtypes: pip install 'layerlaws[half]'", name=missing.name
+                f"{self.name} arrays need ml_dtypes: pip install 'layerlaws[half]'", name=missing.name
             ) from missing
-        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return bfloat16
+        extension: np.dtype[Any] = np.dtype(getattr(ml_dtypes, self.name))
+        return extension
 
     @cached_property
     def wide(self) -> type[np.floating[Any]]:
@@ -84,14 +104,44 @@ FORMATS = {
         Format("bfloat16", 8, 2.0**-126, (2 - 2.0**-7) * 2.0**127),
     )
 }
+"""Formats that arrays are stored in and computed with, by name."""
+
+STORAGE_FORMATS = {
+    f.name: f
+    for f in (
+        Format("float8_e4m3fn", 4, 2.0**-6, 448.0),
+        Format("float8_e5m2", 3, 2.0**-14, 57344.0),
+    )
+}
+"""Formats that arrays are stored in only: what is computed with them is computed in wider ones.
+
+Micikevicius et al., FP8 Formats for Deep Learning, 2022, table 1 (arXiv 2209.05433).
+"""
+
+EXTENSIONS = ("bfloat16", *STORAGE_FORMATS)
+"""Formats whose NumPy dtype comes from ml_dtypes."""
+
+PRODUCT_FORMATS = {
+    f.name: f
+    for f in (
+        Format("tf32", 11, 2.0**-126, FORMATS["float32"].largest),
+        Format("bf16x3", 16, 2.0**-126, FORMATS["bfloat16"].largest),
+    )
+}
+"""Formats that only the operands of products are rounded to, by name.
+
+tf32: NVIDIA A100 Tensor Core GPU Architecture, 2020, the exponent of float32 and 10 stored bits. bf16x3: a float32 as
+two bfloat16 numbers, and three of the four products of their parts (Henry, Tang, Heinecke, Leveraging the bfloat16
+Artificial Intelligence Datatype for Higher-Precision Computations, 2019).
+"""
 
 
 def is_float(array: ArrayLike) -> bool:
-    """Whether an array or scalar is real floating point; bfloat16 too, which NumPy files under other kinds."""
+    """Whether an array or scalar is real floating point; so are the formats that NumPy files under other kinds."""
     dtype = getattr(array, "dtype", None)
     if dtype is None:
         return isinstance(array, float)
-    return bool(dtype.kind == "f" or (dtype.kind not in "iub" and dtype.name == "bfloat16"))
+    return bool(dtype.kind == "f" or (dtype.kind not in "iub" and dtype.name in EXTENSIONS))
 
 
 def format_of(array: ArrayLike) -> Format:
@@ -100,9 +150,10 @@ def format_of(array: ArrayLike) -> Format:
     Raises TypeError for anything that is not one of the supported formats.
     """
     name = array if isinstance(array, str) else np.dtype(getattr(array, "dtype", array)).name
-    if name not in FORMATS:
-        raise TypeError(f"{name} is not a floating-point format layerlaws knows; it knows {', '.join(FORMATS)}")
-    return FORMATS[name]
+    known = FORMATS | STORAGE_FORMATS
+    if name not in known:
+        raise TypeError(f"{name} is not a floating-point format layerlaws knows; it knows {', '.join(known)}")
+    return known[name]
 
 
 def formats_named(names: Iterable[str]) -> tuple[Format, ...]:

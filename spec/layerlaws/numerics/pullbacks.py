@@ -85,7 +85,7 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
 
     It is one inner product over all that is added up, in any order. Where attention is fused, sum(dO * O)
     stands for sum(P * dP), whose dP is never formed: its rounding is that of the `other` contraction, the one of
-    the forward pass, so as many roundings are counted on top.
+    the forward pass, so as many roundings are counted on top, and the one in which O was kept.
     """
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     front = len(batch) - len(shape) + 2
@@ -101,7 +101,9 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
     if not isinstance(share, Bounded):
         return share
     sizes = (sizes_of(left) @ sizes_of(right)).reshape(shape)
-    extra = np.where(np.isfinite(sizes), other * share.format.unit * sizes, np.inf)
+    sums, arrays = share.format.accumulate, share.format.keep
+    lost = other * sums.unit + (arrays.unit if arrays.precision < sums.precision else 0.0)
+    extra = np.where(np.isfinite(sizes), lost * sizes, np.inf)
     return summed(Bounded(share.value, share.error + extra, share.format), left.shape[-1], sizes)
 
 
@@ -125,8 +127,9 @@ def scattered(adjoint: Any, moved: NDArray[np.int64], shape: tuple[int, ...]) ->
     if not isinstance(adjoint, Bounded):
         return back(adjoint)
     places_each = np.bincount(moved.ravel(), minlength=count)[1:].reshape(shape)
-    error = rounding.of_sum(adjoint.format, places_each, back(sizes_of(adjoint)), back(adjoint.error))
-    total = Bounded(back(adjoint.value), error, adjoint.format)
+    value = back(adjoint.value)
+    error = rounding.of_sum(adjoint.format, value, places_each, back(sizes_of(adjoint)), back(adjoint.error))
+    total = Bounded(value, error, adjoint.format)
     if isinstance(adjoint, Sum) and np.all(places_each <= 1):  # only moved
         return summed(total, back(adjoint.terms), back(adjoint.sizes))
     return summed(total, places_each, back(sizes_of(adjoint)))

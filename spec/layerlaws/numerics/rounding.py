@@ -167,19 +167,32 @@ def of_constants(format: Format, value: Array, bits: int | None = None) -> Array
     return once(format, as_double(inexact), roundings=1 if bits in (None, format.precision) else 2)
 
 
-def of_sum(format: Format, terms: int | Array, size: Array, carried: Error) -> Array:
+def of_sum(arithmetic: Format, value: Array, terms: int | Array, size: Array, carried: Error) -> Array:
     """Error of a sum of `terms` numbers whose absolute values add up to `size`, in any order.
 
-    (terms - 1) u size holds without higher-order terms, whatever the order (Jeannerod and Rump, Improved error
-    bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal. Appl. 34(2), 2013). Each
-    partial sum may be flushed. Where one may overflow, nothing is claimed.
+    (terms - 1) u size, u of the format sums are accumulated in, holds without higher-order terms, whatever the order
+    (Jeannerod and Rump, Improved error bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal.
+    Appl. 34(2), 2013). Each partial sum may be flushed. Where one may overflow, nothing is claimed. Then the sum is
+    rounded once to the format it is kept in. value: the sum itself.
     """
+    return kept(arithmetic, value, of_adding(arithmetic.accumulate, terms, size, carried))
+
+
+def of_adding(format: Format, terms: int | Array, size: Array, carried: Error) -> Array:
+    """`of_sum` before the sum is kept: what adding up in a format may lose."""
     additions = np.maximum(terms - 1, 0) if isinstance(terms, np.ndarray) else max(terms - 1, 0)
     added = additions * format.unit * size
     error = (carried + added + additions * np.minimum(size, format.smallest_normal)) * MARGIN
     return (
         error if _largest(size + added) <= format.largest else np.where(size + added <= format.largest, error, np.inf)
     )
+
+
+def kept(arithmetic: Format, value: Array, error: Array) -> Array:
+    """The error of what has been accumulated, once it is rounded to the format that arrays are kept in."""
+    if arithmetic.keep.precision >= arithmetic.accumulate.precision:
+        return error
+    return once(arithmetic.keep, as_double(value), error)
 
 
 def _settled(
@@ -201,7 +214,8 @@ def _unary(
 ) -> Callable[..., Array]:
     """own: whether `carry` adds to the error of an exact argument."""
 
-    def rule(format: Format, y: Array, a: Array, ea: Any) -> Array:
+    def rule(arithmetic: Format, y: Array, a: Array, ea: Any) -> Array:
+        format = arithmetic.keep
         carried = 0.0 if type(ea) is float and not own else carry(format, y, a, ea)
         error = _once_if_finite(format, y, carried, roundings)
         if error is not None:
@@ -213,7 +227,8 @@ def _unary(
 
 
 def _binary(carry: Callable[[Array, Array, Error, Array, Error], Error], roundings: int) -> Callable[..., Array]:
-    def rule(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    def rule(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+        format = arithmetic.keep
         carried = carry(y, a, ea, b, eb)
         error = _once_if_finite(format, y, carried, roundings)
         if error is not None:
@@ -226,7 +241,23 @@ def _binary(carry: Callable[[Array, Array, Error, Array, Error], Error], roundin
     return rule
 
 
-def _matmul(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+def _matmul(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    if arithmetic.multiply is not arithmetic.keep:
+        ea, eb = (_rounded_for_products(arithmetic.multiply, x, e) for x, e in ((a, ea), (b, eb)))
+    return kept(arithmetic, y, _of_products(arithmetic.accumulate, y, a, ea, b, eb))
+
+
+def _rounded_for_products(format: Format, x: Array, error: Error) -> Array:
+    """The error of operands once they are rounded to the format that products are formed in.
+
+    Two roundings of each are counted: tensor cores that are given a float32 drop its last bits (NVIDIA, CUTLASS
+    documentation, functionality: tf32 by truncation), and of the four products of split numbers one is left out.
+    """
+    return once(format, x, error, roundings=2)
+
+
+def _of_products(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    """The error of a @ b as it is accumulated in a format."""
     size_a, size_b = (np.abs(x) if type(e) is float else np.abs(x) + e for x, e in ((a, ea), (b, eb)))
     size = size_a @ size_b
     if math.isfinite(_largest(size)):
@@ -234,8 +265,12 @@ def _matmul(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) 
     # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
     ea, eb = np.broadcast_to(ea, a.shape), np.broadcast_to(eb, b.shape)
     blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
-    meetings = ((np.isinf(ea), np.ones_like(b)), (np.ones_like(a), np.isinf(eb)),
-                (np.isinf(a), blind_b), (blind_a, np.isinf(b)))  # fmt: skip
+    meetings = (
+        (np.isinf(ea), np.ones_like(b)),
+        (np.ones_like(a), np.isinf(eb)),
+        (np.isinf(a), blind_b),
+        (blind_a, np.isinf(b)),
+    )
     unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
     a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
     size_b = np.abs(b) + eb
