@@ -16,6 +16,8 @@ from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.note import Catalogue
 from layerlaws.language.operations import Operation, operation
 from layerlaws.language.workloads import Cost, Headline, Workload, workload
+from layerlaws.numerics.arithmetic import Arithmetic
+from layerlaws.numerics.assertions import assert_within, bound
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
 from layerlaws.pytest_plugin import laws_for
 from layerlaws.support.errors import Broken, Undecidable, WrongUse
@@ -23,8 +25,9 @@ from layerlaws.support.errors import Broken, Undecidable, WrongUse
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law", "Operation",
-    "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "at_most", "catalogue",
-    "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend", "operation",
+    "Arithmetic", "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law",
+    "Operation",
+    "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "assert_within", "at_most", "bound",
+    "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend", "operation",
     "refused", "rounded", "workload",
 ]  # fmt: skip
