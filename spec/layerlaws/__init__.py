@@ -26,8 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Arithmetic", "Backend", "Bounded", "Broken", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law",
-    "Operation",
-    "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "assert_within", "at_most", "bound",
-    "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend", "operation",
-    "refused", "rounded", "workload",
+    "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "assert_within",
+    "at_most", "bound", "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for",
+    "load_backend", "operation", "refused", "rounded", "workload",
 ]  # fmt: skip

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from layerlaws.checking.literals import LONGEST, literal
 from layerlaws.numerics import mathematics
 from layerlaws.numerics.bounded import FUNCTIONS, REARRANGEMENTS, Bounded, asbounded, error_of, rounded, value_of
+from layerlaws.numerics.contractions import CONTRACTIONS
 from layerlaws.numerics.formats import FORMATS, Format, format_of, formats_named, is_float
 from layerlaws.numerics.rounding import DECISIONS, RULES
+from layerlaws.numerics.statistics import STATISTICS
 from layerlaws.support.errors import Undecidable
 
 FLOAT64, FLOAT32 = FORMATS["float64"], FORMATS["float32"]
@@ -84,7 +86,8 @@ def cases(functions: Any) -> list[Any]:
 
 
 def test_every_function_is_tested() -> None:
-    assert set(CALLS) == REARRANGEMENTS | set(FUNCTIONS)
+    others = set(CONTRACTIONS) | set(STATISTICS)  # test_contractions and test_statistics have them
+    assert set(CALLS) | others == REARRANGEMENTS | set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("call", cases(CALLS))
@@ -109,6 +112,7 @@ def test_errors_go_where_their_numbers_go(call: Call) -> None:
 @pytest.mark.parametrize("ufunc", RULES, ids=lambda ufunc: ufunc.__name__)
 def test_operations_work_from_either_side_and_with_plain_arrays(ufunc: np.ufunc) -> None:
     x = np.abs(NUMBERS) / 4 + 0.25 if ufunc is not np.matmul else NUMBERS[0]
+    x = np.minimum(x, 1.0) if ufunc in (np.arcsin, np.arccos) else x
     y = x.T if ufunc is np.matmul else x + 1
     with_bounded: list[Any] = [ufunc(asbounded(x))] if ufunc.nin == 1 else [
         ufunc(asbounded(x), asbounded(y)), ufunc(x, asbounded(y)), ufunc(asbounded(x), y)]  # fmt: skip
@@ -141,10 +145,9 @@ def test_python_operators() -> None:
 
 
 @pytest.mark.parametrize("wrong", [
-    lambda x: x**3, lambda x: 2**x, lambda x: x**0.5, lambda x: np.power(x, x), lambda x: np.arctan(x),
-    lambda x: np.add.reduce(x), lambda x: np.add(x, 1, where=[True, False]), lambda x: np.sort(x),
+    lambda x: np.arctanh(x), lambda x: np.add.reduce(x), lambda x: np.add(x, 1, where=[True, False]),
     lambda x: np.asarray(x), np.array, lambda x: float(x[0]), bool, lambda x: operator.setitem(x, 0, 1.0),
-    lambda x: operator.iadd(np.zeros(2), x), lambda x: np.linalg.norm(x),
+    lambda x: operator.iadd(np.zeros(2), x), lambda x: np.linalg.inv(x),
 ])  # fmt: skip
 def test_what_has_no_rule_is_refused(wrong: Call) -> None:
     with pytest.raises(TypeError):

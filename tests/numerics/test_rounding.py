@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from layerlaws.numerics import mathematics
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
+from layerlaws.numerics.elementary import ELEMENTARY_RULES
 from layerlaws.numerics.formats import FORMATS, Format
-from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES
+from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES, product_of_sizes
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -180,7 +181,7 @@ def limited(ufunc: np.ufunc, x: Bounded) -> Bounded:
 
 
 def test_every_rule_is_tested() -> None:
-    assert set(EXACTLY) | {np.matmul} == set(RULES)
+    assert set(EXACTLY) | {np.matmul} | set(ELEMENTARY_RULES) == set(RULES), "test_elementary has the others"
 
 
 @pytest.mark.parametrize("ufunc", EXACTLY, ids=lambda ufunc: ufunc.__name__)
@@ -368,6 +369,22 @@ def test_no_inner_product_leaves_the_bound(
             computed = dot_products(rows[i], columns[:, j], format, flush)
         for way, x in computed.items():
             assert fits(x, result.value[i, j], result.error[i, j], fraction), (way, rows[i], columns[:, j])
+
+
+def test_a_product_of_sizes_is_never_below_and_hardly_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 it is more than 2 (K + 4) u above at most, and as it stands in double where it might underflow."""
+    monkeypatch.setattr("layerlaws.numerics.rounding._LARGE", 0)
+    g = np.random.default_rng(3)
+    for terms in (1, 7, 300):
+        for spread in (0, 3, 20, 200):
+            a, b = (np.abs(g.standard_normal(s)) * 2.0 ** g.uniform(-spread, 0, s) for s in ((4, terms), (terms, 5)))
+            a[0] = 0.0
+            size = product_of_sizes(a, b)
+            assert size.dtype == np.float64
+            for i, j in itertools.product(range(4), range(5)):
+                exactly = sum(fraction(x) * fraction(y) for x, y in zip(a[i], b[:, j], strict=True))
+                allowed = exactly * (1 + 2 * (terms + 4) * Fraction(2) ** -24)
+                assert exactly * (1 - Fraction(terms, 2**52)) <= fraction(size[i, j]) <= allowed
 
 
 def test_inner_products_with_large_errors_do_not_cancel_in_their_own_bound() -> None:

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import layerlaws.numerics.contractions  # these join the rules
+import layerlaws.numerics.statistics  # noqa: F401
 from layerlaws.numerics.arithmetic import Arithmetic, computing_in, described
 from layerlaws.numerics.bounded import Bounded, asbounded, stored
 from layerlaws.numerics.formats import EXTENSIONS, ArrayLike, Format, format_of, is_float
 from layerlaws.numerics.rounding import quietly
+from layerlaws.numerics.special import substitute
 from layerlaws.support.errors import Undecidable
 
 
@@ -75,7 +78,7 @@ def _evaluated(
     options = {name: _mapped(x, lambda array: asbounded(array, format)) for name, x in named.items()}
     try:
         with computing_in(format), quietly():
-            result = stored(function(*bounded, **options))
+            result = stored(substitute(function)(*bounded, **options))
     except Undecidable as unsure:
         raise Undecidable(
             f"{unsure}. Correct implementations may differ here, so that no result is right or wrong: choose inputs "

@@ -22,11 +22,17 @@ from numpy.typing import NDArray
 from layerlaws.numerics import rounding
 from layerlaws.numerics.arithmetic import in_force
 from layerlaws.numerics.formats import ArrayLike, Format, format_of
+from layerlaws.numerics.refusals import accepts, no_rule
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Undecidable
 
 SHORT = 26
 """Bits of a Python float that is taken to be meant exactly: half of those it has."""
+
+
+def _method(function: Any) -> Callable[..., Any]:
+    """A NumPy function as a method."""
+    return lambda self, *args, **options: function(self, *args, **options)
 
 
 class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
@@ -112,14 +118,25 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
     def swapaxes(self, first: int, second: int) -> Bounded:
         return self._moved(lambda part: part.swapaxes(first, second))
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Bounded:
-        return _sum(self, axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Bounded:
-        return _mean(self, axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Bounded:
-        return _extreme(np.max)(self, axis, keepdims=keepdims)
+    sum = _method(np.sum)
+    mean = _method(np.mean)
+    max = _method(np.max)
+    min = _method(np.min)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    var = _method(np.var)
+    std = _method(np.std)
+    prod = _method(np.prod)
+    dot = _method(np.dot)
+    ravel = _method(np.ravel)
+    clip = _method(np.clip)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
+    squeeze = _method(np.squeeze)
+    argsort = _method(np.argsort)
+    repeat = _method(np.repeat)
+    take = _method(np.take)
+    flatten = ravel
 
     def _apply(self, rearrange: Callable[..., Any], *args: Any, **options: Any) -> Bounded:
         return self._moved(lambda part: rearrange(part, *args, **options))
@@ -130,31 +147,39 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         return Bounded.of(move(self.value), error, self.format)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if any(
+            hasattr(x, "__array_ufunc__") and not isinstance(x, Bounded | np.ndarray | np.generic) for x in operands
+        ):
+            return NotImplemented  # the other kind of array knows
         if method != "__call__" or options:
-            return NotImplemented
-        if ufunc is np.power:
-            if not isinstance(operands[1], int | float) or operands[1] != 2:
-                raise TypeError(f"a Bounded is raised to the power 2 only, not {operands[1]!r}; use exp and log")
+            raise TypeError(no_rule(ufunc, method, options))
+        if ufunc is np.power and type(operands[1]) in (int, float) and operands[1] == 2:
             ufunc, operands = np.square, operands[:1]
         with quietly():
+            if ufunc.__name__ in COMPOSED:
+                return COMPOSED[ufunc.__name__](*operands)
+            ufunc = NAMESAKES.get(ufunc.__name__, ufunc)
             bounded = [x if type(x) is Bounded and x.format is self.format else asbounded(x, self.format)
                        for x in operands]  # fmt: skip
             if ufunc in rounding.DECISIONS:
                 return _decide(ufunc, bounded)
             rule = rounding.RULES.get(ufunc)
             if rule is None:
-                return NotImplemented
+                raise TypeError(no_rule(ufunc))
             value, double, flushed = _in_range(np.asarray(ufunc(*[x.value for x in bounded]), self.format.wide))
             error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.absolute)])
             return Bounded.of(value, error if flushed is None else error + flushed, self.format, double)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if any(not issubclass(x, Bounded | np.ndarray) for x in types):
+            return NotImplemented
         if function in FUNCTIONS:
+            accepts(FUNCTIONS[function], function, args, options)
             with quietly():
                 return FUNCTIONS[function](*args, **options)
         if function in REARRANGEMENTS:
             return args[0]._apply(function, *args[1:], **options)
-        return NotImplemented
+        raise TypeError(no_rule(function))
 
 
 def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
@@ -381,6 +406,12 @@ REARRANGEMENTS = {
 }  # fmt: skip
 """Functions that move, copy or drop elements, or put in constants, and compute nothing."""
 
+NAMESAKES: dict[str, Any] = {}
+"""Functions that stand in for others of this name: see `layerlaws.numerics.special`."""
+
+COMPOSED: dict[str, Callable[..., Any]] = {}
+"""Elementwise functions that are put together from others, by name: of NumPy, or of packages that need not be there."""
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _sum,
     np.mean: _mean,
@@ -399,7 +430,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.size: lambda x: x.size,
     np.zeros_like: lambda x: np.zeros(x.shape),
     np.ones_like: lambda x: np.ones(x.shape),
-    np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     np.split: lambda x, parts, axis=0: [
         Bounded(v, e, x.format)
         for v, e in zip(np.split(x.value, parts, axis), np.split(x.error, parts, axis), strict=True)

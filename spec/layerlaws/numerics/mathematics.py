@@ -20,7 +20,7 @@ def require(condition: Any, message: str) -> None:
         raise ValueError(message)
 
 
-def softmax(scores: Any, where: ArrayLike = True, axis: int = -1) -> Any:
+def softmax(scores: Any, where: ArrayLike = True, axis: Any = -1) -> Any:
     """exp(scores) / sum(exp(scores)) over the places allowed by `where`; 0 elsewhere, and 0 where none is allowed."""
     allowed = np.broadcast_to(where, scores.shape)
     some = np.any(allowed, axis=axis, keepdims=True)
@@ -30,7 +30,7 @@ def softmax(scores: Any, where: ArrayLike = True, axis: int = -1) -> Any:
     return raised / np.where(some, np.sum(raised, axis=axis, keepdims=True), 1.0)
 
 
-def log_softmax(scores: Any, axis: int = -1) -> Any:
+def log_softmax(scores: Any, axis: Any = -1) -> Any:
     """scores - log(sum(exp(scores)))."""
     shifted = scores - np.max(scores, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))

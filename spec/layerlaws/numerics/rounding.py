@@ -259,7 +259,7 @@ def _rounded_for_products(format: Format, x: Array, error: Error) -> Array:
 def _of_products(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
     """The error of a @ b as it is accumulated in a format."""
     size_a, size_b = (np.abs(x) if type(e) is float else np.abs(x) + e for x, e in ((a, ea), (b, eb)))
-    size = size_a @ size_b
+    size = product_of_sizes(size_a, size_b)
     if math.isfinite(_largest(size)):
         return _of_inner_products(format, size, a, ea, size_b, eb)
     # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
@@ -277,15 +277,44 @@ def _of_products(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Er
     return np.where(unknown, np.inf, _of_inner_products(format, (np.abs(a) + ea) @ size_b, a, ea, size_b, eb))
 
 
+def product_of_sizes(a: Any, b: Any) -> Array:
+    """At least a @ b, for numbers that are not negative, and where it is large: formed in float32, in half the time.
+
+    Each operand is rounded to float32 once, and an inner product of K terms is, with nothing to cancel, at least
+    (1 - u)**(K + 2) of the exact one (Higham 2002, section 3.1), u = 2**-24, as long as nothing underflows. It is
+    divided by less than that, 1 - (K + 4) u, which covers the division in double as well.
+    """
+    terms = a.shape[-1]
+    if a.size * b.shape[-1] < _LARGE or a.ndim < 2 or b.ndim < 2 or terms > 2**16 or not (_safe(a) and _safe(b)):
+        double: Array = np.asarray(a @ b)
+        return double
+    short: Array = a.astype(np.float32) @ b.astype(np.float32)
+    return short.astype(np.float64) / (1 - (terms + 4) * 2.0**-24)
+
+
+_LARGE = 2**20
+"""Multiplications from which on looking at the operands first pays."""
+
+
+def _safe(x: Array) -> bool:
+    """Whether products of such numbers, and sums of 2**16 of them, stay within float32: all are 0 or near 1."""
+    largest = _largest(x)
+    if not largest <= 2.0**50:
+        return False
+    if np.minimum.reduce(x, axis=None, initial=1.0) >= 2.0**-60:
+        return True
+    return not ((x > 0) & (x < 2.0**-60)).any()
+
+
 def _of_inner_products(format: Format, size: Array, a: Array, ea: Error, size_b: Array, eb: Error) -> Array:
     """The error of a @ b, all finite; size_b: |b| + eb, size: (|a| + ea) @ size_b."""
     terms = a.shape[-1]
     growth = terms * format.unit
     error: Array = np.asarray(size * growth)
     if type(ea) is not float:
-        error += ea @ size_b
+        error += product_of_sizes(ea, size_b)
     if type(eb) is not float:
-        error += np.abs(a) @ eb
+        error += product_of_sizes(np.abs(a), eb)
     error += terms * np.minimum(size, format.smallest_normal)
     error *= MARGIN
     if not _largest(size) * (1 + growth) <= format.largest:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerlaws.numerics.accumulation import taken
-from layerlaws.numerics.bounded import FUNCTIONS, REARRANGEMENTS, Bounded
+from layerlaws.numerics.bounded import REARRANGEMENTS, Bounded
 from layerlaws.numerics.pullbacks import SLOPES, of_extreme, places, product, scattered, times
 from layerlaws.numerics.rounding import DECISIONS, quietly
 
@@ -98,7 +98,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
                 return LINEAR[function](*args, **options)
             if function in REARRANGEMENTS:
                 return _rearranged(lambda x: function(x, *args[1:], **options), args[0])
-            if function in FUNCTIONS:  # shapes and decisions
+            if function in CONSTANT:
                 return function(*(constant(x) for x in args), **options)
         return NotImplemented
 
@@ -198,6 +198,9 @@ def _split(x: Variable, parts: Any, axis: int = 0) -> list[Any]:
     cuts = np.split(np.arange(x.shape[axis]), parts)
     return [np.take(x, cut, axis) for cut in cuts]
 
+
+CONSTANT = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.argmax, np.argmin, np.argsort}
+"""Functions whose results do not vary with the numbers: shapes and decisions."""
 
 LINEAR: dict[Any, Callable[..., Any]] = {
     np.sum: _sum,
