@@ -289,7 +289,8 @@ def product_of_sizes(a: Any, b: Any) -> Array:
         double: Array = np.asarray(a @ b)
         return double
     short: Array = a.astype(np.float32) @ b.astype(np.float32)
-    return short.astype(np.float64) / (1 - (terms + 4) * 2.0**-24)
+    enough: Array = short.astype(np.float64) / (1 - (terms + 4) * 2.0**-24)
+    return enough
 
 
 _LARGE = 2**20
