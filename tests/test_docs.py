@@ -12,6 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from layerlaws.report.words import WORDS
+
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
 
@@ -93,3 +95,9 @@ def test_a_decision_has_its_number_a_title_and_a_date(path: Path) -> None:
     assert re.fullmatch(rf"# {int(path.name[:4])}\. \S.+", head)
     assert blank == ""
     assert re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", date)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_report_explains_a_word_as_the_glossary_does(word: str) -> None:
+    glossary = " ".join((ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
+    assert f"**{word}.** {WORDS[word]}" in glossary
