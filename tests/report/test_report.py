@@ -24,6 +24,7 @@ from layerlaws.language.note import Catalogue
 from layerlaws.report import write_report
 from layerlaws.report.contents import NOT_RUN, Report
 from layerlaws.report.tables import report_of
+from layerlaws.report.words import WORDS
 from layerlaws.running.journal import Header, Journal, records_in
 from layerlaws.support.errors import RecordError, WrongUse
 
@@ -155,6 +156,16 @@ def test_the_report_says_where_the_numbers_come_from(tmp_path: Path) -> None:
     for text in texts(tmp_path):
         for fact in (f"layerlaws {__version__}", "CPU, 2 threads", "quick", "42", "1,234", "67", "2.5", "python 3"):
             assert fact in text
+
+
+def test_the_words_of_the_report_are_explained_in_it(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    readme, page = texts(tmp_path)
+    assert "[share of the allowed error](#words)" in readme
+    assert 'href="#words">share of the allowed error' in page
+    for word in WORDS:
+        assert f"- **{word}**: " in readme
+        assert f"<dt>{word}</dt>" in page
 
 
 def test_an_unexpected_verdict_is_shown_with_sentence_input_and_both_sides(tmp_path: Path) -> None:
@@ -298,7 +309,7 @@ def test_what_a_backend_says_is_no_markup_in_the_readme(hostile: Path) -> None:
     tokens = [t for token in markdown().parse(readme) for t in (token, *(token.children or ()))]
     assert [t.content for t in tokens if t.type.startswith("html_")] == [readme.splitlines()[0] + "\n"]
     links = {str(t.attrs["href"]) for t in tokens if t.type == "link_open"}
-    assert links == {SOURCE, "index.html"}
+    assert links == {SOURCE, "index.html", "#words"}
     assert sum(t.type == "fence" for t in tokens) == 1
     assert len(readme) < 50_000
 

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
 from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report.words import WORDS
 
 IN_FULL = 25
 """How many unexpected verdicts are shown with their counterexamples."""
@@ -23,7 +24,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         "": [
             f"<!-- {MARK}; change the records, not this file -->",
             "# layerlaws report",
-            f"{report.summary} Every law stands in [index.html](index.html).",
+            f"{report.summary} Every law stands in [index.html](index.html); [Words](#words) explains the terms.",
             *(f"**{escaped(warning)}**" for warning in report.warnings),
         ],
         "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
@@ -31,8 +32,8 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
-            "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1. "
-            "Operations that are exact wherever they are right (integers, masks) are left out.",
+            "Worst / median [share of the allowed error](#words); what correct arithmetic in that format can lose "
+            "at most is 1. Operations that are exact wherever they are right (integers, masks) are left out.",
             _table(["operation", "of its", "dtype", *names], _accuracy(report.rows)),
         ],
         **(more or {}),
@@ -42,6 +43,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
             "`layerlaws explain OPERATION` says what is wrong with each.",
             _table(["operation", "fault", "laws that notice", "seen"], map(_fault, _faults(report))),
         ],
+        "Words": ["\n".join(f"- **{word}**: {sentence}" for word, sentence in WORDS.items())],
     }
     if report.beyond:
         sections["Laws beyond the catalogue"] = [_states(report.beyond)]

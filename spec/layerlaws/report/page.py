@@ -19,6 +19,7 @@ from layerlaws.report.contents import MEANINGS, Fault, Report
 from layerlaws.report.plots import Plots
 from layerlaws.report.speed import Speed
 from layerlaws.report.svg import STYLE
+from layerlaws.report.words import WORDS
 
 HERE = Path(__file__).parent
 
@@ -42,6 +43,7 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
     return environment.get_template("template.html.j2").render(
         report=report,
         meanings=MEANINGS,
+        words=WORDS,
         unexpected=UNEXPECTED,
         mark=text.MARK,
         text=text,
