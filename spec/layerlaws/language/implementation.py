@@ -13,7 +13,7 @@ from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.support.errors import Broken
-from layerlaws.support.printable import plain, told
+from layerlaws.support.printable import describe, printable
 from layerlaws.support.stopwatch import spends
 
 
@@ -21,7 +21,7 @@ class Raised(Exception):
     """The backend's function raised; `cause` is what it raised."""
 
     def __init__(self, operation: str, cause: BaseException) -> None:
-        super().__init__(f"{operation} raised {told(cause)}")
+        super().__init__(f"{operation} raised {describe(cause)}")
         self.cause = cause
 
 
@@ -120,7 +120,7 @@ class Implementation:
             array = self.backend.to_numpy(result)
         except Exception as error:
             raise Broken(
-                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {told(error)}"
+                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}"
             ) from error
         if not isinstance(array, np.ndarray):
             raise Broken(f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it")
@@ -247,4 +247,4 @@ def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
 def _described(x: Any) -> str:
     if isinstance(x, (tuple, list)):
         return f"a {type(x).__name__} of {len(x)}"
-    return plain(f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a "), 200)
+    return printable(f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a "), 200)

@@ -26,7 +26,7 @@ from typing import Any
 from layerlaws.checking.verdict import Verdict
 from layerlaws.support.errors import RecordError as RecordError
 from layerlaws.support.jsonlines import LineFile, check_types, read_entries, read_lines
-from layerlaws.support.printable import plain
+from layerlaws.support.printable import printable
 
 SCHEMA = 1
 """Version of the format of records."""
@@ -196,10 +196,10 @@ def _same_run(record: Record, header: Header) -> None:
     for name, value in asdict(header).items():
         found = getattr(record.header, name)
         if name != "started" and found != value:
-            what = f"of {name} {plain(found, 100)}, not {plain(value, 100)}"
+            what = f"of {name} {printable(found, 100)}, not {printable(value, 100)}"
             if isinstance(value, dict):
                 changed = sorted(k for k in value.keys() | found.keys() if found.get(k) != value.get(k))
-                what = f"with another {plain(', '.join(changed), 100)}"
+                what = f"with another {printable(', '.join(changed), 100)}"
             elif name == "code":
                 what = "of another version of the backend's code"
             raise RecordError(f"cannot resume {record.path}: it is {what}; {START_OVER}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from layerlaws.support.errors import RecordError
-from layerlaws.support.printable import plain
+from layerlaws.support.printable import printable
 
 H = TypeVar("H")
 E = TypeVar("E")
@@ -109,11 +109,11 @@ def read_entries(
                 entries.append(entry_of(fields))
         seconds = float(footer["seconds"]) if footer else None
     except (TypeError, ValueError, AttributeError, KeyError) as wrong:
-        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
+        raise RecordError(f"{path}: {printable(wrong, 200)}; it was written by another version, or by hand") from None
     if not header:
         _check_first(path, None, {}, first, schema)
     if footer and footer.get(f"{each}s") != len(entries):
-        counted = plain(footer.get(f"{each}s"), 40)
+        counted = printable(footer.get(f"{each}s"), 40)
         raise RecordError(f"{path}: the footer counts {counted} {each}s, {len(entries)} stand there")
     return header[0], entries, seconds
 
@@ -125,7 +125,7 @@ def _check_first(path: Path, kind: object, fields: dict[str, Any], first: str, s
         raise RecordError(f"{path}: the first line is no header; is it a {what} of layerlaws?")
     if found != schema:
         what = "a newer layerlaws reads it" if found > schema else "run again"
-        raise RecordError(f"{path}: written in schema {plain(found, 40)}, this version reads {schema}; {what}")
+        raise RecordError(f"{path}: written in schema {printable(found, 40)}, this version reads {schema}; {what}")
 
 
 def check_types(*parts: Any) -> None:
