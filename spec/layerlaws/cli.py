@@ -22,7 +22,8 @@ from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.report.explanation import explain, notes_table
 from layerlaws.report.scaffold import scaffold
-from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.diffing import diff, in_words
+from layerlaws.running.merging import merge
 from layerlaws.running.processes import inspected
 from layerlaws.running.progress import Progress, summarize
 from layerlaws.running.runner import TIME_LIMITS, Plan, run

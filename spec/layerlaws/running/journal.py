@@ -237,6 +237,13 @@ def _kind(path: Path) -> str:
     return str(fields.get("kind", "")) if isinstance(fields, dict) else ""
 
 
+def records_at(path: Path) -> list[Record]:
+    """All records of a directory, or the one record that the path itself is. Raises RecordError where there is none."""
+    if not path.exists():
+        raise RecordError(f"there is no file or directory {path}")
+    return records_in(path) if path.is_dir() else [read_record(path)]
+
+
 def records_in(directory: Path) -> list[Record]:
     """All records of a directory, by backend name: complete ones, and unfinished ones that have no complete one.
 

@@ -25,7 +25,7 @@ from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
-from layerlaws.running.tampering import originals, replaced
+from layerlaws.running.tampering import snapshot, tampered
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
 from layerlaws.support.printable import describe, printable
@@ -74,7 +74,7 @@ class Facts:
 def serve(connection: socket.socket, task: Task) -> None:
     """Load the backend, say what it is, and hold it to laws by id until the connection ends."""
     _set_apart(task.memory)
-    intact, pid = originals(), os.getpid()
+    intact, pid = snapshot(), os.getpid()
 
     def send(**message: Any) -> None:
         if os.getpid() != pid:
@@ -90,7 +90,7 @@ def serve(connection: socket.socket, task: Task) -> None:
         return
     except BaseException as error:
         backend, facts = None, Facts(task.backend, state="error", reason=f"loading it raised {describe(error)}")
-    if name := replaced(intact):
+    if name := tampered(intact):
         facts = replace(facts, state="error", reason=_replaced(name))
     send(facts=asdict(facts))
     if backend is None or facts.state:
@@ -101,7 +101,7 @@ def serve(connection: socket.socket, task: Task) -> None:
     while id := wanted():
         _wake(task.limit)
         verdict = _hold(backend, cases[id], task)
-        name = replaced(intact)
+        name = tampered(intact)
         if name:
             verdict = _blank(backend, cases[id], _replaced(name))
         spent = bool(name) or "MemoryError" in verdict.reason  # what comes after it starts afresh

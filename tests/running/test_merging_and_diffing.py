@@ -1,4 +1,4 @@
-"""Records merged and compared: what a user with a record of another machine, or of last week, asks for."""
+"""Records of several runs or machines, merged into one directory, and two runs compared law by law."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from layerlaws.checking.verdict import Accuracy, Verdict
-from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.diffing import diff, in_words
 from layerlaws.running.journal import Header, Journal, read_record, records_in
+from layerlaws.running.merging import merge
 from layerlaws.support.errors import RecordError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
