@@ -13,7 +13,7 @@ import pytest
 from layerlaws.checking.check import check
 from layerlaws.checking.diagnosis import diagnose, matching
 from layerlaws.checking.reference import reference
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Statistics
 from layerlaws.discovery import catalogue
 from layerlaws.language import generic_laws
 from layerlaws.language.backend import Backend
@@ -43,9 +43,9 @@ def cases_of(fault: Fault, note: Note) -> list[Case]:
 def named(backend: Backend, case: Case) -> set[str]:
     """The faults that are named where a law breaks, on the example that broke it."""
     for profile in ("quick", "standard"):
-        tally = Tally()
-        if check(backend, case, profile=profile, shrink=False, tally=tally).state == "broken":
-            return {fault.name for fault in matching(backend, case, tally.drawn)}
+        statistics = Statistics()
+        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state == "broken":
+            return {fault.name for fault in matching(backend, case, statistics.drawn)}
     return set()
 
 

@@ -16,7 +16,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 from layerlaws import Known, WrongUse, load_backend
 from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Statistics
 from layerlaws.checking.verdict import UNEXPECTED, Verdict
 from layerlaws.discovery import catalogue_of
 from layerlaws.language.backend import Backend
@@ -73,10 +73,10 @@ def backend_of(**functions: Callable[..., Any]) -> Backend:
     return Backend("tried", functions, lambda x: x, lambda x: x, formats_named(["float32", "float64"]))
 
 
-def held(backend: Backend, catalogue: Catalogue, *laws: str, tally: Tally | None = None) -> Verdict:
+def held(backend: Backend, catalogue: Catalogue, *laws: str, statistics: Statistics | None = None) -> Verdict:
     """The verdict on the one law of this name."""
     (case,) = catalogue.select((), laws)
-    return check(backend, case, profile="quick", shrink=False, tally=tally)
+    return check(backend, case, profile="quick", shrink=False, statistics=statistics)
 
 
 def of_law(state: Callable[..., Any], **options: Any) -> Verdict:
@@ -95,7 +95,7 @@ def test_a_law_that_says_something_is_held() -> None:
 
     verdict = of_law(doubling_zero_gives_one)
     assert verdict.state == "held"
-    assert (verdict.examples, verdict.undecidable, verdict.telling) == (20, 0, 20)
+    assert (verdict.examples, verdict.undecidable, verdict.decisive) == (20, 0, 20)
 
 
 def test_a_law_whose_examples_are_all_undecidable_is_an_error() -> None:
@@ -428,10 +428,12 @@ def test_what_is_refused_and_by_which_exception_is_kept() -> None:
         return refused(twice, "x", {"x": x[None]})
 
     catalogue = note_of(doubling(), law()(three_axes_are_refused))
-    tally = Tally()
-    assert held(reference(catalogue), catalogue, "three_axes_are_refused", tally=tally).state == "held"
-    assert len(tally.refusals) == tally.executed
-    assert {(naming, type(error), "x" in str(error)) for naming, error in tally.refusals} == {("x", ValueError, True)}
+    statistics = Statistics()
+    assert held(reference(catalogue), catalogue, "three_axes_are_refused", statistics=statistics).state == "held"
+    assert len(statistics.refusals) == statistics.executed
+    assert {(naming, type(error), "x" in str(error)) for naming, error in statistics.refusals} == {
+        ("x", ValueError, True)
+    }
     silent = held(backend_of(twice=lambda x: 2 * x + 1), catalogue, "three_axes_are_refused")
     assert silent.state == "broken"
     assert "accepted a bad 'x'" in silent.reason

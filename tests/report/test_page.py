@@ -52,7 +52,7 @@ def write(directory: Path, backend: str, verdicts: list[Verdict]) -> None:
 def verdicts(backend: str, states: list[str], **fields: Any) -> list[Verdict]:
     """One verdict for each law of the catalogue, in these states by turns."""
     return [
-        Verdict(backend, case.note.name, case.operation.name, case.law.name, state, examples=20, telling=20, **fields)
+        Verdict(backend, case.note.name, case.operation.name, case.law.name, state, examples=20, decisive=20, **fields)
         for case, state in zip(CASES, cycle(states), strict=False)
     ]
 

@@ -151,7 +151,7 @@ def test_an_incomplete_record_is_said_to_be_incomplete_everywhere(tmp_path: Path
 
 
 def test_the_report_says_where_the_numbers_come_from(tmp_path: Path) -> None:
-    write(tmp_path, verdict(examples=1234, undecidable=5, telling=67), seed=42)
+    write(tmp_path, verdict(examples=1234, undecidable=5, decisive=67), seed=42)
     for text in texts(tmp_path):
         for fact in (f"layerlaws {__version__}", "CPU, 2 threads", "quick", "42", "1,234", "67", "2.5", "python 3"):
             assert fact in text

@@ -243,3 +243,11 @@ def test_every_line_is_json_with_its_kind(tmp_path: Path) -> None:
 def test_a_verdict_keeps_the_fields_that_every_verdict_has() -> None:
     nameless = Verdict("mine", "", "", "", "held")
     assert Verdict.from_json(nameless.to_json()) == nameless
+
+
+def test_decisive_examples_are_called_telling_in_records() -> None:
+    """As in version 0.1, whose records have to stay readable."""
+    fields = replace(HELD, decisive=4).to_json()
+    assert fields["telling"] == 4
+    assert "decisive" not in fields
+    assert Verdict.from_json(fields).decisive == 4

@@ -24,8 +24,8 @@ from layerlaws.language.operations import Operation
 from layerlaws.numerics.formats import Format, format_of
 from layerlaws.support.errors import Broken, Undecidable
 
-TELLING = 3
-"""Calls, at least, in which a fault has to be told from the definition."""
+LEAST_CALLS = 3
+"""Fewest calls that must distinguish a fault from the definition before it is named."""
 
 
 def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
@@ -59,7 +59,7 @@ def _matching(backend: Backend, operation: Operation, case: Case, failing: Mappi
         alike = {fault: count for fault, count in alike.items() if _may_show(fault, calls, own)}
     if alike:
         alike = _narrowed(backend, operation, alike, probes.of_law(case, operation, format), format)
-    return [fault for fault, count in alike.items() if count >= TELLING]
+    return [fault for fault, count in alike.items() if count >= LEAST_CALLS]
 
 
 @cache

@@ -24,12 +24,12 @@ class Settlement:
     """What settling a claim that holds has shown.
 
     used: the largest share of the allowed error that was used, 0 for exact claims.
-    telling: whether the claim could have failed for something that matters: the allowed error was smaller than
+    decisive: whether the claim could have failed for something that matters: the allowed error was smaller than
     what was compared at one place at least.
     """
 
     used: float = 0.0
-    telling: bool = True
+    decisive: bool = True
 
 
 class Claim:
@@ -86,7 +86,7 @@ class exactly(Claim):
             extent = f"{different.sum()} of {different.size} elements differ"
             sides = (("left", self.left), ("right", self.right))
             raise Broken(_where("differ", different, left, right, extent), sides)
-        return Settlement(telling=different.size > 0)
+        return Settlement(decisive=different.size > 0)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class differ(Claim):
         demanded = changed(*self.expected, demanded=True)
         if demanded and not changed(self.one, self.other):
             raise Broken("the change does not reach the output", (("before", self.one), ("after", self.other)))
-        return Settlement(telling=demanded)
+        return Settlement(decisive=demanded)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def settle(claim: Any) -> Settlement:
 def _merged(settled: list[Settlement]) -> Settlement:
     if not settled:
         raise TypeError("a claim about nothing: an empty tuple of results or an all_of() without claims")
-    return Settlement(max(s.used for s in settled), any(s.telling for s in settled))
+    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled))
 
 
 def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
@@ -190,8 +190,8 @@ def _compare(
             _where(word, bad, one, other, extent, apart, allowed), tuple(zip(names, (left, right), strict=True))
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
-    telling = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
-    return Settlement(float(np.max(share, initial=0.0)), bool(telling.any()))
+    decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
+    return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()))
 
 
 def _where(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> str:

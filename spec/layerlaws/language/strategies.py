@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = [
-    "DrawFn", "SearchStrategy", "binary", "booleans", "builds", "composite", "fast_sampling", "fixed_dictionaries", "floats",
-    "integers", "just", "lists", "none", "one_of", "sampled_from", "seeds", "several", "text", "tuples",
+    "DrawFn", "SearchStrategy", "binary", "booleans", "builds", "composite", "fast_sampling", "fixed_dictionaries",
+    "floats", "integers", "just", "lists", "none", "one_of", "sampled_from", "seeds", "several", "text", "tuples",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -86,7 +86,7 @@ _FAST: WeakKeyDictionary[SearchStrategy[Any], Sample] = WeakKeyDictionary()
 
 
 def composite(build: Callable[Concatenate[DrawFn, P], T]) -> Callable[P, SearchStrategy[T]]:
-    """`hypothesis.strategies.composite`, but equal arguments give the same strategy, so that laws share its examples."""
+    """`hypothesis.strategies.composite`, but equal arguments give the same strategy: laws share its examples."""
 
     @functools.lru_cache(maxsize=4096)  # arrays come in many shapes
     @functools.wraps(build)
@@ -221,6 +221,6 @@ def builds(build: Callable[..., T], *strategies: SearchStrategy[Any]) -> SearchS
 
 @composite
 def several(draw: DrawFn, strategy: SearchStrategy[Any], count: int) -> list[Any]:
-    """`count` examples at once; a single one in Hypothesis's first test case, and where Hypothesis draws every choice."""
+    """`count` examples at once; one where Hypothesis draws every choice, as it does in its first test case."""
     fast = cast(Sampler, draw).random is not None
     return [draw(strategy) for _ in range(count if fast else 1)]

@@ -21,7 +21,7 @@ PLAIN = ("held", "missing", "unavailable", NOT_RUN)
 class Result:
     """What came of a law on one backend, ready to print.
 
-    share: worst share of the allowed error, "" for a law that did not hold. examples: telling ones of all.
+    share: worst share of the allowed error, "" for a law that did not hold. examples: decisive ones of all.
     script: what reproduces the counterexample, seen from the directory of the records.
     """
 

@@ -48,7 +48,7 @@ def provenance_of(records: Sequence[Record], laws: Set[str]) -> tuple[tuple[str,
         "seconds": lambda record: f"{record.seconds:,.1f}" if record.complete else "unknown",
         "examples": lambda record: f"{sum(verdict.examples for verdict in record.verdicts):,}",
         "of these undecidable": lambda record: f"{sum(verdict.undecidable for verdict in record.verdicts):,}",
-        "of these telling": lambda record: f"{sum(verdict.telling for verdict in record.verdicts):,}",
+        "of these telling": lambda record: f"{sum(verdict.decisive for verdict in record.verdicts):,}",
     }
     rows = ((name, *(text.line(fact(record)) for record in records)) for name, fact in facts.items())
     return tuple(row for row in rows if any(row[1:]))

@@ -88,7 +88,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         diagnosis=text.line(verdict.diagnosis, 600),
         link=text.link(verdict.link),
         share=_worst(verdict),
-        examples=f"{verdict.telling:,}/{verdict.examples:,}" if verdict.examples else "",
+        examples=f"{verdict.decisive:,}/{verdict.examples:,}" if verdict.examples else "",
         input_dtype=text.line(verdict.dtype, 40),
         counterexample=_code(verdict.counterexample),
         sides=_code(verdict.sides),

@@ -129,9 +129,8 @@ def in_words(difference: Difference) -> list[str]:
     if difference.accuracy:
         more = f"; the {MOST_GROWTHS} that grew most" if len(difference.accuracy) > MOST_GROWTHS else ""
         lines.append(f"larger share of the allowed error at worst: {len(difference.accuracy)} laws and dtypes{more}")
-    lines += [
-        f"  {growth.law}: {growth.before:.2g} -> {growth.now:.2g}" for growth in difference.accuracy[:MOST_GROWTHS]
-    ]
+    largest = difference.accuracy[:MOST_GROWTHS]
+    lines += [f"  {growth.law}: {growth.before:.2g} -> {growth.now:.2g}" for growth in largest]
     lines.append(
         f"{len(difference.added)} added, {len(difference.removed)} removed, {len(difference.changed)} changed "
         f"({len(difference.regressions)} regressions), {difference.unchanged} unchanged"
