@@ -119,8 +119,8 @@ def test_a_comparison_of_no_elements_is_not_decisive(claim: Any) -> None:
 
 @pytest.mark.parametrize("claim", [closely, exactly, at_most])
 def test_shapes_have_to_agree_but_for_scalars(claim: Any) -> None:
-    assert "shape (3,) is not (1, 3)" in broken(claim(ONES, np.ones((1, 3))))
-    assert "shape (3,) is not (1,)" in broken(claim(bounded(ONES), np.ones(1)))
+    assert "the left side has shape (3,), expected (1, 3)" in broken(claim(ONES, np.ones((1, 3))))
+    assert "the left side has shape (3,), expected (1,)" in broken(claim(bounded(ONES), np.ones(1)))
     settle(claim(ONES, 1.0))
     settle(claim(bounded(1.0), bounded(ONES)))
     settle(claim(1.0, 1))

@@ -154,13 +154,13 @@ HOSTILE = {
         gc.calls = getattr(gc, 'calls', 0) + 1
         return _right(layers, scores, gamma) * (1 + gc.calls % 2)"""),
     "nan": when_called("nan everywhere", "broken", "nan is not", "return np.full_like(layers[0], np.nan)"),
-    "shape": when_called("wrong shape", "broken", "returned shape", "return _right(layers, scores, gamma)[None]"),
+    "shape": when_called("wrong shape", "broken", "has shape", "return _right(layers, scores, gamma)[None]"),
     "dtype": when_called("wrong dtype", "broken", "returned dtype", "return _right(layers, scores, gamma) > 0"),
-    "text": when_called("returns a string", "broken", "returned shape ()", "return 'hello'"),
+    "text": when_called("returns a string", "broken", "has shape ()", "return 'hello'"),
     "generator": when_called("returns a generator", "broken", "an array of Python objects", "return iter(layers)"),
     "objects": when_called("returns an array of objects", "broken", "an array of Python objects",
                            "return _right(layers, scores, gamma).astype(object)"),
-    "huge": when_called("returns 4 exabytes, lazily", "broken", "returned shape (1152921504606846976,)",
+    "huge": when_called("returns 4 exabytes, lazily", "broken", "has shape (1152921504606846976,)",
                         "return np.broadcast_to(np.float32(1), 2**60)"),
     "lazy": when_called("fails when its result is read", "broken", "to_numpy cannot take: RuntimeError: too late", """
         class Lazy:
@@ -192,7 +192,8 @@ LIMIT = 10
 
 RUN = f"""
 import sys
-from layerlaws import backlog, cli, processes, runner
+from layerlaws import cli
+from layerlaws.running import backlog, processes, runner
 backlog.MOST_LOST["timed out"] = 1
 processes.LOADING = {LIMIT}
 processes.memory_share = runner.memory_share = lambda jobs: 2**30
