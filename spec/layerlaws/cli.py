@@ -66,29 +66,46 @@ def _parser() -> argparse.ArgumentParser:
 
     checking = commands.add_parser("check", help="hold backends to the laws, and write records")
     checking.add_argument(
-        "backends", nargs="*", metavar="BACKEND",
+        "backends",
+        nargs="*",
+        metavar="BACKEND",
         help="an installed name, module, module:object or path.py (default: all installed)",
-    )  # fmt: skip
+    )
     checking.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
     checking.add_argument("--law", action="append", default=[], help="only this law; may be repeated")
-    checking.add_argument("--profile", choices=PROFILES, default="standard",
-                          help="examples at most: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()))  # fmt: skip
+    checking.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="standard",
+        help="examples at most: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()),
+    )
     checking.add_argument("--seed", type=int, help="other examples (default: the same in every run)")
-    checking.add_argument("--output", type=Path, metavar="DIR",
-                          help="where records go (default: reports; with --note or --law nowhere)")  # fmt: skip
+    checking.add_argument(
+        "--output", type=Path, metavar="DIR", help="where records go (default: reports; with --note or --law nowhere)"
+    )
     checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
-    checking.add_argument("--timeout", type=_positive, metavar="SECONDS", default=0,
-                          help="for one law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()))  # fmt: skip
+    checking.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        default=0,
+        help="for one law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()),
+    )
     checking.add_argument("--resume", action="store_true", help="go on where records of an earlier run end")
     checking.set_defaults(command=_check)
 
     timing = commands.add_parser("bench", help="time backends that keep the laws, side by side, and write a record")
     timing.add_argument("backends", nargs="*", metavar="BACKEND", help="as for check (default: all installed)")
     timing.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
-    timing.add_argument("--quick", action="store_true",
-                        help="small batches, few rounds, no growth or headlines, one law per operation")  # fmt: skip
-    timing.add_argument("--output", type=Path, metavar="DIR",
-                        help="where the record goes (default: reports; with --note or --quick nowhere)")  # fmt: skip
+    timing.add_argument(
+        "--quick", action="store_true", help="small batches, few rounds, no growth or headlines, one law per operation"
+    )
+    timing.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where the record goes (default: reports; with --note or --quick nowhere)",
+    )
     timing.set_defaults(command=_bench)
 
     reporting = commands.add_parser("report", help="turn records into README.md and index.html")

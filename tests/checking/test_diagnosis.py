@@ -36,8 +36,13 @@ def no_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cases_of(fault: Fault, note: Note) -> list[Case]:
     """The laws that a fault breaks."""
-    return [case for case in note.cases if case.law.name in fault.breaks and fault.operation in case.operations
-            and (case.operation is fault.operation or case.law.name not in FREE)]  # fmt: skip
+    return [
+        case
+        for case in note.cases
+        if case.law.name in fault.breaks
+        and fault.operation in case.operations
+        and (case.operation is fault.operation or case.law.name not in FREE)
+    ]
 
 
 def named(backend: Backend, case: Case) -> set[str]:

@@ -347,8 +347,11 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "not a number": (lambda x: np.full_like(x, np.nan), "agrees_with_definition", "nan is not"),
     "infinite": (lambda x: np.full_like(x, np.inf), "agrees_with_definition", "inf is not"),
     "one not a number": (one_not_a_number, "agrees_with_definition", "nan is not"),
-    "dtype": (lambda x: (2 * x + 1).astype(np.float64 if x.dtype == np.float32 else np.float32),
-              "agrees_with_definition", "returned dtype float"),
+    "dtype": (
+        lambda x: (2 * x + 1).astype(np.float64 if x.dtype == np.float32 else np.float32),
+        "agrees_with_definition",
+        "returned dtype float",
+    ),
     "whole numbers": (lambda x: np.rint(2 * x + 1).astype(np.int64), "agrees_with_definition", "returned dtype int64"),
     "complex": (lambda x: (2 * x + 1) * 1j, "agrees_with_definition", "returned dtype complex"),
     "shape": (lambda x: (2 * x + 1)[..., None], "agrees_with_definition", "the result of twice has shape ("),
@@ -357,13 +360,16 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "list": (lambda x: (2 * x + 1).tolist(), "agrees_with_definition", "returned a list of"),
     "nothing": (lambda x: None, "agrees_with_definition", "returned a NoneType"),
     "slightly off": (lambda x: (2 * x + 1) * x.dtype.type(1 + 1e-5), "agrees_with_definition", "apart"),
-    "wrong beyond 64": (lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype),
-                        "agrees_with_definition", "1 apart"),
+    "wrong beyond 64": (
+        lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype),
+        "agrees_with_definition",
+        "1 apart",
+    ),
     "mutating": (overwrites, "leaves_its_inputs_alone", "twice changed its argument 'x'"),
     "aliasing": (lambda x: x[:, ::-1], "leaves_its_inputs_alone", "shares memory with its argument 'x'"),
     "stateful": (counts_its_calls, "answers_the_same_twice", "is not"),
     "mixing": (lambda x: 2 * x + 1 + x.mean(axis=0, keepdims=True), "batches_are_independent", "apart"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -406,14 +412,17 @@ def test_not_a_number_everywhere_breaks_every_law_that_compares() -> None:
             assert verdict.state == ("held" if name == "is_linear" and number == np.inf else "broken"), (name, number)
 
 
-@pytest.mark.parametrize(("function", "reason"), [
-    (lambda x: x + 1, "returned a numpy.ndarray, not a tuple of 2 arrays"),
-    (lambda x: (x + 1,), "returned a tuple of 1, not a tuple of 2 arrays"),
-    (lambda x: (x + 1, -x, x), "returned a tuple of 3, not a tuple of 2 arrays"),
-    (lambda x: [x + 1, -x], "returned a list of 2"),
-    (lambda x: (x + 1, x), "apart"),
-    (lambda x: (-x, x + 1), "apart"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x + 1, "returned a numpy.ndarray, not a tuple of 2 arrays"),
+        (lambda x: (x + 1,), "returned a tuple of 1, not a tuple of 2 arrays"),
+        (lambda x: (x + 1, -x, x), "returned a tuple of 3, not a tuple of 2 arrays"),
+        (lambda x: [x + 1, -x], "returned a list of 2"),
+        (lambda x: (x + 1, x), "apart"),
+        (lambda x: (-x, x + 1), "apart"),
+    ],
+)
 def test_results_are_counted_and_ordered(function: Callable[..., Any], reason: str) -> None:
     catalogue = note_of(pairing())
     verdict = held(backend_of(both_signs=function), catalogue, "agrees_with_definition")

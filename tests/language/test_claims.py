@@ -67,9 +67,16 @@ def test_not_a_number_holds_nowhere(claim: Any, error: float | None) -> None:
 def test_not_a_number_breaks_claims_about_what_was_computed_from_it() -> None:
     nothing = bounded([1.0, np.nan])
     for result in (
-        nothing + 1, nothing * 0, np.exp(nothing), np.sum(nothing), nothing @ np.ones(2), np.maximum(nothing, 3.0),
-        np.concatenate([nothing, nothing]), np.where([False, True], nothing, 0.0), nothing - nothing,
-    ):  # fmt: skip
+        nothing + 1,
+        nothing * 0,
+        np.exp(nothing),
+        np.sum(nothing),
+        nothing @ np.ones(2),
+        np.maximum(nothing, 3.0),
+        np.concatenate([nothing, nothing]),
+        np.where([False, True], nothing, 0.0),
+        nothing - nothing,
+    ):
         broken(closely(result, result))
 
 

@@ -63,10 +63,27 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     directory = tmp_path_factory.mktemp("page")
     write(directory, "steady", verdicts("steady", ["held"], accuracy={"float32": Accuracy(0.5, 0.1, 20)}))
     said = {"reason": "seen so", "link": LINK, "diagnosis": "a known fault", "dtype": "float32"}
-    write(directory, "various", verdicts("various", list(STATES), **said, counterexample={"x": "np.array([1.])"},
-                                         sides={"returned": "np.array([2.])"}))  # fmt: skip
-    attack = verdicts(HOSTILE, ["broken", "known"], reason=HOSTILE, diagnosis=HOSTILE, link="javascript:hurt()",
-                      dtype=HOSTILE, counterexample={HOSTILE: HOSTILE}, sides={HOSTILE: HOSTILE})  # fmt: skip
+    write(
+        directory,
+        "various",
+        verdicts(
+            "various",
+            list(STATES),
+            **said,
+            counterexample={"x": "np.array([1.])"},
+            sides={"returned": "np.array([2.])"},
+        ),
+    )
+    attack = verdicts(
+        HOSTILE,
+        ["broken", "known"],
+        reason=HOSTILE,
+        diagnosis=HOSTILE,
+        link="javascript:hurt()",
+        dtype=HOSTILE,
+        counterexample={HOSTILE: HOSTILE},
+        sides={HOSTILE: HOSTILE},
+    )
     write(directory, HOSTILE, [Verdict(HOSTILE, "nowhere", HOSTILE, HOSTILE, "error", "x" * 10_000_000), *attack[:60]])
     return write_report(directory)[1].as_uri()
 
@@ -220,7 +237,7 @@ def test_nothing_is_wider_than_the_window(open_page: Callable[..., Any], width: 
         "w => [...document.querySelectorAll('p, summary, h1, h2, h3, dd, li, .told td')].filter(e =>"
         " !e.closest('.kills, .known') && e.getBoundingClientRect().right > w + 1).map(e => e.outerHTML.slice(0, 90))",
         width,
-    )  # fmt: skip
+    )
     assert wide == []
 
 

@@ -25,9 +25,13 @@ BROKEN = Verdict("mine", "a_note", "twice", "commutes", "broken", "1 is not 2\na
 
 
 def write(
-    directory: Path, *verdicts: Verdict, backend: str = "mine", suite: str = "1.0", seed: int | None = None,
+    directory: Path,
+    *verdicts: Verdict,
+    backend: str = "mine",
+    suite: str = "1.0",
+    seed: int | None = None,
     complete: bool = True,
-) -> Path:  # fmt: skip
+) -> Path:
     header = Header(backend, suite, "CPU", ["float32"], "quick", seed, len(verdicts), True)
     with Journal(directory, header) as journal:
         for verdict in verdicts:
@@ -74,9 +78,15 @@ def test_a_difference_puts_regressions_first_and_counts_the_rest(tmp_path: Path)
     moved = replace(BROKEN, law="moved")
     worse = replace(HELD, accuracy={"float32": Accuracy(0.5, 0.1, 5)})
     old = write(tmp_path / "old", HELD, BROKEN, KNOWN, replace(HELD, law="halves"), moved)
-    new = write(tmp_path / "new", worse, replace(BROKEN, state="held", reason=""),
-                replace(KNOWN, state="broken", reason="x"), replace(BROKEN, law="halves"),
-                replace(HELD, law="new"), seed=3)  # fmt: skip
+    new = write(
+        tmp_path / "new",
+        worse,
+        replace(BROKEN, state="held", reason=""),
+        replace(KNOWN, state="broken", reason="x"),
+        replace(BROKEN, law="halves"),
+        replace(HELD, law="new"),
+        seed=3,
+    )
     difference = diff(old, new)
     assert [change.new.law for change in difference.regressions] == ["refuses", "halves"]
     assert in_words(difference) == [

@@ -90,9 +90,11 @@ def tells(faulty: Any, expected: Any) -> bool:
     """Whether a call tells a fault from the definition for sure. Raises Undecidable where rounding may hide it."""
     if faulty is REFUSED or expected is REFUSED:
         return faulty is not expected
-    return _shapes(faulty) != _shapes(expected) or not _same_holes(faulty, expected) or (
-        changed(faulty, expected, demanded=True)
-    )  # fmt: skip
+    return (
+        _shapes(faulty) != _shapes(expected)
+        or not _same_holes(faulty, expected)
+        or (changed(faulty, expected, demanded=True))
+    )
 
 
 def evaluated(function: Callable[..., Any], call: Call, format: Format) -> Any:

@@ -43,8 +43,10 @@ def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotange
     """The gradient of sum(cotangent * function(**arguments)) by every float array, in the arrays' own dtypes."""
     with quietly():
         found = vjp(function, arguments)[1](cotangent)
-    return {name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
-            for name, x in found.items()}  # fmt: skip
+    return {
+        name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
+        for name, x in found.items()
+    }
 
 
 def plain(definition: Callable[..., Any]) -> Callable[..., Any]:

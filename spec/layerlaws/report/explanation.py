@@ -25,9 +25,11 @@ def explain(name: str) -> str:
     Raises WrongUse, with near names, for a name that is none of these.
     """
     known = catalogue()
-    names = {note.name for note in known.notes} | set(known.operations) | {
-        part for case in known.cases for part in (case.id, case.law.name)
-    }  # fmt: skip
+    names = (
+        {note.name for note in known.notes}
+        | set(known.operations)
+        | {part for case in known.cases for part in (case.id, case.law.name)}
+    )
     known_name(name, names, "note, operation or law")
     for note in known.notes:
         if note.name == name:
@@ -74,22 +76,26 @@ def _operation(known: Catalogue, name: str) -> str:
     operation = known.operations[name]
     cases = [case for case in known.cases if operation in case.operations]
     faults = [fault for note in known.notes for fault in note.faults if fault.operation is operation]
-    return "\n\n".join([
-        f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
-        _definition(operation.definition),
-        "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
-        "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
-    ])  # fmt: skip
+    return "\n\n".join(
+        [
+            f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
+            _definition(operation.definition),
+            "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
+            "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
+        ]
+    )
 
 
 def _law(case: Case) -> str:
     faults = [fault for fault in faults_of(case.note) if case in noticed_by(fault, case.note)]
-    return "\n\n".join([
-        f"{case.id}, of the note {case.note.name}",
-        textwrap.fill(case.law.statement, WIDTH),
-        inspect.getsource(case.law.state).rstrip(),
-        "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
-    ])  # fmt: skip
+    return "\n\n".join(
+        [
+            f"{case.id}, of the note {case.note.name}",
+            textwrap.fill(case.law.statement, WIDTH),
+            inspect.getsource(case.law.state).rstrip(),
+            "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
+        ]
+    )
 
 
 def _definition(definition: Callable[..., Any]) -> str:

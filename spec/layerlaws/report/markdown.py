@@ -92,8 +92,10 @@ def _result(result: Result) -> str:
     parts = [head, *(f"{what}: {escaped(text)}" for what, text in told.items() if text)]
     code = [f"{name} = {value}" for name, value in result.counterexample]
     if code:
-        parts += [f"Smallest input found ({escaped(result.input_dtype)}), and both sides:", _fenced("\n".join(
-            code + [f"# {name}:\n{value}" for name, value in result.sides]))]  # fmt: skip
+        parts += [
+            f"Smallest input found ({escaped(result.input_dtype)}), and both sides:",
+            _fenced("\n".join(code + [f"# {name}:\n{value}" for name, value in result.sides])),
+        ]
     if result.script:
         parts.append(f"Again: `python {result.script}`")
     return "\n\n".join(parts)

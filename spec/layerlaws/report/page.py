@@ -36,9 +36,13 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "breakable": _breakable, "link": text.link, "link_name": text.link_name, "hashed": _hashed, "heads": _heads,
+        "breakable": _breakable,
+        "link": text.link,
+        "link_name": text.link_name,
+        "hashed": _hashed,
+        "heads": _heads,
         "dots": _dots,
-    }  # fmt: skip
+    }
     return environment.get_template("template.html.j2").render(
         report=report,
         meanings=MEANINGS,

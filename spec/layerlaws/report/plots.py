@@ -61,27 +61,51 @@ def _plots(run: Run, colours: Mapping[str, int]) -> Iterator[tuple[str, Plot]]:
     compared = [line for line in run.lines if sum(entry.faster is not None for entry in line.entries) > 1]
     points = [(line, entry) for line in run.lines for entry in line.entries if entry.flops and entry.intensity]
     if claims:
-        yield "headlines", _finished(
-            _ratios(claims, set(), colours, "how many times as fast"), run, "headlines", "Headlines of the notes",
-            "How many times as fast the first workload is as the second, on each backend; logarithmic.",
-        )  # fmt: skip
+        yield (
+            "headlines",
+            _finished(
+                _ratios(claims, set(), colours, "how many times as fast"),
+                run,
+                "headlines",
+                "Headlines of the notes",
+                "How many times as fast the first workload is as the second, on each backend; logarithmic.",
+            ),
+        )
     if compared:
-        yield "ratios", _finished(
-            _ratios(compared, {"numpy"}, colours, "speed, NumPy = 1"), run, "ratios", "Speed against NumPy",
-            "How many times as fast as NumPy each backend is, for each workload; logarithmic, faster to the right.",
-        )  # fmt: skip
+        yield (
+            "ratios",
+            _finished(
+                _ratios(compared, {"numpy"}, colours, "speed, NumPy = 1"),
+                run,
+                "ratios",
+                "Speed against NumPy",
+                "How many times as fast as NumPy each backend is, for each workload; logarithmic, faster to the right.",
+            ),
+        )
     if points:
-        yield "roofline", _finished(
-            _roofline(run, points, colours), run, "roofline", "Roofline",
-            "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
-            "machine reached between the rounds with a large matrix product and a large copy; hollow marks are forward "
-            "and gradient. All are medians.",
-        )  # fmt: skip
+        yield (
+            "roofline",
+            _finished(
+                _roofline(run, points, colours),
+                run,
+                "roofline",
+                "Roofline",
+                "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
+                "machine reached between the rounds with a large matrix product and a large copy; hollow marks are "
+                "forward and gradient. All are medians.",
+            ),
+        )
     if run.curves:
-        yield "growth", _finished(
-            _growth(run.curves, colours), run, "growth", "Growth",
-            "Median time against one size; both logarithmic. In the legend the fitted power of the size.",
-        )  # fmt: skip
+        yield (
+            "growth",
+            _finished(
+                _growth(run.curves, colours),
+                run,
+                "growth",
+                "Growth",
+                "Median time against one size; both logarithmic. In the legend the fitted power of the size.",
+            ),
+        )
 
 
 def _finished(figure: Figure, run: Run, kind: str, title: str, description: str) -> Plot:
@@ -131,9 +155,15 @@ def _bar(axes: Axes, place: float, entry: Entry, line: Line, colours: Mapping[st
     bar.set_gid(f"{TIP}{line.workload}, {line.mode}, {entry.backend}: {entry.ratio}")
     right = entry.faster >= 1
     axes.annotate(
-        entry.ratio, (entry.faster, place), (4 if right else -4, 0), textcoords="offset points",
-        va="center", ha="left" if right else "right", fontsize=9, color=SOFT,
-    )  # fmt: skip
+        entry.ratio,
+        (entry.faster, place),
+        (4 if right else -4, 0),
+        textcoords="offset points",
+        va="center",
+        ha="left" if right else "right",
+        fontsize=9,
+        color=SOFT,
+    )
 
 
 def _ratio_axis(axes: Axes, ratios: Sequence[float], label: str) -> None:
@@ -163,9 +193,14 @@ def _roofline(run: Run, points: Sequence[tuple[Line, Entry]], colours: Mapping[s
         i = colours[entry.backend]
         tip = f"{line.workload}, {line.mode}, {entry.backend}: {scaled(entry.flops, 'FLOP/s')}"
         axes.plot(
-            [entry.intensity], [entry.flops], MARKS[i % len(MARKS)], color=series(i), markersize=6.5, gid=f"{TIP}{tip}",
+            [entry.intensity],
+            [entry.flops],
+            MARKS[i % len(MARKS)],
+            color=series(i),
+            markersize=6.5,
+            gid=f"{TIP}{tip}",
             markerfacecolor=series(i) if line.mode == "forward" else PAPER,
-        )  # fmt: skip
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*ends)
@@ -199,9 +234,13 @@ def _panel(axes: Axes, key: tuple[str, str, str], curves: Sequence[Curve], colou
     for curve in curves:
         i = colours[curve.backend]
         axes.plot(
-            *zip(*curve.points, strict=True), marker=MARKS[i % len(MARKS)], markersize=4.5, linewidth=1.4,
-            color=series(i), label=f"{_short(curve.backend)}: {_short(size)}^{curve.exponent:.2f}",
-        )  # fmt: skip
+            *zip(*curve.points, strict=True),
+            marker=MARKS[i % len(MARKS)],
+            markersize=4.5,
+            linewidth=1.4,
+            color=series(i),
+            label=f"{_short(curve.backend)}: {_short(size)}^{curve.exponent:.2f}",
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(
@@ -236,9 +275,14 @@ def _legend(axes: Axes, names: Sequence[str], colours: Mapping[str, int], marks:
         for n in names
     ]
     axes.legend(
-        handles, [_short(name) for name in names], loc="lower left", bbox_to_anchor=(0, 1), ncols=4,
-        handletextpad=0.2, borderaxespad=0.2,
-    )  # fmt: skip
+        handles,
+        [_short(name) for name in names],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=4,
+        handletextpad=0.2,
+        borderaxespad=0.2,
+    )
 
 
 def _label(line: Line) -> str:

@@ -39,10 +39,14 @@ def _run(run: Run, plots: Mapping[str, Plot]) -> list[str]:
 
 def _headlines(headlines: Iterable[Measured]) -> str:
     rows = [
-        [escaped(m.claim), _linked(m.source), *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
-         "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.told) or "not run"]
+        [
+            escaped(m.claim),
+            _linked(m.source),
+            *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
+            "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.told) or "not run",
+        ]
         for m in headlines
-    ]  # fmt: skip
+    ]
     return _table(["claim", "source", "compared", "setting", "measured: times as fast"], rows)
 
 
@@ -52,10 +56,13 @@ def _measured(entry: Entry) -> str:
 
 def _matrix(run: Run) -> str:
     rows = (
-        [f"`{line.workload}`" if line.workload.isidentifier() else escaped(line.workload), escaped(line.mode),
-         *map(_cell, line.entries)]
+        [
+            f"`{line.workload}`" if line.workload.isidentifier() else escaped(line.workload),
+            escaped(line.mode),
+            *map(_cell, line.entries),
+        ]
         for line in run.lines
-    )  # fmt: skip
+    )
     return _table(["workload", "mode", *map(escaped, run.backends)], rows)
 
 

@@ -20,10 +20,18 @@ TIP = "tip:"
 _SERIES = {
     f"series-{i}": colours
     for i, colours in enumerate(
-        (("#0065a8", "#62b5f5"), ("#c24e00", "#ff9a57"), ("#00805c", "#45cfa3"), ("#a8447f", "#f09cc8"),
-         ("#8a6a00", "#dfc04d"), ("#5b4bb7", "#b3a7ff"), ("#4f7d1f", "#a5d36f"), ("#5a6168", "#b4bac0"))
+        (
+            ("#0065a8", "#62b5f5"),
+            ("#c24e00", "#ff9a57"),
+            ("#00805c", "#45cfa3"),
+            ("#a8447f", "#f09cc8"),
+            ("#8a6a00", "#dfc04d"),
+            ("#5b4bb7", "#b3a7ff"),
+            ("#4f7d1f", "#a5d36f"),
+            ("#5a6168", "#b4bac0"),
+        )
     )
-}  # fmt: skip
+}
 """Colours of backends in light and dark; more backends share colours, and differ in the shape of their marks."""
 
 _PAGE = {"ink": ("#1d2125", "#e6e8ea"), "soft": ("#565d64", "#a6adb4"), "rule": ("#d5d9dd", "#3a4047"),

@@ -57,10 +57,16 @@ def _row(
     note: Note, names: Sequence[str], records: Sequence[Record], verdicts: Verdicts, generic: Sequence[Fault]
 ) -> Row:
     faults = [
-        Fault(str(i + 1), fault.name, fault.operation.name, fault.description, fault.seen,
-              tuple(case.id for case in noticed_by(fault, note)))
+        Fault(
+            str(i + 1),
+            fault.name,
+            fault.operation.name,
+            fault.description,
+            fault.seen,
+            tuple(case.id for case in noticed_by(fault, note)),
+        )
         for i, fault in enumerate(note.faults)
-    ]  # fmt: skip
+    ]
     ids = {case.law.name: case.id for case in note.cases}
     errata = tuple(Erratum(e.text, tuple(ids[law] for law in e.laws)) for e in errata_of(note))
     laws = tuple(_law(case, names, verdicts, [*faults, *generic]) for case in note.cases)
@@ -113,7 +119,13 @@ def _generic(catalogue: Catalogue) -> tuple[Fault, ...]:
     times = Counter(fault.name for fault in found)
     first = {fault.name: fault for fault in reversed(found)}
     return tuple(
-        Fault(chr(ord("a") + i), name, f"each of {n} operations", first[name].description, first[name].seen,
-              first[name].breaks)
+        Fault(
+            chr(ord("a") + i),
+            name,
+            f"each of {n} operations",
+            first[name].description,
+            first[name].seen,
+            first[name].breaks,
+        )
         for i, (name, n) in enumerate(times.items())
-    )  # fmt: skip
+    )

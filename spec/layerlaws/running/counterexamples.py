@@ -89,9 +89,11 @@ def script(verdict: Verdict) -> str | None:
         comment=_comment(verdict),
         imports="import ml_dtypes  # NumPy knows bfloat16 from it\n" if verdict.dtype == "bfloat16" else "",
         unpacking="from layerlaws.literals import unpacked\n" if packed else "",
-        backend=ascii(verdict.backend), law=ascii(verdict.id), dtype=ascii(verdict.dtype),
+        backend=ascii(verdict.backend),
+        law=ascii(verdict.id),
+        dtype=ascii(verdict.dtype),
         arguments="\n".join(lines),
-    )  # fmt: skip
+    )
 
 
 def _comment(verdict: Verdict) -> str:

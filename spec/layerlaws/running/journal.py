@@ -165,8 +165,10 @@ class Journal:
             _log.warning(
                 "this run starts over; %d verdicts of an unfinished one are kept in %s: to go on from them, stop this "
                 "run, rename that file to %s, and add --resume",
-                verdicts, aside, self.part.name,
-            )  # fmt: skip
+                verdicts,
+                aside,
+                self.part.name,
+            )
 
     def _take_up(self, header: Header) -> None:
         """Keep the verdicts of the unfinished record, and cut off what else stands there."""

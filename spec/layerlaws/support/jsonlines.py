@@ -89,9 +89,13 @@ class LineFile:
 
 
 def read_entries(
-    path: Path, first: str, schema: int, header_of: Callable[[dict[str, Any]], H], each: str,
+    path: Path,
+    first: str,
+    schema: int,
+    header_of: Callable[[dict[str, Any]], H],
+    each: str,
     entry_of: Callable[[dict[str, Any]], E],
-) -> tuple[H, list[E], float | None]:  # fmt: skip
+) -> tuple[H, list[E], float | None]:
     """The header of a record, its entries, and the seconds in its footer, None where there is no footer at its end.
 
     first, each: kinds of the header and of an entry. header_of and entry_of read them from their fields, and raise
