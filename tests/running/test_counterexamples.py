@@ -96,6 +96,45 @@ def test_a_script_breaks_until_the_backend_is_repaired(
         assert repaired.returncode == 0, repaired.stdout + repaired.stderr
 
 
+KEPT = """
+import sys
+
+import numpy as np
+
+import layerlaws
+from layerlaws.literals import unpacked
+
+example = layerlaws.hold("numpy", "teacher_forcing.agrees_with_definition", "float32", ARGUMENTS)
+print(example)
+sys.exit(not example.holds)
+"""
+"""What a script of version 0.1.0 with a packed argument consists of."""
+
+
+def test_packed_arguments_are_unpacked_by_kept_scripts_and_by_new_ones(tmp_path: Path) -> None:
+    targets = np.random.default_rng(0).integers(0, 9, (2, LONGEST))
+    arguments = {"targets": whole(targets), "begin": "10", "end": "11"}
+    assert "unpacked(" in arguments["targets"]
+    verdict = Verdict(
+        "numpy",
+        "masked_attention",
+        "teacher_forcing",
+        "agrees_with_definition",
+        "broken",
+        dtype="float32",
+        counterexample=arguments,
+    )
+    (new,) = write_scripts(tmp_path, "numpy", [verdict])
+    assert "from layerlaws import hold, unpacked\n" in new.read_text()
+    kept = tmp_path / "kept.py"
+    values = ", ".join(f"{name!r}: {text}" for name, text in arguments.items())
+    kept.write_text(KEPT.replace("ARGUMENTS", f"{{{values}}}"))
+    for path in (new, kept):
+        result = run(path, tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert "teacher_forcing.agrees_with_definition is held" in result.stdout
+
+
 def test_scripts_of_an_earlier_run_go_away(tmp_path: Path) -> None:
     verdict = Verdict(
         "./mine.py",
@@ -141,10 +180,10 @@ def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) ->
         '"""Holds one backend to one law on one example: exit status 0 where the law holds, 1 where it does not."""',
         "import sys",
         "import numpy as np",
-        "import layerlaws",
+        "from layerlaws import hold",
         "ARGUMENTS = {",
         "}",
-        "example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)",
+        "example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)",
         "print(example)",
         "sys.exit(not example.holds)",
     ]

@@ -31,8 +31,8 @@ import sys
 
 import numpy as np
 {imports}
-import layerlaws
-{unpacking}
+from layerlaws import {names}
+
 BACKEND = {backend}
 LAW = {law}
 DTYPE = {dtype}
@@ -40,7 +40,7 @@ ARGUMENTS = {{
 {arguments}
 }}
 
-example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)
 print(example)
 sys.exit(not example.holds)
 '''
@@ -88,7 +88,7 @@ def script(verdict: Verdict) -> str | None:
     return TEMPLATE.format(
         comment=_comment(verdict),
         imports="import ml_dtypes  # NumPy knows bfloat16 from it\n" if verdict.dtype == "bfloat16" else "",
-        unpacking="from layerlaws.literals import unpacked\n" if packed else "",
+        names="hold, unpacked" if packed else "hold",
         backend=ascii(verdict.backend),
         law=ascii(verdict.id),
         dtype=ascii(verdict.dtype),
