@@ -176,7 +176,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         options.resume,
     )
     with Progress(console, len(backends) * len(cases)) as progress:
-        verdicts = run(plan, progress.heard)
+        verdicts = run(plan, progress.add)
     summarize(console, plan, verdicts)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
