@@ -1,4 +1,4 @@
-"""Notes, laws and failures in words, for a terminal or a log."""
+"""Notes, operations and laws as text, for a terminal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WIDTH = 80
 
 
 def explain(name: str) -> str:
-    """A note, an operation or a law in words: prose, definition, laws, faults with their sources.
+    """A note, an operation or a law as text: prose, definition, laws, faults with their sources.
 
-    Raises WrongUse, with near names, for a name that is none of these.
+    Raises WrongUse, with similar names, for any other name.
     """
     known = catalogue()
     names = (
@@ -40,7 +40,7 @@ def explain(name: str) -> str:
 
 
 def notes_table(known: Catalogue) -> str:
-    """The notes as a Markdown table: operations, numbers of laws and faults, and what each says."""
+    """The notes as a Markdown table: operations, numbers of laws and faults, title."""
     rows = [
         (
             f"`{note.name}`",
@@ -63,7 +63,7 @@ def _note(note: Note) -> str:
 
 
 def _laws(cases: Sequence[Case]) -> Iterator[str]:
-    """A law that several operations obey, once."""
+    """The laws; one that several operations obey is listed once."""
     same: dict[str, list[Case]] = {}
     for case in cases:
         same.setdefault(case.law.name, []).append(case)
@@ -99,7 +99,7 @@ def _law(case: Case) -> str:
 
 
 def _definition(definition: Callable[..., Any]) -> str:
-    """Its source, without decorators."""
+    """The source of a definition, without its decorators."""
     lines = inspect.getsource(definition).rstrip().splitlines()
     return "\n".join(dropwhile(lambda line: not line.startswith("def "), lines))
 
@@ -109,7 +109,7 @@ def _entry(name: str, sentence: str) -> str:
 
 
 def _filled(text: str, first: str, others: str) -> str:
-    """Links and names stay in one piece."""
+    """The text wrapped, without breaking links and names."""
     return textwrap.fill(
         text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
     )

@@ -1,4 +1,4 @@
-"""What a report says about speed, in GitHub's Markdown; plots are files beside it."""
+"""The part of a report on speed in GitHub Flavored Markdown, with plots as separate files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layerlaws.report.svg import Plot
 
 
 def speed_sections(speed: Speed, plots: Plots, missing: str) -> dict[str, list[str]]:
-    """The section on speed, as `as_markdown` takes it. missing: what plots lack."""
+    """The section on speed for `as_markdown`. missing: why plots are missing, "" if none is."""
     if not speed.runs:
         return {"Speed": [NOTHING]}
     parts = [
@@ -43,7 +43,7 @@ def _headlines(headlines: Iterable[Measured]) -> str:
             escaped(m.claim),
             _linked(m.source),
             *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
-            "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.told) or "not run",
+            "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.reported) or "not run",
         ]
         for m in headlines
     ]
@@ -67,11 +67,11 @@ def _matrix(run: Run) -> str:
 
 
 def _cell(entry: Entry) -> str:
-    """Time and ratio, the fastest in bold; or a word."""
+    """Time and ratio, in bold for the fastest; or the state."""
     if entry.seconds is None:
         return escaped(entry.state)
-    told = f"{entry.brief}, {entry.ratio}" if entry.faster else entry.brief
-    return f"**{told}**" if entry.behind == 1 else told
+    cell = f"{entry.brief}, {entry.ratio}" if entry.faster else entry.brief
+    return f"**{cell}**" if entry.behind == 1 else cell
 
 
 def _growth(run: Run) -> str:
@@ -83,6 +83,6 @@ def _timings(lines: Iterable[Line]) -> str:
     rows = [
         map(escaped, (line.workload, line.mode, line.setting, entry.backend, *entry.facts, entry.reason))
         for line in lines
-        for entry in line.told
+        for entry in line.reported
     ]
     return _table(["workload", "mode", "setting", "backend", *COLUMNS, "remark"], rows)
