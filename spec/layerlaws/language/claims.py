@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layerlaws.language.dependence import changed, refuse_not_a_number
+from layerlaws.language.implementation import Implementation
 from layerlaws.numerics.bounded import Bounded, error_of, value_of
 from layerlaws.numerics.formats import ArrayLike
 from layerlaws.numerics.rounding import quietly
@@ -83,9 +85,9 @@ class exactly(Claim):
         _same_shape(left, right)
         different = np.asarray(left != right)  # NaN differs from everything, including itself
         if different.any():
-            extent = f"{different.sum()} of {different.size} elements differ"
+            unequal = _unequal(left, right, different.shape, _largest(different))
             sides = (("left", self.left), ("right", self.right))
-            raise Broken(_where("differ", different, left, right, extent), sides)
+            raise Broken(f"{unequal}: {different.sum()} of {different.size} elements differ", sides)
         return Settlement(decisive=different.size > 0)
 
 
@@ -114,7 +116,7 @@ class differ(Claim):
 class refused(Claim):
     """Calling the operation with these arguments raises an exception. naming: the argument at fault."""
 
-    operation: Any
+    operation: Implementation
     naming: str
     arguments: dict[str, Any]
 
@@ -182,27 +184,27 @@ def _compare(
     # NaN is never within a bound, so NaN on both sides does not hold.
     bad = ~(apart <= allowed) & ~silent
     if bad.any():
-        extent = f"{bad.sum()} of {bad.size} elements"
+        worst = _largest(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0))
+        limit = float(np.broadcast_to(allowed, bad.shape)[worst])
         raise Broken(
-            _where(word, bad, one, other, extent, apart, allowed), tuple(zip(names, (left, right), strict=True))
+            f"{_unequal(one, other, bad.shape, worst)}: {float(apart[worst]):.3g} {word}, {limit:.3g} allowed "
+            f"({bad.sum()} of {bad.size} elements)",
+            tuple(zip(names, (left, right), strict=True)),
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
     decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
     return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()))
 
 
-def _where(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> str:
-    """The message about the element that violates the claim most."""
-    violation = bad if apart is None else np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(violation)), bad.shape))
-    one, other = (np.broadcast_to(side, bad.shape)[index] for side in (left, right))
-    message = f"{_number(one)} is not {_number(other)} at {list(index)}: "
-    if apart is None:
-        message += extent
-    else:
-        reach = float(np.broadcast_to(allowed, bad.shape)[index])
-        message += f"{float(apart[index]):.3g} {word}, {reach:.3g} allowed ({extent})"
-    return message
+def _largest(x: NDArray[Any]) -> tuple[int, ...]:
+    """The index of the first of the largest elements."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(x)), x.shape))
+
+
+def _unequal(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> str:
+    """The two elements at an index of the shape that both sides are broadcast to, as the beginning of a message."""
+    one, other = (np.broadcast_to(side, shape)[index] for side in (left, right))
+    return f"{_number(one)} is not {_number(other)} at {list(index)}"
 
 
 def _number(x: Any) -> str:

@@ -47,9 +47,10 @@ def refuse_not_a_number(computed: Any, defined: Any) -> None:
 def dependence(operation: Any, perturbed: Perturbation, parts: int, axis: int, of: int = 0) -> NDArray[np.bool_]:
     """Which positions along an output axis change when part j of the input is rewritten.
 
-    operation: as a law receives it. perturbed: gives the arguments, see `Perturbation`. parts: how many parts the input
-    has. axis: of the output. of: which output, if there are several. Returns bool (extent of the axis, parts). Raises
-    Undecidable if the definition changes by less than rounding can hide, Broken if results are NaN.
+    operation: as a law receives it, or anything else with `compare`. perturbed: gives the arguments, see
+    `Perturbation`. parts: how many parts the input has. axis: of the output. of: which output, if there are several.
+    Returns bool (extent of the axis, parts). Raises Undecidable if the definition changes by less than rounding can
+    hide, Broken if results are NaN.
     """
     computed, defined = operation.compare(**perturbed(-1))
     refuse_not_a_number(computed, defined)

@@ -14,7 +14,7 @@ PARTS = ("drawing", "definition", "backend")
 """What is timed. The remaining time goes into laws, comparisons and bookkeeping."""
 
 _spent = dict.fromkeys(PARTS, 0.0)
-_running: list[list[Any]] = []
+_running: list[list[float]] = []
 
 F = TypeVar("F", bound=Callable[..., Any])
 
