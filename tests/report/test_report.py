@@ -152,7 +152,7 @@ def test_an_incomplete_record_is_said_to_be_incomplete_everywhere(tmp_path: Path
 
 
 def test_the_report_says_where_the_numbers_come_from(tmp_path: Path) -> None:
-    write(tmp_path, verdict(examples=1234, undecidable=5, telling=67), seed=42)
+    write(tmp_path, verdict(examples=1234, undecidable=5, decisive=67), seed=42)
     for text in texts(tmp_path):
         for fact in (f"layerlaws {__version__}", "CPU, 2 threads", "quick", "42", "1,234", "67", "2.5", "python 3"):
             assert fact in text
@@ -170,9 +170,14 @@ def test_the_words_of_the_report_are_explained_in_it(tmp_path: Path) -> None:
 
 def test_an_unexpected_verdict_is_shown_with_sentence_input_and_both_sides(tmp_path: Path) -> None:
     broken = verdict(
-        LAWS[3], "broken", reason="3 is not 2", dtype="float32", counterexample={"x": "np.array([1.])"},
-        sides={"left": "np.array([3.])", "right": "np.array([2.])"}, diagnosis="equals the known fault triples",
-    )  # fmt: skip
+        LAWS[3],
+        "broken",
+        reason="3 is not 2",
+        dtype="float32",
+        counterexample={"x": "np.array([1.])"},
+        sides={"left": "np.array([3.])", "right": "np.array([2.])"},
+        diagnosis="equals the known fault triples",
+    )
     write(tmp_path, broken)
     readme, page = texts(tmp_path)
     for part in ("3 is not 2", "x = np.array([1.])", "np.array([3.])", "np.array([2.])", "known fault triples"):
@@ -211,8 +216,11 @@ def test_it_says_which_law_notices_which_fault(tmp_path: Path, known: Catalogue)
     write(tmp_path)
     report = tables(tmp_path, known)
     assert [(law.id.removeprefix("double."), law.faults) for law in report.rows[0].laws] == [
-        (LAWS[0], {"a"}), (LAWS[1], {"b"}), (LAWS[2], {"c"}), (LAWS[3], {"1"}),
-    ]  # fmt: skip
+        (LAWS[0], {"a"}),
+        (LAWS[1], {"b"}),
+        (LAWS[2], {"c"}),
+        (LAWS[3], {"1"}),
+    ]
     readme, page = texts(tmp_path)
     assert "It triples. Multiply by two." in page
     assert f"| double | triples | double.doubling_is_adding | [somebody/something#7](<{SOURCE}>) |" in flat(readme)
@@ -280,10 +288,15 @@ def test_the_same_records_give_the_same_report(tmp_path: Path) -> None:
 def hostile(tmp_path: Path) -> Path:
     """A record whose backend says everything it should not."""
     attack = verdict(
-        LAWS[3], "broken", reason=HOSTILE + "x" * 10_000_000, dtype=HOSTILE, diagnosis=HOSTILE,
-        link="javascript:alert(4)", counterexample={HOSTILE: "```\n<script>\n````\n" + HOSTILE},
+        LAWS[3],
+        "broken",
+        reason=HOSTILE + "x" * 10_000_000,
+        dtype=HOSTILE,
+        diagnosis=HOSTILE,
+        link="javascript:alert(4)",
+        counterexample={HOSTILE: "```\n<script>\n````\n" + HOSTILE},
         sides={HOSTILE: HOSTILE},
-    )  # fmt: skip
+    )
     known = verdict(LAWS[2], "known", reason=HOSTILE, link="javascript:alert(5)")
     strange = verdict(HOSTILE, "error", reason=HOSTILE)
     write(tmp_path, attack, known, strange, backend=HOSTILE, device=HOSTILE, unavailable=HOSTILE, dtypes=[HOSTILE])
@@ -358,8 +371,10 @@ def test_the_page_allows_its_own_style_and_script_and_nothing_else(hostile: Path
     assert policy
     allowed = dict(part.split(" ", 1) for part in policy[1].replace("&#39;", "'").split("; "))
     code = {kind: re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.DOTALL) for kind in ("style", "script")}
-    hashes = {kind: [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in found]
-              for kind, found in code.items()}  # fmt: skip
+    hashes = {
+        kind: [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in found]
+        for kind, found in code.items()
+    }
     assert [allowed["style-src"]] == hashes["style"]
     assert [allowed["script-src"]] == hashes["script"]
     assert allowed["default-src"] == allowed["base-uri"] == allowed["form-action"] == "'none'"

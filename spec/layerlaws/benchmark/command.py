@@ -30,7 +30,7 @@ def bench(options: argparse.Namespace, console: Console, known: Catalogue, backe
         def timing(found: Timing) -> None:
             progress.step(found.state if found.unexpected else "", f"{found.backend}: {title(found)}")
 
-        timings = run(plan, Listener(progress.heard, header, timing))
+        timings = run(plan, Listener(progress.add, header, timing))
     summarize(console, timings)
     if plan.output is not None:
         console.print(f"record: {plan.output}; `layerlaws report {plan.output}` makes pages of it", markup=False)

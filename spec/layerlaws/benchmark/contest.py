@@ -156,7 +156,7 @@ def _against(
 
 def _call(implementation: Implementation, mode: str, arguments: dict[str, Any]) -> Callable[[], Any]:
     """One call with arguments that are on the device already."""
-    backend = implementation.backend
+    backend: Any = implementation.backend  # it has the function and, where it is timed, a gradient
     function = backend.function(implementation.name)
     native = implementation.native(arguments)
     if mode == "forward":

@@ -1,4 +1,4 @@
-"""A report in GitHub's Markdown."""
+"""A report in GitHub Flavored Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from layerlaws.report.text import MARK, link, link_name
 from layerlaws.report.words import WORDS
 
 IN_FULL = 25
-"""How many unexpected verdicts are shown with their counterexamples."""
+"""How many unexpected verdicts are shown in full."""
 
 _SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> str:
-    """The report as the text of a README. more: sections by their titles, paragraphs each."""
+    """The report as the text of a README. more: further sections, as lists of paragraphs by title."""
     names = [escaped(name) for name in report.backends]
     sections = {
         "": [
@@ -52,14 +52,14 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
 
 
 def escaped(text: str) -> str:
-    """Text that means only itself in Markdown, anywhere but at the beginning of a line."""
+    """The text escaped for Markdown, anywhere but at the beginning of a line."""
     return _SPECIAL.sub(r"\\\1", text)
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     body = [list(row) for row in rows]
     table = str(tabulate(body, list(head), tablefmt="github", disable_numparse=True))
-    return re.sub("  +", " ", table) if body else "None."  # not aligned: forges show no file beyond 500 kB
+    return re.sub("  +", " ", table) if body else "None."  # no alignment: forges do not show files beyond 500 kB
 
 
 def _matrix(report: Report, names: Sequence[str]) -> str:
@@ -76,7 +76,7 @@ def _legend() -> str:
 
 
 def _unexpected(results: Sequence[Result]) -> list[str]:
-    """The first ones in full; the others by name, since forges do not show files of any length."""
+    """The first ones in full, the others by name, since forges do not show large files."""
     sections = [_result(result) for result in results[:IN_FULL]]
     if len(results) > IN_FULL:
         sections += ["### Others, in full in index.html", _states(results[IN_FULL:])]
@@ -90,19 +90,21 @@ def _states(results: Iterable[Result]) -> str:
 
 def _result(result: Result) -> str:
     head = f"### {escaped(result.backend)}: {escaped(result.law)} is {result.state}"
-    told = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
-    parts = [head, *(f"{what}: {escaped(text)}" for what, text in told.items() if text)]
+    texts = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
+    parts = [head, *(f"{what}: {escaped(text)}" for what, text in texts.items() if text)]
     code = [f"{name} = {value}" for name, value in result.counterexample]
     if code:
-        parts += [f"Smallest input found ({escaped(result.input_dtype)}), and both sides:", _fenced("\n".join(
-            code + [f"# {name}:\n{value}" for name, value in result.sides]))]  # fmt: skip
+        parts += [
+            f"Smallest input found ({escaped(result.input_dtype)}), and both sides:",
+            _fenced("\n".join(code + [f"# {name}:\n{value}" for name, value in result.sides])),
+        ]
     if result.script:
         parts.append(f"Again: `python {result.script}`")
     return "\n\n".join(parts)
 
 
 def _fenced(code: str) -> str:
-    """A block of code, in a fence longer than any inside."""
+    """A block of code in a fence longer than any in the code."""
     longest = max((len(run) for run in re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}python\n{code}\n{fence}"

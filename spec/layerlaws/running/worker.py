@@ -25,10 +25,10 @@ from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
-from layerlaws.running.tampering import originals, replaced
+from layerlaws.running.tampering import snapshot, tampered
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
-from layerlaws.support.printable import plain, told
+from layerlaws.support.printable import describe, printable
 
 LONGEST_DEVICE = 200
 """Characters of a backend's description of its device that are kept."""
@@ -74,7 +74,7 @@ class Facts:
 def serve(connection: socket.socket, task: Task) -> None:
     """Load the backend, say what it is, and hold it to laws by id until the connection ends."""
     _set_apart(task.memory)
-    intact, pid = originals(), os.getpid()
+    intact, pid = snapshot(), os.getpid()
 
     def send(**message: Any) -> None:
         if os.getpid() != pid:
@@ -86,11 +86,11 @@ def serve(connection: socket.socket, task: Task) -> None:
         backend = load_backend(task.backend, catalogue())
         facts = _facts(backend)
     except WrongUse as wrong:
-        send(wrong=plain(wrong))
+        send(wrong=printable(wrong))
         return
     except BaseException as error:
-        backend, facts = None, Facts(task.backend, state="error", reason=f"loading it raised {told(error)}")
-    if name := replaced(intact):
+        backend, facts = None, Facts(task.backend, state="error", reason=f"loading it raised {describe(error)}")
+    if name := tampered(intact):
         facts = replace(facts, state="error", reason=_replaced(name))
     send(facts=asdict(facts))
     if backend is None or facts.state:
@@ -101,7 +101,7 @@ def serve(connection: socket.socket, task: Task) -> None:
     while id := wanted():
         _wake(task.limit)
         verdict = _hold(backend, cases[id], task)
-        name = replaced(intact)
+        name = tampered(intact)
         if name:
             verdict = _blank(backend, cases[id], _replaced(name))
         spent = bool(name) or "MemoryError" in verdict.reason  # what comes after it starts afresh
@@ -115,14 +115,14 @@ def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
         before = witness(task.witnesses, backend, case)
         verdict = check(backend, case, profile=task.profile, seed=task.seed, witness=before)
     except BaseException as error:  # a KeyboardInterrupt, too, is the backend's: the user's does not come here
-        verdict = _blank(backend, case, f"holding the law was broken off by {told(error)}")
+        verdict = _blank(backend, case, f"holding the law was broken off by {describe(error)}")
     if verdict.state == "error" and "MemoryError" in verdict.reason and task.memory:
         verdict = replace(verdict, reason=f"{verdict.reason} (a worker may use {task.memory / 2**30:.1f} GiB)")
     return replace(
         verdict,
-        reason=plain(verdict.reason),
-        counterexample={name: plain(text) for name, text in verdict.counterexample.items()},
-        sides={name: plain(text) for name, text in verdict.sides.items()},
+        reason=printable(verdict.reason),
+        counterexample={name: printable(text) for name, text in verdict.counterexample.items()},
+        sides={name: printable(text) for name, text in verdict.sides.items()},
     )
 
 
@@ -137,12 +137,12 @@ def _replaced(name: str) -> str:
 def _facts(backend: Backend) -> Facts:
     return Facts(
         backend.name,
-        plain(backend.device, LONGEST_DEVICE),
+        printable(backend.device, LONGEST_DEVICE),
         [format.name for format in backend.formats],
         sorted(backend.functions),
         source_code(backend),
         "unavailable" if backend.unavailable else "",
-        plain(backend.unavailable),
+        printable(backend.unavailable),
     )
 
 

@@ -1,4 +1,4 @@
-"""Records merged and compared: what a user with a record of another machine, or of last week, asks for."""
+"""Records of several runs or machines, merged into one directory, and two runs compared law by law."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from layerlaws.checking.verdict import Accuracy, Verdict
-from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.diffing import diff, in_words
 from layerlaws.running.journal import Header, Journal, read_record, records_in
+from layerlaws.running.merging import merge
 from layerlaws.support.errors import RecordError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,9 +25,13 @@ BROKEN = Verdict("mine", "a_note", "twice", "commutes", "broken", "1 is not 2\na
 
 
 def write(
-    directory: Path, *verdicts: Verdict, backend: str = "mine", suite: str = "1.0", seed: int | None = None,
+    directory: Path,
+    *verdicts: Verdict,
+    backend: str = "mine",
+    suite: str = "1.0",
+    seed: int | None = None,
     complete: bool = True,
-) -> Path:  # fmt: skip
+) -> Path:
     header = Header(backend, suite, "CPU", ["float32"], "quick", seed, len(verdicts), True)
     with Journal(directory, header) as journal:
         for verdict in verdicts:
@@ -73,9 +78,15 @@ def test_a_difference_puts_regressions_first_and_counts_the_rest(tmp_path: Path)
     moved = replace(BROKEN, law="moved")
     worse = replace(HELD, accuracy={"float32": Accuracy(0.5, 0.1, 5)})
     old = write(tmp_path / "old", HELD, BROKEN, KNOWN, replace(HELD, law="halves"), moved)
-    new = write(tmp_path / "new", worse, replace(BROKEN, state="held", reason=""),
-                replace(KNOWN, state="broken", reason="x"), replace(BROKEN, law="halves"),
-                replace(HELD, law="new"), seed=3)  # fmt: skip
+    new = write(
+        tmp_path / "new",
+        worse,
+        replace(BROKEN, state="held", reason=""),
+        replace(KNOWN, state="broken", reason="x"),
+        replace(BROKEN, law="halves"),
+        replace(HELD, law="new"),
+        seed=3,
+    )
     difference = diff(old, new)
     assert [change.new.law for change in difference.regressions] == ["refuses", "halves"]
     assert in_words(difference) == [
