@@ -134,7 +134,7 @@ def _kept(tokens: Array, noise: Array, keep: int) -> tuple[NDArray[np.int64], ND
     """Indices of the tokens of least noise, which are removed, and the place of each in the order of noise."""
     count, length = tokens.shape[:2]
     if noise.shape != (count, length):
-        raise ValueError(f"noise has the shape {noise.shape}, not {(count, length)}")
+        raise ValueError(f"noise has shape {noise.shape}, expected {(count, length)}")
     if not 1 <= keep <= length:
         raise ValueError(f"keep = {keep} lies outside 1 ... {length}")
     shuffle = np.argsort(noise, axis=1, kind="stable")

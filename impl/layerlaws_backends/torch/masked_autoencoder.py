@@ -109,7 +109,7 @@ def reconstruction_loss(
 def _shuffle(tokens: torch.Tensor, noise: torch.Tensor, keep: int) -> torch.Tensor:
     """Indices of the tokens in the stable order of noise. -> (N, L)."""
     if noise.shape != tokens.shape[:2]:
-        raise ValueError(f"noise has the shape {tuple(noise.shape)}, not {tuple(tokens.shape[:2])}")
+        raise ValueError(f"noise has shape {tuple(noise.shape)}, expected {tuple(tokens.shape[:2])}")
     if not 1 <= keep <= tokens.shape[1]:
         raise ValueError(f"keep = {keep} lies outside 1 ... {tokens.shape[1]}")
     return noise.argsort(dim=1, stable=True)

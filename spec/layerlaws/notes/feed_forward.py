@@ -91,8 +91,8 @@ def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Ar
     x (B, T, D), w_1 (D, F), b_1 (F,), w_2 (F, D), b_2 (D,)  ->  (B, T, D)
     """
     width, hidden = x.shape[-1], b_1.shape[-1]
-    require(w_1.shape == (width, hidden), f"w_1 has the shape {w_1.shape}, not {(width, hidden)}")
-    require(w_2.shape == (hidden, width), f"w_2 has the shape {w_2.shape}, not {(hidden, width)}")
+    require(w_1.shape == (width, hidden), f"w_1 has shape {w_1.shape}, expected {(width, hidden)}")
+    require(w_2.shape == (hidden, width), f"w_2 has shape {w_2.shape}, expected {(hidden, width)}")
     return affine(relu(affine(x, w_1, b_1)), w_2, b_2)
 
 

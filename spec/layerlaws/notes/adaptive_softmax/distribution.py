@@ -50,7 +50,7 @@ def _require_fitting(
     require(len(cutoffs) > 0 and np.all(sizes > 0), f"cutoffs must increase from above 0, not {cutoffs}")
     tails = len(cutoffs) - 1
     columns = cutoffs[0] + tails
-    require(head.shape == (width, columns), f"head has the shape {head.shape}, not {(width, columns)}")
+    require(head.shape == (width, columns), f"head has shape {head.shape}, expected {(width, columns)}")
     for name, given in (("tail_projections", tail_projections), ("tail_outputs", tail_outputs)):
         require(len(given) == tails, f"{name} has {len(given)} matrices for {tails} tails")
     for projection, output, size in zip(tail_projections, tail_outputs, sizes[1:], strict=True):

@@ -83,7 +83,7 @@ def adaptive_softmax_loss(
     cutoffs (c0, c1, ..., V), targets (N,) ids  ->  (N,)
     """
     logs = adaptive_log_softmax(hidden, head, tail_projections, tail_outputs, cutoffs)
-    require(targets.shape == (hidden.shape[0],), f"targets has the shape {targets.shape}, not {(hidden.shape[0],)}")
+    require(targets.shape == (hidden.shape[0],), f"targets has shape {targets.shape}, expected {(hidden.shape[0],)}")
     ids_within(targets, cutoffs[-1], "targets")
     return -at(logs, targets)
 

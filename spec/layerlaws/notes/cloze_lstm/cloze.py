@@ -114,10 +114,10 @@ def cloze_lstm(
     batch, length, width = embeddings.shape
     units, words = w_out.shape[0] // 2, w_out.shape[1]
     require(w_out.shape[0] == 2 * units, f"w_out has {w_out.shape[0]} rows, not as many for each of two sides")
-    require(b_out.shape == (words,), f"b_out has the shape {b_out.shape}, not {(words,)}")
+    require(b_out.shape == (words,), f"b_out has shape {b_out.shape}, expected {(words,)}")
     for name, side in (("forward", forward), ("backward", backward)):
         shapes, fitting = tuple(w.shape for w in side), ((width, 4 * units), (units, 4 * units), (4 * units,))
-        require(shapes == fitting, f"{name} has the shapes {shapes}, not {fitting}")
+        require(shapes == fitting, f"{name} has shapes {shapes}, expected {fitting}")
     nothing = np.zeros((batch, units), embeddings.dtype)
     before, _, _ = lstm(embeddings, nothing, nothing, *forward)
     after, _, _ = lstm(np.flip(embeddings, 1), nothing, nothing, *backward)

@@ -74,14 +74,14 @@ def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Arr
     """
     batch, _, width = x.shape
     units = cell.shape[1]
-    require(hidden.shape == (batch, units), f"hidden has the shape {hidden.shape}, not {(batch, units)}")
+    require(hidden.shape == (batch, units), f"hidden has shape {hidden.shape}, expected {(batch, units)}")
     require(cell.shape[0] == batch, f"cell has {cell.shape[0]} rows, x has {batch}")
     for name, weights, shape in (
         ("w_x", w_x, (width, 4 * units)),
         ("w_h", w_h, (units, 4 * units)),
         ("bias", bias, (4 * units,)),
     ):
-        require(weights.shape == shape, f"{name} has the shape {weights.shape}, not {shape}")
+        require(weights.shape == shape, f"{name} has shape {weights.shape}, expected {shape}")
     outputs, weights = [hidden], np.concatenate([w_x, w_h])
     for t in range(x.shape[1]):
         sums = affine(np.concatenate([x[:, t], outputs[-1]], axis=1), weights, bias)

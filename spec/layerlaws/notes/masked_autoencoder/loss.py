@@ -56,8 +56,8 @@ def reconstruction_loss(target: Array, prediction: Array, mask: Mask, normalize:
     target, prediction (N, L, P), mask (N, L) bool, True: removed  ->  ()
     """
     pixels = target.shape[-1]
-    require(prediction.shape == target.shape, f"prediction has the shape {prediction.shape}, not {target.shape}")
-    require(mask.shape == target.shape[:2], f"mask has the shape {mask.shape}, not {target.shape[:2]}")
+    require(prediction.shape == target.shape, f"prediction has shape {prediction.shape}, expected {target.shape}")
+    require(mask.shape == target.shape[:2], f"mask has shape {mask.shape}, expected {target.shape[:2]}")
     require(np.any(mask), "mask removes no patch")
     if normalize:
         require(pixels > 1, "target has patches of one pixel, which have no variance")

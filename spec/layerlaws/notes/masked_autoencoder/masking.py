@@ -56,7 +56,7 @@ def random_masking(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask,
     restore (N, L), the place of each token in the order of noise
     """
     length = tokens.shape[1]
-    require(noise.shape == tokens.shape[:2], f"noise has the shape {noise.shape}, not {tokens.shape[:2]}")
+    require(noise.shape == tokens.shape[:2], f"noise has shape {noise.shape}, expected {tokens.shape[:2]}")
     require(1 <= keep <= length, f"keep = {keep} lies outside 1 ... {length}")
     shuffle = np.argsort(noise, axis=1, kind="stable")
     restore = np.argsort(shuffle, axis=1)

@@ -104,7 +104,7 @@ def multi_head_attention(
     )
     if mask is not None:
         expected = (query.shape[0], query.shape[1], key.shape[1])
-        require(mask.shape == expected, f"mask has the shape {mask.shape}, not {expected}")
+        require(mask.shape == expected, f"mask has shape {mask.shape}, expected {expected}")
         mask = np.broadcast_to(mask[:, None], (mask.shape[0], num_heads, *mask.shape[1:]))
     weights = attention_weights(q, k, mask)
     return affine(merge_heads(weights @ v), w_o, b_o), weights

@@ -10,7 +10,7 @@ from layerlaws.language import Array, Ids, Mask, require, root, softmax
 def attention_weights(query: Array, key: Array, mask: Mask | None) -> Array:
     """softmax(query keyT / sqrt(d)) over the allowed keys. (B, H, T, d), (B, H, S, d) -> (B, H, T, S)."""
     scores = query @ key.swapaxes(-1, -2) / root(query.shape[-1])
-    require(mask is None or np.shape(mask) == scores.shape, f"mask has not the shape {scores.shape} of the scores")
+    require(mask is None or np.shape(mask) == scores.shape, f"mask has shape {np.shape(mask)}, expected {scores.shape}")
     return softmax(scores, where=True if mask is None else mask)
 
 
@@ -34,7 +34,7 @@ def plain_weights(
     """Weights of plain attention, with the knobs that faults turn; a row that sees nothing gets weights 0."""
     scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale) + bias
     seen = allowed(mask, query, key)
-    require(seen.shape == scores.shape, "mask has not the shape of the scores")
+    require(seen.shape == scores.shape, f"mask has shape {seen.shape}, expected {scores.shape}")
     scores = np.where(seen, scores, fill)
     highest = np.max(scores, axis=axis, keepdims=True) if shift else 0.0
     raised = np.exp(scores - np.where(np.isfinite(highest), highest, 0.0))

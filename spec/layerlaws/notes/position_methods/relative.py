@@ -97,7 +97,7 @@ def _fits(query: Array, key: Array, value: Array, key_table: Array, value_table:
     ):
         require(array.shape[-1] == other.shape[-1], f"{name} is {array.shape[-1]} wide, not {other.shape[-1]}")
     scores = (*query.shape[:3], key.shape[2])
-    require(mask is None or np.shape(mask) == scores, f"mask has not the shape {scores} of the scores")
+    require(mask is None or np.shape(mask) == scores, f"mask has shape {np.shape(mask)}, expected {scores}")
 
 
 @operation(inputs=related_states(), batch=("query", "key", "value", "mask"), differentiable=True)
