@@ -106,7 +106,7 @@ def masked_encoder(
 def reconstruction_loss(target: Array, prediction: Array, mask: NDArray[np.bool_], normalize: bool) -> Array:
     """Mean squared error of the removed patches, the others left out. (N, L, P), (N, L, P), (N, L)  ->  ()."""
     if prediction.shape != target.shape:
-        raise ValueError(f"prediction has the shape {prediction.shape}, target {target.shape}")
+        raise ValueError(f"prediction has shape {prediction.shape}, expected {target.shape}")
     if mask.shape != target.shape[:2] or not mask.any():
         raise ValueError("mask must have an element per patch, and remove a patch at least")
     wanted = target[mask]  # (M, P)

@@ -92,7 +92,7 @@ def reconstruction_loss(
 ) -> torch.Tensor:
     """Mean squared error of the removed patches, the others left out. (N, L, P), (N, L, P), (N, L)  ->  ()."""
     if prediction.shape != target.shape:
-        raise ValueError(f"prediction has the shape {tuple(prediction.shape)}, target {tuple(target.shape)}")
+        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, expected {tuple(target.shape)}")
     if mask.shape != target.shape[:2] or not mask.any():
         raise ValueError("mask must have an element per patch, and remove a patch at least")
     pixels, removed = target.shape[2], mask.flatten().nonzero()[:, 0]
