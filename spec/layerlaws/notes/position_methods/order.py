@@ -29,7 +29,7 @@ from layerlaws.notes.masked_attention import masked_self_attention
 from layerlaws.notes.multi_head_attention.heads import multi_head_attention, projected_states
 from layerlaws.notes.multi_head_attention.scaled_dot_product import scaled_dot_product_attention
 from layerlaws.notes.position_methods.permutations import order_shows, to_itself, tokens, turned, turns
-from layerlaws.notes.rnn_language_model import rnn_language_model
+from layerlaws.notes.rnn_language_model.recurrence import rnn_language_model
 from layerlaws.notes.sinusoidal_positions import sinusoidal_positions
 
 

@@ -1,10 +1,8 @@
-"""TODO-TITLE shared."""
+"""What the three decoders share: drawn steps, the recurrence, the context, and a register that shows who asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +11,9 @@ from layerlaws.language import (
     Arguments,
     Array,
     Claim,
+    Format,
     Implementation,
+    Mask,
     affine,
     all_of,
     arrays,
@@ -25,13 +25,11 @@ from layerlaws.language import (
     rewritten,
     root,
     seeds,
-    softmax,
 )
 from layerlaws.language import strategies as st
 
 WEIGHTS = ("integers", "normal", "one-hot", "sparse", "tiny")
 """Textures of weights: none so large that everything is saturated."""
-
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -54,21 +52,14 @@ def _recurrence(x: Array, state: Array, w_x: Array, w_state: Array, bias: Array)
     return np.tanh(affine(np.concatenate([x, state], axis=-1), np.concatenate([w_x, w_state]), bias))
 
 
-def _additive_weights(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:
-    """softmax over the source of v . tanh(state w_query + m_j w_memory). (B, Q), (B, S, M)  ->  (B, S)."""
-    asked = np.broadcast_to(state[:, None], (*memory.shape[:2], state.shape[-1]))
-    hidden = np.concatenate([asked, memory], axis=-1) @ np.concatenate([w_query, w_memory])
-    return softmax(np.tanh(hidden) @ v)
-
-
 def _context(weights: Array, memory: Array) -> Array:
     """The sum of the source states by their weights. (B, S), (B, S, M)  ->  (B, M)."""
     return (weights[:, None] @ memory)[:, 0]
 
 
-sentences = st.fixed_dictionaries({
-    "steps": st.integers(1, 3), "batch": st.integers(1, 2), "source": st.integers(2, 4), "seed": seeds,
-})  # fmt: skip
+sentences = st.fixed_dictionaries(
+    {"steps": st.integers(1, 3), "batch": st.integers(1, 2), "source": st.integers(2, 4), "seed": seeds}
+)
 
 
 class Register:
@@ -78,7 +69,7 @@ class Register:
     source state answers unlike the others. Shorter in half precision, whose errors grow with the units that are read.
     """
 
-    def __init__(self, steps: int, batch: int, source: int, seed: int, format: Any) -> None:
+    def __init__(self, steps: int, batch: int, source: int, seed: int, format: Format) -> None:
         reach = {11: 2, 8: 1}.get(format.precision, steps)
         self.units, self.dtype = min(steps, reach), format.dtype
         steps, source = self.units, min(source, 2 * reach)
@@ -94,13 +85,13 @@ class Register:
             "bias": self.faint(self.units),
         }
 
-    def signs(self, *shape: int) -> Any:
+    def signs(self, *shape: int) -> Array:
         return self.generator.choice([-1.0, 1.0], shape)
 
-    def faint(self, *shape: int) -> Any:
+    def faint(self, *shape: int) -> Array:
         return self.generator.standard_normal(shape) / 64
 
-    def decoded(self, step: Any, part: int) -> tuple[Any, Any]:
+    def decoded(self, step: Implementation, part: int) -> tuple[Array, Array]:
         """The weights of all steps (B, T, S), taken one after the other, and what the definition says they are.
 
         part: what is negated, 0 for the first unit of the first state, t for the embedding of step t, -1 for nothing.
@@ -117,7 +108,7 @@ class Register:
         computed, defined = zip(*found, strict=True)
         return np.stack(computed, axis=1), np.stack(defined, axis=1)
 
-    def reached(self, step: Any, first: int) -> Any:
+    def reached(self, step: Implementation, first: int) -> Mask:
         """Which weights move with the parts from this one to the last embedding. (T, parts) bool."""
         steps = self.embeddings.shape[1]
         unrolled = SimpleNamespace(compare=lambda part: self.decoded(step, part))
@@ -157,21 +148,6 @@ def _misfits(operation: Implementation, inputs: Arguments, places: dict[str, tup
             for axis in axes
         )
     )
-
-
-def _bahdanau(
-    inputs: Arguments,
-    new_state: Callable[..., Any] = _recurrence,
-    weigh: Callable[..., Any] = _additive_weights,
-    mix: Callable[..., Any] = _context,
-) -> Array:
-    """A Bahdanau step with the parts that faults exchange."""
-    state, memory = inputs["state"], inputs["memory"]
-    weights = weigh(state, memory, inputs["w_query"], inputs["w_memory"], inputs["v"])
-    context = mix(weights, memory)
-    found = np.concatenate([inputs["embedding"], context], axis=-1)
-    w_found = np.concatenate([inputs["w_input"], inputs["w_context"]])
-    return new_state(found, state, w_found, inputs["w_state"], inputs["bias"]), context, weights
 
 
 def _places(memory: Array) -> Array:
