@@ -194,6 +194,12 @@ def benchmarks_in(directory: Path) -> list[BenchmarkRecord]:
 
 def _timing(fields: dict[str, Any]) -> Timing:
     timing = Timing(**fields)
+    check_timing(timing)
+    return timing
+
+
+def check_timing(timing: Timing) -> None:
+    """Refuse a timing that is not of this package's making. Raises TypeError and ValueError."""
     check_types(timing)
     if timing.state not in STATES:
         raise ValueError(f"{timing.state!r} is no state of a timing; there are {', '.join(STATES)}")
@@ -201,4 +207,3 @@ def _timing(fields: dict[str, Any]) -> Timing:
         raise ValueError(f"{timing.workload} is timed, in {timing.seconds!r} seconds")
     if not all(isinstance(size, int) for size in timing.sizes.values()):
         raise ValueError(f"sizes are whole numbers, not {timing.sizes}")
-    return timing

@@ -98,6 +98,8 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Kill the process and all that it started."""
+        if self.socket.fileno() < 0:
+            return  # done before: its number may be another process's by now
         if sys.platform != "win32" and self.process.pid:
             # The group does not exist before the worker has made itself a session, nor once all of it has ended.
             with contextlib.suppress(ProcessLookupError, PermissionError):

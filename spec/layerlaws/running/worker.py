@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from layerlaws.backends import load_backend, source_code
 from layerlaws.checking.check import check
