@@ -153,6 +153,14 @@ def test_tuples_integers_and_parts_are_handed_over_but_no_objects(tmp_path: Path
         load(tmp_path, NETWORK, FLOAT32, {})
 
 
+def test_only_definitions_of_numbers_depend_on_the_format() -> None:
+    words = next(w for w in catalogue().note("byte_pair_encoding").workloads if w.name == "decode_library_text")
+    ids, numbers = (expected_of(w, "forward", FLOAT32, limit=5) for w in (words, NETWORK.at(**TINY)))
+    assert ids is not None
+    assert numbers is not None
+    assert (ids.floats, numbers.floats) == (False, True)
+
+
 def test_time_and_memory_are_limited() -> None:
     def busy() -> None:
         while True:

@@ -88,12 +88,25 @@ def test_who_is_right_is_timed_and_whatever_another_does_costs_only_its_own(
     names = tuple(str(backend_file(name, text)) for name, text in files.items())
     found = {Path(t.backend).stem: t for t in timed((*names, "numpy"), tmp_path / "records")}
     assert {name: t.state for name, t in found.items()} == {
-        "right": "timed", "breaks_a_law": "broken", "wrong": "wrong", "raises": "error", "dies": "error",
-        "hangs": "error", "deviates": "known", "nothing": "missing", "numpy": "timed",
-    }  # fmt: skip
-    reasons = {"breaks_a_law": "agrees_with_definition", "wrong": "allowed", "raises": "no luck",
-               "dies": "exit status 3", "deviates": "it adds a little", "hangs": "20 s",
-               "nothing": "no feed_forward"}  # fmt: skip
+        "right": "timed",
+        "breaks_a_law": "broken",
+        "wrong": "wrong",
+        "raises": "error",
+        "dies": "error",
+        "hangs": "error",
+        "deviates": "known",
+        "nothing": "missing",
+        "numpy": "timed",
+    }
+    reasons = {
+        "breaks_a_law": "agrees_with_definition",
+        "wrong": "allowed",
+        "raises": "no luck",
+        "dies": "exit status 3",
+        "deviates": "it adds a little",
+        "hangs": "20 s",
+        "nothing": "no feed_forward",
+    }
     assert {name for name, said in reasons.items() if said not in found[name].reason} == set()
     assert {t.seconds for name, t in found.items() if name in reasons} == {0.0}
 

@@ -27,14 +27,16 @@ class Evaluation:
     """What the definition says of a workload. directory: where `exchange.load` finds it.
 
     part: the sizes at which a smaller workload was evaluated instead, as "T=64, B=1"; "" if it was the whole one.
+    floats: whether it depends on the format.
     """
 
     directory: Path
     part: str
+    floats: bool
 
 
 class Definitions:
-    """The run's side: each definition is evaluated once per job."""
+    """The run's side: each definition is evaluated once per job, for each format it depends on."""
 
     def __init__(self, directory: Path, memory: int, limit: float) -> None:
         """Start the process. directory: private, for its results. memory: bytes it may use. limit: as in `Effort`."""
@@ -45,15 +47,15 @@ class Definitions:
 
     def evaluate(self, workload: Workload, mode: str, dtype: str, seconds: float) -> Evaluation:
         """Evaluate a workload, or the largest part of it that takes up to about these seconds. Raises Refusal."""
-        key = workload.name, tuple(workload.sizes.items()), mode, dtype
-        if key not in self._known:
+        sizes = tuple(workload.sizes.items())
+        own, shared = (workload.name, sizes, mode, dtype), (workload.name, sizes, mode, "")
+        found = self._known.get(shared) or self._known.get(own)
+        if found is None:
             try:
-                self._known[key] = self._evaluated(workload, mode, dtype, seconds)
-            except Refusal as refusal:
-                self._known[key] = refusal
-            except Lost as lost:
-                self._known[key] = Refusal("error", str(lost))
-        found = self._known[key]
+                found = self._evaluated(workload, mode, dtype, seconds)
+            except (Refusal, Lost) as failure:
+                found = failure if isinstance(failure, Refusal) else Refusal("error", str(failure))
+            self._known[own if isinstance(found, Refusal) or found.floats else shared] = found
         if isinstance(found, Refusal):
             raise Refusal(found.state, found.reason)
         return found
@@ -88,7 +90,7 @@ class Definitions:
             directory=str(directory),
         )
         part = {name: size for name, size in evaluated.sizes.items() if workload.sizes[name] != size}
-        return Evaluation(directory, ", ".join(f"{name}={size}" for name, size in part.items()))
+        return Evaluation(directory, ", ".join(f"{name}={size}" for name, size in part.items()), evaluated.floats)
 
 
 def serve(connection: socket.socket, memory: int) -> None:
@@ -112,4 +114,4 @@ def _evaluate(workload: str, sizes: dict[str, int], mode: str, dtype: str, secon
     if expected is None:
         return Refused("error", UNDECIDED)
     save(expected, Path(directory))
-    return Evaluated(dict(expected.workload.sizes))
+    return Evaluated(dict(expected.workload.sizes), expected.floats)

@@ -52,9 +52,13 @@ class Threads:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The definition was evaluated, at these sizes of the workload."""
+    """The definition was evaluated.
+
+    sizes: of the workload, at which it was. floats: whether the results depend on the format.
+    """
 
     sizes: dict[str, int]
+    floats: bool
 
 
 @dataclass(frozen=True)

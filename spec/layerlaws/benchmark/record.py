@@ -138,7 +138,7 @@ class BenchmarkRecord:
 
 
 class BenchmarkJournal:
-    """Writes a benchmark record, a line per timing as it falls; leaving it by `close` alone writes the footer."""
+    """Writes a benchmark record, a line per timing as soon as it is known; only `close` writes the footer."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """Open the record `benchmark-NAME.jsonl`.
@@ -153,16 +153,16 @@ class BenchmarkJournal:
         self.timings = 0
 
     def begin(self, header: BenchmarkHeader) -> None:
-        """Write the header: ceilings are in it, so it comes after they are measured."""
+        """Write the header, once the ceilings in it are measured."""
         self._file.append({"kind": "benchmark", **asdict(header)})
 
     def add(self, timing: Timing) -> None:
-        """Write down a timing, now."""
+        """Append a timing."""
         self._file.append({"kind": "timing", **asdict(timing)})
         self.timings += 1
 
     def close(self, seconds: float) -> Path:
-        """The run is complete. seconds: of wall time."""
+        """Write the footer of a complete run. seconds: of wall time."""
         self._file.append({"kind": "footer", "timings": self.timings, "seconds": round(seconds, 3)})
         self._file.publish(self.path)
         self._file.close()
