@@ -17,10 +17,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from layerlaws import __version__
-from layerlaws.backends import installed_backends, load_backend
+from layerlaws.backends import installed_backends
 from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
-from layerlaws.language.backend import Backend
 from layerlaws.report.explanation import explain, notes_table
 from layerlaws.report.scaffold import scaffold
 from layerlaws.running.diffing import diff, in_words
@@ -198,7 +197,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
 
 
-def _named_but_absent(absent: Sequence[Facts | Backend]) -> bool:
+def _named_but_absent(absent: Sequence[Facts]) -> bool:
     for backend in absent:
         print(f"layerlaws: {backend.name} was asked for, but {backend.unavailable}", file=sys.stderr)
     return bool(absent)
@@ -208,7 +207,7 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
     from layerlaws.benchmark.command import bench
 
     known = catalogue()
-    backends = [load_backend(name, known) for name in options.backends or installed_backends()]
+    backends = inspected(options.backends or list(installed_backends()))
     unexpected = bench(options, console, known, backends)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(unexpected or _named_but_absent(absent))
