@@ -49,7 +49,7 @@ def general_score(query: Array, keys: Array, w: Array) -> Array:
     query (B, T, Q), keys (B, S, M), w (Q, M)  ->  (B, T, S)
     """
     expected = (query.shape[-1], keys.shape[-1])
-    require(w.shape == expected, f"w has the shape {w.shape}, not {expected}")
+    require(w.shape == expected, f"w has shape {w.shape}, expected {expected}")
     return query @ w @ keys.swapaxes(-1, -2)
 
 

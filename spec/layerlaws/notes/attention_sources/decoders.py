@@ -44,7 +44,7 @@ def _filled(draw: st.DrawFn, shapes: Shapes, textures: tuple[str, ...], states: 
 
 
 def _fits(name: str, array: Array, *shape: int) -> None:
-    require(array.shape == shape, f"{name} has the shape {array.shape}, not {shape}")
+    require(array.shape == shape, f"{name} has shape {array.shape}, expected {shape}")
 
 
 def _recurrence(x: Array, state: Array, w_x: Array, w_state: Array, bias: Array) -> Array:

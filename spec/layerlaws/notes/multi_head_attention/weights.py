@@ -10,7 +10,8 @@ from layerlaws.language import Array, Ids, Mask, require, root, softmax
 def attention_weights(query: Array, key: Array, mask: Mask | None) -> Array:
     """softmax(query keyT / sqrt(d)) over the allowed keys. (B, H, T, d), (B, H, S, d) -> (B, H, T, S)."""
     scores = query @ key.swapaxes(-1, -2) / root(query.shape[-1])
-    require(mask is None or np.shape(mask) == scores.shape, f"mask has shape {np.shape(mask)}, expected {scores.shape}")
+    if mask is not None:
+        require(np.shape(mask) == scores.shape, f"mask has shape {np.shape(mask)}, expected {scores.shape}")
     return softmax(scores, where=True if mask is None else mask)
 
 

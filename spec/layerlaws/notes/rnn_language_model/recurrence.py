@@ -82,7 +82,7 @@ def _fits(
     }
     given = {"state": state, "w_x": w_x, "w_h": w_h, "w_out": w_out, "b_out": b_out}
     for name, shape in expected.items():
-        require(given[name].shape == shape, f"{name} has the shape {given[name].shape}, not {shape}")
+        require(given[name].shape == shape, f"{name} has shape {given[name].shape}, expected {shape}")
 
 
 @operation(inputs=texts(), batch=("tokens", "state"), differentiable=True)
