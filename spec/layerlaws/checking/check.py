@@ -17,7 +17,6 @@ from layerlaws.checking.verdict import Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case
-from layerlaws.numerics.formats import format_of
 from layerlaws.support import stopwatch
 from layerlaws.support.errors import Broken
 
@@ -80,7 +79,7 @@ def replay(trial: Trial, drawn: Mapping[str, Any]) -> Verdict:
     drawn: the example by argument, and the name of its format as `format`. Known deviations do not count: the verdict
     is "held" or says what was seen. An undecidable example is "held", too, and counted as undecidable.
     """
-    format = format_of(drawn["format"])
+    format = trial.backend.format(drawn["format"])
     extra = {name: drawn[name] for name in trial.case.law.extra}
     inputs = cast_to({name: x for name, x in drawn.items() if name not in {"format", *extra}}, format)
     return _judge(trial, lambda: trial.run_example(format, Example(inputs), extra))

@@ -18,6 +18,7 @@ from layerlaws.language.backend import Backend
 from layerlaws.language.claims import settle
 from layerlaws.language.implementation import Example, Implementation, Raised, cast_to
 from layerlaws.language.note import Case
+from layerlaws.numerics.arithmetic import computing_in
 from layerlaws.numerics.formats import Format
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken, Undecidable
@@ -133,13 +134,14 @@ class Trial:
         law does not hold.
         """
         case, statistics, inputs = self.case, self.statistics, example.inputs
+        format = self.backend.arithmetic(format, [operation.name for operation in case.operations])
         operations = {o.name: Implementation(o, self.backend, format, example) for o in case.operations}
         values = {**inputs, **extra, **operations, "operation": operations[case.operation.name], "inputs": inputs}
         values["format"] = format
         statistics.drawn = {"format": format.name, **inputs, **extra}
         statistics.executed += 1
         try:
-            with quietly():
+            with quietly(), computing_in(format):
                 settlement = settle(case.law.state(**{name: values[name] for name in case.law.parameters}))
         except (Undecidable, hypothesis.errors.UnsatisfiedAssumption):
             statistics.undecidable += 1
