@@ -11,8 +11,8 @@ import pytest
 from layerlaws import Headline, Operation, Workload, catalogue, closely, load_backend
 from layerlaws.language.claims import settle
 from layerlaws.language.implementation import Implementation, cast_to
+from layerlaws.notes.adaptive_softmax.clusters import tail_cost
 from layerlaws.notes.adaptive_softmax.loss import tail_shares
-from layerlaws.notes.adaptive_softmax.shared import tail_cost
 from layerlaws.numerics.formats import FORMATS, is_float
 
 CATALOGUE = catalogue()

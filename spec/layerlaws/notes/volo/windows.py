@@ -1,12 +1,13 @@
-"""TODO-TITLE shared."""
+"""Images and the windows that lie over them: how many, where, and with what around the border."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from layerlaws.language import Arguments, Array, Cost, arrays, extents, require
+from layerlaws.language import Arguments, Array, Cost, Ids, arrays, extents, require
 from layerlaws.language import strategies as st
 
 
@@ -20,7 +21,7 @@ def frames(draw: st.DrawFn, least: int = 1) -> Arguments:
     return {"x": draw(arrays(shape)), "kernel_size": kernel_size, "stride": stride, "padding": padding}
 
 
-def windows(extent: int, kernel_size: int, stride: int, padding: int) -> int:
+def count_windows(extent: int, kernel_size: int, stride: int, padding: int) -> int:
     """How many windows there are along an axis: floor((extent + 2 padding - K) / stride) + 1, at least 1."""
     require(kernel_size >= 1, f"kernel_size must be at least 1, not {kernel_size}")
     require(stride >= 1, f"stride must be at least 1, not {stride}")
@@ -40,11 +41,11 @@ def border(padding: int) -> tuple[tuple[int, int], ...]:
     return (0, 0), (padding, padding), (padding, padding), (0, 0)
 
 
-def counts(height: int, width: int, kernel_size: int, stride: int, padding: int, dtype: Array) -> Array:
+def counts(height: int, width: int, kernel_size: int, stride: int, padding: int, dtype: DTypeLike) -> Array:
     """How many windows lie over each pixel. (Y, X, 1)"""
 
-    def along(extent: int) -> Array:
-        first = np.arange(windows(extent, kernel_size, stride, padding)) * stride - padding
+    def along(extent: int) -> Ids:
+        first = np.arange(count_windows(extent, kernel_size, stride, padding)) * stride - padding
         place = np.arange(extent)[:, None]
         return ((place >= first) & (place < first + kernel_size)).sum(axis=1)
 
@@ -61,14 +62,17 @@ def swapped(patches: Array, rows: int, kernel_size: int) -> Array:
 NONSENSE = st.sampled_from([("kernel_size", 0), ("kernel_size", 999), ("stride", 0), ("stride", -1), ("padding", -1)])
 
 
-def _views(x: Array, kernel_size: int, stride: int, padding: int, **how: Any) -> Array:
-    """The windows of an image, (B, rows, columns, C, K, K); how: what stands in the padding."""
-    padded = np.pad(x, border(padding), **how)
+def window_views(
+    x: Array, kernel_size: int, stride: int, padding: int, mode: Literal["constant", "edge", "wrap"] = "constant"
+) -> Array:
+    """The windows of an image, (B, rows, columns, C, K, K). mode: of the padding, as np.pad has it."""
+    padded = np.pad(x, border(padding), mode=mode)
     views = np.lib.stride_tricks.sliding_window_view(padded, (kernel_size, kernel_size), axis=(1, 2))
     return views[:, ::stride, ::stride]
 
 
-def _flat(views: Array) -> Array:
+def flattened(views: Array) -> Array:
+    """Windows row by row, the numbers of each in one row. (B, rows, columns, ...) -> (B, L, C K K)."""
     return views.reshape(views.shape[0], views.shape[1] * views.shape[2], -1)
 
 
@@ -76,12 +80,12 @@ SOFT_SPLIT = {"B": 8, "Y": 224, "X": 224, "C": 3, "K": 7, "stride": 4, "padding"
 """The first soft split of T2T-ViT (Yuan et al. 2021, Tokens-to-Token ViT, section 3.1 and table 1)."""
 
 
-def _windows_cost(B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int) -> Cost:
+def windows_cost(B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int) -> Cost:
     """Every pixel once, and every place of every window."""
-    places = windows(Y, K, stride, padding) * windows(X, K, stride, padding) * K**2
+    places = count_windows(Y, K, stride, padding) * count_windows(X, K, stride, padding) * K**2
     return Cost(moved=B * C * (Y * X + places))
 
 
-def _windows_cost_backward(**sizes: int) -> Cost:
+def windows_cost_backward(**sizes: int) -> Cost:
     """The adjoint moves what the operation moved, the other way."""
-    return Cost(moved=2 * _windows_cost(**sizes).moved)
+    return Cost(moved=2 * windows_cost(**sizes).moved)

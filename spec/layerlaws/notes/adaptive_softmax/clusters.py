@@ -1,4 +1,4 @@
-"""TODO-TITLE shared."""
+"""A head and its tails: inputs, the log-probabilities that each of them gives, and what computing them costs."""
 
 from __future__ import annotations
 
@@ -58,29 +58,29 @@ def targeted(
     return {**drawn, "targets": draw(ids(drawn["hidden"].shape[:1], drawn["cutoffs"][-1]))}
 
 
-def _at(logs: Array, targets: Ids) -> Array:
+def at(logs: Array, targets: Ids) -> Array:
     """logs[n, targets[n]]."""
     return np.take_along_axis(logs, targets[:, None], axis=1)[:, 0]
 
 
-def _for(operation: Implementation, inputs: Arguments) -> Arguments:
+def inputs_of(operation: Implementation, inputs: Arguments) -> Arguments:
     """The inputs that the operation has parameters for."""
     return {name: x for name, x in inputs.items() if name in operation.operation.parameters}
 
 
-def _parts(
+def cluster_logs(
     hidden: Array,
     head: Array,
     tail_projections: tuple[Array, ...],
     tail_outputs: tuple[Array, ...],
-    normalize: Callable[[Any], Any] = log_softmax,
-) -> tuple[Any, list[Any]]:
+    normalize: Callable[[Array], Array] = log_softmax,
+) -> tuple[Array, list[Array]]:
     """The log-probabilities that the head gives, and those within each tail."""
     tails = [normalize(hidden @ p @ o) for p, o in zip(tail_projections, tail_outputs, strict=True)]
     return normalize(hidden @ head), tails
 
 
-def _joined(top: Array, tails: list[Any], shortlist: int, first: int = 0) -> Array:
+def joined(top: Array, tails: list[Array], shortlist: int, first: int = 0) -> Array:
     """The log-probabilities of all words; first: number of the entry that tail 0 is given."""
     entries = [top[:, shortlist + (first + j) % len(tails), None] for j in range(len(tails))]
     return np.concatenate(
@@ -88,20 +88,21 @@ def _joined(top: Array, tails: list[Any], shortlist: int, first: int = 0) -> Arr
     )
 
 
-def _distribution(cutoffs: Array, **weights: Any) -> Array:
-    return _joined(*_parts(**weights), cutoffs[0])
+def all_logs(cutoffs: tuple[int, ...], **weights: Any) -> Array:
+    """The log-probabilities of all words. weights: what `cluster_logs` takes."""
+    return joined(*cluster_logs(**weights), cutoffs[0])
 
 
-def _clusters(V: int) -> tuple[int, ...]:
+def cutoffs_of(V: int) -> tuple[int, ...]:
     """A short list of a twenty-fifth of the words, a first tail up to the fifth, and the rest: 2,000 and 10,000 of
     50,000.
     """
     return V // 25, V // 5, V
 
 
-def _weights(random: np.random.Generator, H: int, V: int) -> Arguments:
+def layer_weights(random: np.random.Generator, H: int, V: int) -> Arguments:
     """A head and two tails, whose projections are a quarter and a sixteenth as wide as the hidden state."""
-    cutoffs = _clusters(V)
+    cutoffs = cutoffs_of(V)
     widths, words = (H // 4, H // 16), (cutoffs[1] - cutoffs[0], cutoffs[2] - cutoffs[1])
     return {
         "head": matrix(random, H, cutoffs[0] + len(widths)),
@@ -113,7 +114,7 @@ def _weights(random: np.random.Generator, H: int, V: int) -> Arguments:
 
 def tail_cost(N: int, H: int, V: int, shares: tuple[float, ...]) -> Cost:
     """The head for every row, and each tail for its share of the rows; all the weights are read."""
-    cutoffs = _clusters(V)
+    cutoffs = cutoffs_of(V)
     flops, moved = 2.0 * N * H * (cutoffs[0] + 2), N * H + H * (cutoffs[0] + 2)
     for share, width, count in zip(shares, (H // 4, H // 16), np.diff(cutoffs), strict=True):
         flops += share * N * 2 * width * (H + int(count))

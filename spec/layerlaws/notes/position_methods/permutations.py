@@ -1,12 +1,12 @@
-"""TODO-TITLE shared."""
+"""Tokens, orders of them, and whether a layer notices that they have changed places."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from layerlaws.language import Arguments, Array, Claim, Ids, arrays, differ, extents
+from layerlaws.language import Arguments, Array, Claim, Ids, Implementation, arrays, differ, extents
 from layerlaws.language import strategies as st
 
 
@@ -22,21 +22,21 @@ turns = st.integers(1, 9)
 """By how many places, at the least, a sequence is turned."""
 
 
-def _turned(length: int, turn: int) -> Array:
+def turned(length: int, turn: int) -> Ids:
     """An order of at least two places in which none stays where it was."""
     return np.roll(np.arange(length), 1 + turn % (length - 1))
 
 
-def _order_shows(layer: Array, operations: tuple[Any, ...], x: Array, order: Ids) -> Claim:
+def order_shows(layer: Callable[..., Array], operations: tuple[Implementation, ...], x: Array, order: Ids) -> Claim:
     """Permuted tokens do not give the permuted results. layer: of the operations and the tokens (B, T, D)."""
 
-    def results(*calls: Any) -> tuple[Any, Any]:
+    def results(*calls: Callable[..., Array]) -> tuple[Array, Array]:
         return layer(*calls, x[:, order]), layer(*calls, x)[:, order]
 
     return differ(*results(*operations), expected=results(*(o.definition for o in operations)))
 
 
-def _to_itself(attend: Array, x: Array, **others: Any) -> Array:
+def to_itself(attend: Callable[..., Array], x: Array, **others: Array) -> Array:
     """x plus self-attention of one head, whose scores are kept small: what changes is not lost to rounding.
 
     (B, T, D) -> (B, T, D)
