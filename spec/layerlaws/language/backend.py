@@ -33,9 +33,9 @@ class Backend:
     """A backend as the runner uses it.
 
     functions: by operation name. formats: what laws are drawn in, each with the arithmetic that the backend declares.
-    arithmetics: those of single operations that differ, by operation and dtype. gradient: vector-Jacobian product or None.
-    measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be timed
-    by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    arithmetics: those of single operations that differ, by operation and dtype. gradient: vector-Jacobian product, or
+    None. measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be
+    timed by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
     """
 
     name: str
