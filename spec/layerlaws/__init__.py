@@ -45,8 +45,8 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Arithmetic", "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law", "Note",
-    "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "at_most",
-    "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend",
+    "Arithmetic", "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known",
+    "Law", "Note", "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded",
+    "at_most", "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend",
     "operation", "refused", "rounded", "unpacked", "workload",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ import torch
 from layerlaws_backends.torch._arrays import ADDS_AS_STORED, DTYPES, gradient, into, to_numpy
 
 __all__ = [
-    "arithmetic", "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize", "to_numpy",
+    "arithmetic", "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize",
+    "to_numpy",
 ]  # fmt: skip
 
 operations = "layerlaws_backends.torch"

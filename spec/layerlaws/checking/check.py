@@ -15,6 +15,7 @@ from layerlaws.checking.literals import literal, whole
 from layerlaws.checking.trial import Statistics, Trial
 from layerlaws.checking.verdict import Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
+from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case
 from layerlaws.support import stopwatch
@@ -56,9 +57,13 @@ def check(
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
-        accuracy={name: Accuracy(max(shares), median(shares), len(shares)) for name, shares in seen.used.items()},
+        accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
     return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict
+
+
+def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
+    return Accuracy(max(shares), median(shares), len(shares), moments.mean, moments.rms, moments.count)
 
 
 def absence(backend: Backend, case: Case) -> tuple[str, str] | None:

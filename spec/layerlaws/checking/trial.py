@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from layerlaws.checking.examples import examples
 from layerlaws.checking.verdict import Verdict
 from layerlaws.language.backend import Backend
-from layerlaws.language.claims import settle
+from layerlaws.language.claims import Moments, settle
 from layerlaws.language.implementation import Example, Implementation, Raised, cast_to
 from layerlaws.language.note import Case
 from layerlaws.numerics.arithmetic import computing_in
@@ -32,7 +32,8 @@ class Statistics:
     """What the examples of one law have shown so far.
 
     executed, undecidable, decisive: numbers of examples, as in `Verdict`. used: by dtype, the share of the allowed
-    error that each decided example used. refusals: the argument at fault and what was raised, for each call that had to
+    error that each decided example used. moments: by dtype, of the signed shares of all elements.
+    refusals: the argument at fault and what was raised, for each call that had to
     be refused and was. drawn: the example executed last, by argument, and the name of its format as `format`.
     """
 
@@ -40,6 +41,7 @@ class Statistics:
     undecidable: int = 0
     decisive: int = 0
     used: dict[str, list[float]] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
     refusals: list[tuple[str, BaseException]] = field(default_factory=list)
     drawn: dict[str, Any] = field(default_factory=dict)
 
@@ -151,6 +153,7 @@ class Trial:
                 statistics.refusals += implementation.refusals
         statistics.decisive += settlement.decisive
         statistics.used.setdefault(format.name, []).append(settlement.used)
+        statistics.moments[format.name] = statistics.moments.get(format.name, Moments()) + settlement.moments
         return settlement.used
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerlaws.numerics.accumulation import taken
-from layerlaws.numerics.bounded import FUNCTIONS, REARRANGEMENTS, Bounded
+from layerlaws.numerics.bounded import FUNCTIONS, REARRANGEMENTS, Bounded, asbounded
 from layerlaws.numerics.pullbacks import SLOPES, of_extreme, places, product, scattered, times
 from layerlaws.numerics.rounding import DECISIONS, MARGIN, quietly
 
@@ -120,7 +120,7 @@ def kept_in_parts(total: Any, parts: Callable[[], Sequence[Any]]) -> Any:
     if not isinstance(whole, Bounded) or whole.format.keep.precision >= whole.format.accumulate.precision:
         return total
     with quietly():
-        pieces = [constant(part) for part in parts()]
+        pieces = [asbounded(constant(part), whole.format) for part in parts()]
         sizes = functools.reduce(np.add, [np.abs(part.double) + part.absolute for part in pieces])
         kept, rounded = whole.format.keep, max(len(pieces) - 1, 0)
         extra = (rounded * kept.unit * sizes + 2 * rounded * np.minimum(sizes, kept.smallest_normal)) * MARGIN
