@@ -18,6 +18,7 @@ from layerlaws.language.backend import Backend, Known
 from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case
+from layerlaws.numerics.arithmetic import HALF, described
 from layerlaws.support import stopwatch
 from layerlaws.support.errors import Broken
 
@@ -57,6 +58,7 @@ def check(
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
+        arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
         accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
     return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict

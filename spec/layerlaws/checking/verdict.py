@@ -58,6 +58,7 @@ class Verdict:
     many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
     `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
     diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
+    arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
@@ -76,6 +77,7 @@ class Verdict:
     dtype: str = ""
     diagnosis: str = ""
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
+    arithmetic: dict[str, str] = field(default_factory=dict)
     counterexample: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
