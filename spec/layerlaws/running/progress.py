@@ -159,14 +159,17 @@ def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
 
 
 def _arithmetics(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """By dtype of half precision, the tightest arithmetics that the results of operations fit, and how many fit each."""
+    """The tightest arithmetics of half precision that the results of operations fit, and how many fit each."""
     found: dict[str, dict[str, list[str]]] = {}
     for verdict in verdicts:
         if verdict.law != "agrees_with_definition" or verdict.state != "held":
             continue
         for dtype, words in verdict.arithmetic.items():
+            if not verdict.accuracy[dtype].elements:  # nothing that is rounded
+                continue
             found.setdefault(dtype, {}).setdefault(words, []).append(verdict.operation)
     for by_words in found.values():
         for words, operations in sorted(by_words.items(), key=lambda item: -len(item[1])):
             names = f" ({', '.join(operations)})" if len(operations) <= NAMED else ""
-            yield f"  {words}: {len(operations)} operations{names}"
+            line = f"{words}: {len(operations)} operation{'s' * (len(operations) > 1)}{names}"
+            yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")
