@@ -150,12 +150,7 @@ def test_the_table_has_every_wing_and_no_other() -> None:
     assert {wing(module) for module in modules} == {*WINGS}
 
 
-NOTES = pytest.param(
-    "notes", marks=pytest.mark.xfail(reason="notes still import the front door and numerics, not the language alone")
-)
-
-
-@pytest.mark.parametrize("name", [NOTES if name == "notes" else name for name in WINGS])
+@pytest.mark.parametrize("name", WINGS)
 def test_a_wing_imports_only_what_it_may(name: str) -> None:
     wrong = upward(found for found in IMPORTS if wing(found.importer) == name)
     assert not wrong, "\n".join(wrong)

@@ -5,7 +5,8 @@ Public is what `__all__` names:
 - for authors of notes: `operation`, `law`, `fault`, `workload`, the claims (`closely`, `exactly`, `at_most`, `differ`,
   `refused`, `all_of`), `asbounded`, `rounded`; what a catalogue consists of: `Catalogue`, `Note`, `Case`, `Operation`,
   `Law`, `Fault`, `Workload`;
-- for authors of backends: `Known` declares a deviation by design, `laws_for` makes a test function for pytest;
+- for authors of backends: `Arithmetic` declares what is accumulated and kept in which format, `Known` a deviation by
+  design; `laws_for` makes a test function for pytest;
 - for programs: `catalogue`, `load_backend`, `check` and, for a single example, `hold`; `unpacked` reads the packed
   arrays of counterexample scripts.
 """
@@ -24,6 +25,7 @@ from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.language.operations import Operation, operation
 from layerlaws.language.workloads import Cost, Headline, Workload, workload
+from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
 from layerlaws.support.errors import Broken, Undecidable, WrongUse
 
@@ -43,8 +45,8 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known", "Law", "Note",
-    "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded", "at_most",
-    "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend",
+    "Arithmetic", "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known",
+    "Law", "Note", "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded",
+    "at_most", "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law", "laws_for", "load_backend",
     "operation", "refused", "rounded", "unpacked", "workload",
 ]  # fmt: skip

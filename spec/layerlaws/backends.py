@@ -23,7 +23,8 @@ from typing import Any
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.note import Catalogue
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.formats import FORMATS, formats_named
+from layerlaws.numerics.arithmetic import Arithmetic
+from layerlaws.numerics.formats import FORMATS, STORAGE_FORMATS, Format, formats_named
 from layerlaws.support.errors import WrongUse, known_name
 
 DEFAULT_DTYPES = ("float32", "float64")
@@ -54,7 +55,7 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         if not callable(getattr(found, needed, None)):
             raise WrongUse(f"the backend {name!r} has no {needed}: say how arrays come in and go out")
     functions = _functions(found, name, catalogue)
-    formats = formats_named(getattr(found, "dtypes", DEFAULT_DTYPES))
+    formats, arithmetics = _arithmetics(found, name, catalogue)
     reason = found.available() if hasattr(found, "available") else ""
     return Backend(
         name,
@@ -68,6 +69,7 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         _known(found, name, catalogue),
         reason,
         getattr(found, "measured", None),
+        arithmetics,
     )
 
 
@@ -191,6 +193,38 @@ def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
         for id in by_name[known_name(law, by_name, f"law (in `known` of the backend {name})")]:
             known[id] = _checked(deviation if isinstance(deviation, Known) else Known(*deviation), name, id)
     return known
+
+
+def _arithmetics(
+    found: Any, name: str, catalogue: Catalogue
+) -> tuple[tuple[Format, ...], dict[str, dict[str, Format]]]:
+    """The formats of a backend, each with its declared arithmetic, and those of single operations by name.
+
+    `arithmetic` of the backend, and of the modules of its package: an `Arithmetic` by dtype, or by operation and dtype.
+    Raises WrongUse for dtypes and operations that do not exist, and for arithmetics that cannot be.
+    """
+    dtypes = tuple(format.name for format in formats_named(getattr(found, "dtypes", DEFAULT_DTYPES)))
+    general = {dtype: Arithmetic() for dtype in dtypes}
+    single: dict[str, dict[str, Arithmetic]] = {}
+    where = f"(in `arithmetic` of the backend {name})"
+    for home in _homes(found):
+        for key, declared in getattr(home, "arithmetic", {}).items():
+            if isinstance(declared, Arithmetic):
+                general[known_name(key, dtypes, f"dtype {where}")] = declared
+                continue
+            for dtype, own in declared.items():
+                if dtype in dtypes or dtype not in FORMATS | STORAGE_FORMATS:
+                    operation = known_name(key, catalogue.operations, f"operation {where}")
+                    single.setdefault(operation, {})[known_name(dtype, dtypes, f"dtype {where}")] = own
+    try:
+        formats = tuple(general[dtype].format(dtype) for dtype in dtypes)
+        own_formats = {
+            operation: {dtype: own.format(dtype) for dtype, own in by_dtype.items()}
+            for operation, by_dtype in single.items()
+        }
+    except ValueError as wrong:
+        raise WrongUse(f"{wrong} {where}") from wrong
+    return formats, own_formats
 
 
 def _checked(deviation: Known, name: str, law: str) -> Known:

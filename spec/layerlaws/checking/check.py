@@ -15,9 +15,10 @@ from layerlaws.checking.literals import literal, whole
 from layerlaws.checking.trial import Statistics, Trial
 from layerlaws.checking.verdict import Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
+from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case
-from layerlaws.numerics.formats import format_of
+from layerlaws.numerics.arithmetic import HALF, described
 from layerlaws.support import stopwatch
 from layerlaws.support.errors import Broken
 
@@ -57,9 +58,14 @@ def check(
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
-        accuracy={name: Accuracy(max(shares), median(shares), len(shares)) for name, shares in seen.used.items()},
+        arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
+        accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
     return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict
+
+
+def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
+    return Accuracy(max(shares), median(shares), len(shares), moments.mean, moments.rms, moments.count)
 
 
 def absence(backend: Backend, case: Case) -> tuple[str, str] | None:
@@ -80,7 +86,7 @@ def replay(trial: Trial, drawn: Mapping[str, Any]) -> Verdict:
     drawn: the example by argument, and the name of its format as `format`. Known deviations do not count: the verdict
     is "held" or says what was seen. An undecidable example is "held", too, and counted as undecidable.
     """
-    format = format_of(drawn["format"])
+    format = trial.backend.format(drawn["format"])
     extra = {name: drawn[name] for name in trial.case.law.extra}
     inputs = cast_to({name: x for name, x in drawn.items() if name not in {"format", *extra}}, format)
     return _judge(trial, lambda: trial.run_example(format, Example(inputs), extra))

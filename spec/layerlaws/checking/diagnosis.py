@@ -25,7 +25,7 @@ from layerlaws.language.implementation import Implementation, Unoffered
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.formats import Format, format_of
+from layerlaws.numerics.formats import Format
 from layerlaws.support.errors import Broken, Undecidable
 
 LEAST_CALLS = 3
@@ -57,7 +57,7 @@ def _matching(backend: Backend, operation: Operation, case: Case, failing: Mappi
     format = _most_precise(backend)
     alike = _alike(backend, operation, case.note)
     if alike and failing:
-        own = format_of(failing["format"])
+        own = backend.format(failing["format"])
         calls = [call for call in probes.of_failure(case, failing, own) if call.operation == operation.name]
         alike = _narrowed(backend, operation, alike, calls, own)
         alike = {fault: count for fault, count in alike.items() if _may_show(fault, calls, own)}

@@ -20,7 +20,7 @@ from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
 from layerlaws.numerics.bounded import Bounded
-from layerlaws.numerics.formats import FORMATS, Format, format_of
+from layerlaws.numerics.formats import FORMATS, Format
 from layerlaws.support.errors import Undecidable, WrongUse
 
 
@@ -63,7 +63,7 @@ def hold(backend: str | Backend, law: str, dtype: str, arguments: Mapping[str, A
     verdict = replay(trial, {**arguments, "format": dtype})
     if trial.statistics.undecidable:
         verdict = replace(verdict, state="error", reason="undecidable: rounding could turn a decision of the law")
-    return Replay(verdict, tuple(_described(call, case, format_of(dtype)) for call in calls))
+    return Replay(verdict, tuple(_described(call, case, trial.backend.format(dtype)) for call in calls))
 
 
 def _check_names(case: Case, arguments: Mapping[str, Any]) -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from layerlaws.checking.examples import examples
 from layerlaws.checking.verdict import Verdict
 from layerlaws.language.backend import Backend
-from layerlaws.language.claims import settle
+from layerlaws.language.claims import Moments, Settlement, settle
 from layerlaws.language.implementation import Example, Implementation, Raised, cast_to
 from layerlaws.language.note import Case
+from layerlaws.numerics.arithmetic import computing_in, tighter
 from layerlaws.numerics.formats import Format
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken, Undecidable
@@ -26,19 +27,27 @@ PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
 """Most examples per law. A law that states a single fact may need fewer (`Law.examples`)."""
 
 
+NAMES_ARITHMETIC = ("agrees_with_definition", "gradient_agrees_with_definition")
+"""Laws whose verdict names the tightest arithmetic that all results fit."""
+
+
 @dataclass
 class Statistics:
     """What the examples of one law have shown so far.
 
     executed, undecidable, decisive: numbers of examples, as in `Verdict`. used: by dtype, the share of the allowed
-    error that each decided example used. refusals: the argument at fault and what was raised, for each call that had to
-    be refused and was. drawn: the example executed last, by argument, and the name of its format as `format`.
+    error that each decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by
+    dtype, those that all results fit, the tightest first. refusals: the argument at fault and what was raised, for each
+    call that had to be refused and was. drawn: the example executed last, by argument, and the name of its format as
+    `format`.
     """
 
     executed: int = 0
     undecidable: int = 0
     decisive: int = 0
     used: dict[str, list[float]] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
+    arithmetics: dict[str, list[Format]] = field(default_factory=dict)
     refusals: list[tuple[str, BaseException]] = field(default_factory=list)
     drawn: dict[str, Any] = field(default_factory=dict)
 
@@ -132,24 +141,45 @@ class Trial:
         Returns the share of the allowed error used, None if the example is undecidable. Raises Broken or Raised if the
         law does not hold.
         """
-        case, statistics, inputs = self.case, self.statistics, example.inputs
-        operations = {o.name: Implementation(o, self.backend, format, example) for o in case.operations}
-        values = {**inputs, **extra, **operations, "operation": operations[case.operation.name], "inputs": inputs}
-        values["format"] = format
-        statistics.drawn = {"format": format.name, **inputs, **extra}
+        statistics = self.statistics
+        format = self.backend.arithmetic(format, [operation.name for operation in self.case.operations])
+        statistics.drawn = {"format": format.name, **example.inputs, **extra}
         statistics.executed += 1
         try:
-            with quietly():
-                settlement = settle(case.law.state(**{name: values[name] for name in case.law.parameters}))
+            settlement = self._settle(format, example, extra)
         except (Undecidable, hypothesis.errors.UnsatisfiedAssumption):
             statistics.undecidable += 1
             return None
-        finally:
-            for implementation in operations.values():
-                statistics.refusals += implementation.refusals
         statistics.decisive += settlement.decisive
         statistics.used.setdefault(format.name, []).append(settlement.used)
+        statistics.moments[format.name] = statistics.moments.get(format.name, Moments()) + settlement.moments
+        if self.case.law.name in NAMES_ARITHMETIC:
+            self._narrow_down(format, example, extra)
         return settlement.used
+
+    def _settle(self, format: Format, example: Example, extra: Mapping[str, Any]) -> Settlement:
+        """What the law's claim shows on one example in one arithmetic. Raises Broken, Raised or Undecidable."""
+        case, inputs = self.case, example.inputs
+        operations = {o.name: Implementation(o, self.backend, format, example) for o in case.operations}
+        values = {**inputs, **extra, **operations, "operation": operations[case.operation.name], "inputs": inputs}
+        values["format"] = format
+        try:
+            with quietly(), computing_in(format):
+                return settle(case.law.state(**{name: values[name] for name in case.law.parameters}))
+        finally:
+            for implementation in operations.values():
+                self.statistics.refusals += implementation.refusals
+
+    def _narrow_down(self, format: Format, example: Example, extra: Mapping[str, Any]) -> None:
+        """Drop the arithmetics, tighter than the declared one, that the results of this example do not fit."""
+        fitting = self.statistics.arithmetics.setdefault(format.name, [*tighter(format), format])
+        for candidate in fitting[:-1]:
+            try:
+                self._settle(candidate, example, extra)
+            except Broken:
+                fitting.remove(candidate)
+            except (Raised, Undecidable, hypothesis.errors.UnsatisfiedAssumption):
+                continue
 
 
 def inputs_of(case: Case) -> st.SearchStrategy[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,11 +30,23 @@ UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The shares of the allowed error that examples of one dtype used."""
+    """The shares of the allowed error that examples of one dtype used.
+
+    worst, median: of the largest share in each example. mean, rms: mean and root mean square of the signed shares of
+    all elements, (computed - exact) / allowed; elements: how many there were. Records of 0.1.0 lack the last three.
+    """
 
     worst: float
     median: float
     examples: int
+    mean: float = 0.0
+    rms: float = 0.0
+    elements: int = 0
+
+    @property
+    def bias(self) -> float:
+        """The mean in units of its standard error, were all elements independent; 0 where there is no spread."""
+        return self.mean / self.rms * math.sqrt(self.elements) if self.rms and self.elements else 0.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Verdict:
     many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
     `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
     diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
+    arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
@@ -63,6 +77,7 @@ class Verdict:
     dtype: str = ""
     diagnosis: str = ""
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
+    arithmetic: dict[str, str] = field(default_factory=dict)
     counterexample: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)

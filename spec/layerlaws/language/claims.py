@@ -6,6 +6,9 @@ of results. So no claim needs a tolerance.
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,16 +25,44 @@ from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Signed shares of the allowed error, (computed - exact) / allowed, of many elements: their number, sum, and sum of
+    squares.
+
+    Rounding to nearest leaves a mean near 0. An accumulator that truncates, as those of tensor cores do
+    (arXiv 2512.07004), leaves one that no bound on the worst case can see. The TOSA specification looks at the first
+    two moments of dot products for that reason.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.total + other.total, self.squares + other.squares)
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def rms(self) -> float:
+        """Root mean square."""
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
+
+
 @dataclass
 class Settlement:
     """What settling a claim that holds has shown.
 
     used: the largest share of the allowed error that was used; 0 for exact claims. decisive: whether the claim could
-    have failed: at one place, at least, the allowed error was smaller than the values compared.
+    have failed: at one place, at least, the allowed error was smaller than the values compared. moments: of the shares.
     """
 
     used: float = 0.0
     decisive: bool = True
+    moments: Moments = Moments()
 
 
 class Claim:
@@ -157,7 +188,8 @@ def settle(claim: Any) -> Settlement:
 def _merged(settled: list[Settlement]) -> Settlement:
     if not settled:
         raise TypeError("a claim about nothing: an empty tuple of results or an all_of() without claims")
-    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled))
+    moments = functools.reduce(operator.add, (s.moments for s in settled))
+    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled), moments)
 
 
 def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
@@ -193,7 +225,10 @@ def _compare(
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
     decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
-    return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()))
+    claimed = ~silent & (allowed > 0) & np.isfinite(share)
+    signed = np.where(claimed, np.copysign(share, np.where(claimed, one - other, 0.0)), 0.0).astype(np.float64)
+    moments = Moments(int(np.sum(claimed)), float(np.sum(signed)), float(np.sum(np.square(signed))))
+    return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()), moments)
 
 
 def _largest(x: NDArray[Any]) -> tuple[int, ...]:

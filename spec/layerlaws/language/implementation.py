@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layerlaws.language.backend import Backend
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, stored, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.support.errors import Broken
@@ -39,7 +39,7 @@ class Example:
     """
 
     inputs: dict[str, Any]
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[tuple[str, Format], Any] = field(default_factory=dict)
 
     def matches(self, arguments: Mapping[str, Any]) -> bool:
         """Whether the arguments are the very objects of the inputs, unchanged."""
@@ -68,10 +68,11 @@ class Implementation:
     def definition(self, **arguments: Any) -> Any:
         """The definition's results on the same arguments."""
         if self.example is None or not self.example.matches(arguments):
-            return self.operation.definition(**self.exact(arguments))
-        if self.name not in self.example.said:
-            self.example.said[self.name] = self.operation.definition(**self.exact(arguments))
-        return self.example.said[self.name]
+            return stored(self.operation.definition(**self.exact(arguments)))
+        key = (self.name, self.format)
+        if key not in self.example.said:
+            self.example.said[key] = stored(self.operation.definition(**self.exact(arguments)))
+        return self.example.said[key]
 
     def exact(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the definition: the values that the backend is given, with the errors they carry."""
@@ -173,8 +174,8 @@ class Implementation:
     @spends("definition")
     def definition_gradient(self, weights: Any, **arguments: Any) -> dict[str, Any]:
         """The definition's gradient of sum(weights * results), with its errors."""
-        gradient: dict[str, Any] = vjp(self.operation.definition, self.exact(arguments))[1](weights)
-        return gradient
+        gradient = vjp(self.operation.definition, self.exact(arguments))[1](weights)
+        return {name: stored(x) for name, x in gradient.items()}
 
     def beside_gradient(self, gradients: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
         """Plain gradients with the errors they may have. Raises Broken unless arguments and shapes are right."""

@@ -132,6 +132,8 @@ def described(format: Format) -> str:
 
 def joint(formats: tuple[Format, ...]) -> Format:
     """The narrowest of each part of several arithmetics of one storage format: what all of them keep to."""
+    if len(formats) == 1:
+        return formats[0]
     narrowest = [min((getattr(f, part) for f in formats), key=lambda f: f.precision)
                  for part in ("accumulate", "keep", "multiply")]  # fmt: skip
     return mixed(formats[0].name, *(f.name for f in narrowest))

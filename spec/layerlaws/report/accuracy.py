@@ -47,11 +47,13 @@ def _counts(verdict: Verdict) -> bool:
     return verdict.state in ("held", "stale")
 
 
-def _shares(verdict: Verdict | None, dtype: str, record: Record) -> tuple[str, str]:
+def _shares(verdict: Verdict | None, dtype: str, record: Record) -> tuple[str, str, str]:
     if verdict is None:
-        return NOT_RUN, ""
+        return NOT_RUN, "", ""
     if not _counts(verdict):
-        return verdict.state, ""
+        return verdict.state, "", ""
     if dtype in verdict.accuracy:
-        return text.share(verdict.accuracy[dtype].worst), text.share(verdict.accuracy[dtype].median)
-    return ("no example" if dtype in record.header.dtypes else "not offered"), ""
+        shares = verdict.accuracy[dtype]
+        mean = f"{shares.mean:+.3f}" if shares.elements else ""
+        return text.share(shares.worst), text.share(shares.median), mean
+    return ("no example" if dtype in record.header.dtypes else "not offered"), "", ""

@@ -88,15 +88,16 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Worst and median share of the allowed error of one operation in one dtype on each backend, as text.
+    """Shares of the allowed error of one operation in one dtype on each backend, as text.
 
-    of: "result" or "gradient". shares: (worst, median) of each backend, or (the reason why there is none, "").
+    of: "result" or "gradient". shares: of each backend (worst, median, mean of the signed shares), the last "" where
+    the record lacks it; or (the reason why there is none, "", "").
     """
 
     operation: str
     of: str
     dtype: str
-    shares: tuple[tuple[str, str], ...]
+    shares: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)

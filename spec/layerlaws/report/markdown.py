@@ -120,7 +120,7 @@ def _known(results: Iterable[Result]) -> str:
 
 def _accuracy(rows: Iterable[Row]) -> Iterable[list[str]]:
     for line in (line for row in rows for line in row.accuracy):
-        shares = [f"{worst} / {median}" if median else worst for worst, median in line.shares]
+        shares = [" / ".join(part for part in parts if part) for parts in line.shares]
         yield [escaped(part) for part in (line.operation, line.of, line.dtype, *shares)]
 
 

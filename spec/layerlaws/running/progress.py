@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,9 @@ from layerlaws.support.stopwatch import PARTS
 
 SHOWN = 2
 """How many failures of a backend are printed in full; the others are summarized."""
+
+NAMED = 6
+"""How many operations of one arithmetic are named; of more, only the number is printed."""
 
 COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
 
@@ -86,6 +89,8 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
         console.print(_examples(backend.name, own), markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
+        for line in _arithmetics(own):
+            console.print(line, markup=False)
     if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
@@ -151,3 +156,20 @@ def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
         return line
     worst, operation, dtype = max(shares)
     return f"{line}; largest share of the allowed error: {worst:.2f} ({operation}, {dtype})"
+
+
+def _arithmetics(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The tightest arithmetics of half precision that the results of operations fit, and how many fit each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for verdict in verdicts:
+        if verdict.law != "agrees_with_definition" or verdict.state != "held":
+            continue
+        for dtype, words in verdict.arithmetic.items():
+            if not verdict.accuracy[dtype].elements:  # nothing that is rounded
+                continue
+            found.setdefault(dtype, {}).setdefault(words, []).append(verdict.operation)
+    for by_words in found.values():
+        for words, operations in sorted(by_words.items(), key=lambda item: -len(item[1])):
+            names = f" ({', '.join(operations)})" if len(operations) <= NAMED else ""
+            line = f"{words}: {len(operations)} operation{'s' * (len(operations) > 1)}{names}"
+            yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")

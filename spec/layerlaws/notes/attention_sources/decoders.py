@@ -20,6 +20,7 @@ from layerlaws.language import (
     at_most,
     closely,
     dependence,
+    linear_sum,
     refused,
     require,
     rewritten,
@@ -49,7 +50,7 @@ def _fits(name: str, array: Array, *shape: int) -> None:
 
 def _recurrence(x: Array, state: Array, w_x: Array, w_state: Array, bias: Array) -> Array:
     """tanh(x w_x + state w_state + bias), one sum."""
-    return np.tanh(affine(np.concatenate([x, state], axis=-1), np.concatenate([w_x, w_state]), bias))
+    return np.tanh(linear_sum((x, w_x), (state, w_state), bias=bias))
 
 
 def _context(weights: Array, memory: Array) -> Array:

@@ -25,6 +25,7 @@ from layerlaws.language import (
     extents,
     fault,
     law,
+    linear_sum,
     matrix,
     normal,
     operation,
@@ -109,7 +110,7 @@ def luong_step(
     new_state = _recurrence(embedding, state, w_input, w_state, bias)
     weights = _general_weights(new_state, memory, w_score)
     context = _context(weights, memory)
-    attentional = np.tanh(np.concatenate([context, new_state], axis=-1) @ w_combine)
+    attentional = np.tanh(linear_sum((context, w_combine[:depth]), (new_state, w_combine[depth:])))
     return new_state, attentional, context, weights
 
 

@@ -28,6 +28,7 @@ from layerlaws.language import (
     fault,
     huge,
     law,
+    linear_sum,
     matrix,
     normal,
     operation,
@@ -82,9 +83,9 @@ def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Arr
         ("bias", bias, (4 * units,)),
     ):
         require(weights.shape == shape, f"{name} has shape {weights.shape}, expected {shape}")
-    outputs, weights = [hidden], np.concatenate([w_x, w_h])
+    outputs = [hidden]
     for t in range(x.shape[1]):
-        sums = affine(np.concatenate([x[:, t], outputs[-1]], axis=1), weights, bias)
+        sums = linear_sum((x[:, t], w_x), (outputs[-1], w_h), bias=bias)
         i, f, _, o = np.split(sigmoid(sums), 4, axis=1)
         cell = f * cell + i * np.tanh(sums[:, 2 * units : 3 * units])
         outputs.append(o * np.tanh(cell))

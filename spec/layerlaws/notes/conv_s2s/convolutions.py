@@ -24,6 +24,7 @@ from layerlaws.language import (
     exactly,
     extents,
     fault,
+    kept_in_parts,
     law,
     matrix,
     normal,
@@ -71,7 +72,8 @@ def convolution(x: Array, kernel: Array, bias: Array, before: int, after: int) -
     taps = windows.swapaxes(-1, -2).reshape(*windows.shape[:2], width * channels)
     one = np.ones((*taps.shape[:2], 1), x.dtype)
     weights = np.concatenate([kernel.reshape(width * channels, out), bias.reshape(1, out)])
-    return np.concatenate([taps, one], axis=-1) @ weights
+    total = np.concatenate([taps, one], axis=-1) @ weights
+    return kept_in_parts(total, lambda: [bias, *(windows[..., k] @ kernel[k] for k in range(width))])
 
 
 @operation(inputs=convolutions(odd=True), batch=("x",), differentiable=True)

@@ -26,6 +26,7 @@ from layerlaws.language import (
     ids,
     ids_within,
     law,
+    linear_sum,
     log_softmax,
     matrix,
     operation,
@@ -95,10 +96,10 @@ def rnn_language_model(
     b_out (V,)  ->  log-probabilities of the next word (B, T, V), state after the last word (B, H)
     """
     _fits(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
-    embedded, weights = token_table[tokens], np.concatenate([w_x, w_h])
+    embedded = token_table[tokens]
     states = [state]
     for t in range(tokens.shape[1]):
-        states.append(np.tanh(affine(np.concatenate([embedded[:, t], states[-1]], axis=1), weights, b_h)))
+        states.append(np.tanh(linear_sum((embedded[:, t], w_x), (states[-1], w_h), bias=b_h)))
     hidden = np.stack(states, axis=1)  # (B, T + 1, H), the state before the first word in front
     return log_softmax(affine(hidden[:, 1:], w_out, b_out)), hidden[:, -1]
 
