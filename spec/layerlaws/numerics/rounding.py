@@ -190,9 +190,15 @@ def of_adding(format: Format, terms: int | Array, size: Array, carried: Error) -
 
 def kept(arithmetic: Format, value: Array, error: Array) -> Array:
     """The error of what has been accumulated, once it is rounded to the format that arrays are kept in."""
-    if arithmetic.keep.precision >= arithmetic.accumulate.precision:
+    if _holds(arithmetic.keep, arithmetic.accumulate):
         return error
     return once(arithmetic.keep, as_double(value), error)
+
+
+def _holds(one: Format, other: Format) -> bool:
+    """Whether one format represents all normal numbers of another: float16 lacks the range of bfloat16."""
+    precise = one.precision >= other.precision
+    return precise and one.largest >= other.largest and one.smallest_normal <= other.smallest_normal
 
 
 def _settled(
