@@ -174,8 +174,17 @@ def of_sum(arithmetic: Format, value: Array, terms: int | Array, size: Array, ca
     (Jeannerod and Rump, Improved error bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal.
     Appl. 34(2), 2013). Each partial sum may be flushed. Where one may overflow, nothing is claimed. Then the sum is
     rounded once to the format it is kept in. value: the sum itself.
+
+    That holds for terms of the format they are added up in. Those kept in a wider one are rounded to it first, or as
+    they are added: u size more, and size up by as much. A single term was kept before, and stays as it is.
     """
-    return kept(arithmetic, value, of_adding(arithmetic.accumulate, terms, size, carried))
+    sums = arithmetic.accumulate
+    if not _holds(sums, arithmetic.keep):
+        carried = carried + sums.unit * size + np.minimum(size, terms * sums.smallest_normal)
+        size = size * (1 + sums.unit)
+    error = of_adding(sums, terms, size, carried)
+    rounded = kept(arithmetic, value, error)
+    return error if rounded is error else np.where(np.asarray(terms) <= 1, error, rounded)
 
 
 def of_adding(format: Format, terms: int | Array, size: Array, carried: Error) -> Array:
