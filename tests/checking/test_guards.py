@@ -160,12 +160,29 @@ def test_a_law_that_returns_no_claim_is_a_type_error(said: Any) -> None:
         of_law(forgets_to_compare)
 
 
+def about_doubling(twice: Any, x: Any) -> Claim:
+    """Twice is plus itself."""
+    return closely(twice(x=x), x + x)
+
+
 def test_a_law_or_fault_without_words_and_a_law_of_nothing_are_refused() -> None:
     twice = doubling()
     with pytest.raises(TypeError, match="give it a docstring"):
         law()(lambda twice, x: closely(1, 1))
     with pytest.raises(TypeError, match="needs a docstring"):
-        fault(twice, breaks="some_law")(lambda x: x)
+        fault(twice, breaks="some_law", kind="scale", repair="Double it.")(lambda x: x)
+
+    def keeps_it(x: Any) -> Any:
+        """It is not doubled."""
+        return x
+
+    with pytest.raises(TypeError, match="keeps_it needs a repair: what to do instead"):
+        fault(twice, breaks="some_law", kind="scale", repair="")(keeps_it)
+    with pytest.raises(ValueError, match=r"keeps_it has kind 'bad', expected one of formula, scale, .*contract"):
+        fault(twice, breaks="some_law", kind="bad", repair="Double it.")(keeps_it)
+    made = fault(twice, breaks=law()(about_doubling), kind="scale", repair="Double it.")(keeps_it)
+    assert made.breaks == ("about_doubling",)
+    assert made.description == "It is not doubled. Double it."
 
     def about_nobody(x: Any) -> Claim:
         """Names no operation."""

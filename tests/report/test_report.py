@@ -51,9 +51,9 @@ def doubling_is_adding(double, x):
     """Twice a number is the number and <itself>."""
     return closely(double(x=x), x + x)
 
-@fault(double, breaks="doubling_is_adding", seen="{SOURCE}")
+@fault(double, breaks=doubling_is_adding, kind="scale", repair="Multiply by two.", seen="{SOURCE}")
 def triples(x):
-    """It triples. Multiply by two."""
+    """It triples."""
     return 3 * x
 '''
 
@@ -196,20 +196,30 @@ def test_a_known_deviation_is_shown_with_reason_and_link(tmp_path: Path) -> None
 
 
 def test_accuracy_leaves_out_shares_of_laws_that_failed(tmp_path: Path, known: Catalogue) -> None:
-    shares = {"float32": Accuracy(0.421, 0.1, 20)}
+    shares = {"float32": Accuracy(0.421, 0.1, 20, mean=-0.0251, rms=0.1, elements=400)}
     write(tmp_path, verdict(accuracy=shares), backend="right")
     write(tmp_path, verdict(state="broken", accuracy=shares), backend="wrong")
     write(tmp_path, backend="other")
     write(tmp_path, verdict(accuracy={"float16": Accuracy(1, 0, 1)}), backend="half", dtypes=["float16"])
     row = tables(tmp_path, known).rows[0]
     assert [(line.operation, line.of, line.dtype, line.shares) for line in row.accuracy] == [
-        ("double", "result", "float16", (("1", "0"), (NOT_RUN, ""), ("not offered", ""), ("broken", ""))),
-        ("double", "result", "float32", (("not offered", ""), (NOT_RUN, ""), ("0.42", "0.1"), ("broken", ""))),
+        (
+            "double",
+            "result",
+            "float16",
+            (("1", "0", ""), (NOT_RUN, "", ""), ("not offered", "", ""), ("broken", "", "")),
+        ),
+        (
+            "double",
+            "result",
+            "float32",
+            (("not offered", "", ""), (NOT_RUN, "", ""), ("0.42", "0.1", "-0.025"), ("broken", "", "")),
+        ),
     ]
     assert row.worst == ("1", "", "0.42", "")
     readme, page = texts(tmp_path)
-    assert "0.42 / 0.1" in readme
-    assert "<td>0.42 <small>0.1</small></td>" in page
+    assert "0.42 / 0.1 / -0.025" in readme
+    assert "<td>0.42 <small>0.1 -0.025</small></td>" in page
 
 
 def test_it_says_which_law_notices_which_fault(tmp_path: Path, known: Catalogue) -> None:

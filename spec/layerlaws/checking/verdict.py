@@ -32,8 +32,9 @@ UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
 class Accuracy:
     """The shares of the allowed error that examples of one dtype used.
 
-    worst, median: of the largest share in each example. mean, rms: mean and root mean square of the signed shares of
-    all elements, (computed - exact) / allowed; elements: how many there were. Records of 0.1.0 lack the last three.
+    worst, median: of the largest share in each example. mean, rms: mean and root mean square of the shares of all
+    elements, positive where the computed number is farther from 0 than the exact one; elements: how many there were.
+    Records of 0.1.0 lack the last three.
     """
 
     worst: float

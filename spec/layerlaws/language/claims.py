@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -27,12 +27,12 @@ from layerlaws.support.errors import Broken
 
 @dataclass(frozen=True)
 class Moments:
-    """Signed shares of the allowed error, (computed - exact) / allowed, of many elements: their number, sum, and sum of
-    squares.
+    """Signed shares of the allowed error of many elements: their number, sum, and sum of squares.
 
-    Rounding to nearest leaves a mean near 0. An accumulator that truncates, as those of tensor cores do
-    (arXiv 2512.07004), leaves one that no bound on the worst case can see. The TOSA specification looks at the first
-    two moments of dot products for that reason.
+    A share is positive where the computed number is farther from 0 than the exact one. Rounding to nearest leaves a
+    mean near 0. An accumulator that truncates, as those of tensor cores do (arXiv 2512.07004), leaves a negative one, which
+    no bound on the worst case can see. The TOSA specification looks at the first two moments of dot products for that
+    reason.
     """
 
     count: int = 0
@@ -62,7 +62,7 @@ class Settlement:
 
     used: float = 0.0
     decisive: bool = True
-    moments: Moments = Moments()
+    moments: Moments = field(default=Moments(), compare=False)
 
 
 class Claim:
@@ -225,8 +225,9 @@ def _compare(
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
     decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
-    claimed = ~silent & (allowed > 0) & np.isfinite(share)
-    signed = np.where(claimed, np.copysign(share, np.where(claimed, one - other, 0.0)), 0.0).astype(np.float64)
+    claimed = ~silent & (allowed > 0) & np.isfinite(one) & np.isfinite(other)
+    outwards = np.sign(np.where(claimed, one - other, 0.0)) * np.sign(np.where(claimed, other, 0.0))
+    signed = np.where(claimed, share * outwards, 0.0).astype(np.float64)
     moments = Moments(int(np.sum(claimed)), float(np.sum(signed)), float(np.sum(np.square(signed))))
     return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()), moments)
 
