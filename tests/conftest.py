@@ -31,9 +31,13 @@ def command(tmp_path: Path) -> Command:
     def run(*arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "layerlaws", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
             env={"PATH": "/usr/bin:/bin", "COLUMNS": str(columns), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
-        )  # fmt: skip
+        )
 
     return run
 

@@ -1,7 +1,7 @@
-"""Finds and wraps backends: a module, a package of modules, an object in a module, or a file.
+"""Finds and loads backends: a module, a package of modules, an object in a module, or a file.
 
-A backend offers functions named after operations, plus how arrays come in and go out. Bundled backends come
-through the same door as everyone else's: entry points of the group `layerlaws.backends`.
+A backend has functions named after operations, and converts arrays from and to NumPy. Bundled backends are found like
+all others: by entry points of the group `layerlaws.backends`.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from typing import Any
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.note import Catalogue
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.formats import FORMATS, formats_named
+from layerlaws.numerics.arithmetic import Arithmetic
+from layerlaws.numerics.formats import FORMATS, STORAGE_FORMATS, Format, formats_named
 from layerlaws.support.errors import WrongUse, known_name
 
 DEFAULT_DTYPES = ("float32", "float64")
 PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe", "measured"}
-"""Names of a backend's functions that are no operations."""
+"""Names of a backend's functions that are not operations."""
 
 
 def installed_backends() -> dict[str, str]:
-    """Names of the backends that announce themselves, and where each is found (module or module:object)."""
+    """The installed backends: where each is found ("module" or "module:object"), by name."""
     return {entry.name: entry.value for entry in entry_points(group="layerlaws.backends")}
 
 
 def load_backend(name: str, catalogue: Catalogue) -> Backend:
-    """The backend of this name: an installed one, `module`, `module:object` or `path.py`.
+    """The backend of this name: an installed one, "module", "module:object" or "path.py".
 
-    A backend whose own dependencies are missing, or that says so itself, comes back as unavailable, with the
-    reason. Raises WrongUse for what does not exist, and for functions that no operation has or that an
-    operation calls otherwise.
+    A backend whose dependencies are missing, or whose `available` gives a reason, is returned as unavailable. Raises
+    WrongUse if it does not exist, or if it has a function that is not an operation or has other parameters.
     """
     installed = installed_backends()
     place = installed.get(name, name)
@@ -55,7 +55,7 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         if not callable(getattr(found, needed, None)):
             raise WrongUse(f"the backend {name!r} has no {needed}: say how arrays come in and go out")
     functions = _functions(found, name, catalogue)
-    formats = formats_named(getattr(found, "dtypes", DEFAULT_DTYPES))
+    formats, arithmetics = _arithmetics(found, name, catalogue)
     reason = found.available() if hasattr(found, "available") else ""
     return Backend(
         name,
@@ -69,14 +69,15 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         _known(found, name, catalogue),
         reason,
         getattr(found, "measured", None),
+        arithmetics,
     )
 
 
 def source_code(backend: Backend) -> str:
-    """A digest of the files that the backend's functions stand in, and of those beside them in their packages."""
+    """A digest of the files that define the backend's functions, and of the other files of their packages."""
     files: set[Path] = set()
     for function in (*backend.functions.values(), backend.from_numpy, backend.to_numpy):
-        with contextlib.suppress(TypeError):  # a builtin, which has no file
+        with contextlib.suppress(TypeError):  # a builtin has no file
             home = Path(inspect.getfile(inspect.unwrap(function)))
             files |= set(home.parent.glob("*.py")) if (home.parent / "__init__.py").exists() else {home}
     digest = hashlib.sha256()
@@ -87,6 +88,7 @@ def source_code(backend: Backend) -> str:
 
 
 def _find(place: str, name: str, installed: Mapping[str, str]) -> Any:
+    """The module or object at this place. Raises WrongUse, or ImportError if importing it fails."""
     if place.endswith(".py"):
         return _module_from_file(Path(place))
     module, _, attribute = place.partition(":")
@@ -124,7 +126,7 @@ def _module_from_file(path: Path) -> ModuleType:
 
 
 def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callable[..., Any]]:
-    """The operations among the public functions of a backend and, for a package, of its modules."""
+    """The operations among the public functions of a backend and of the modules of its package."""
     operations = catalogue.operations
     functions: dict[str, Callable[..., Any]] = {}
     for home in _homes(found):
@@ -145,9 +147,9 @@ def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callabl
 
 
 def _homes(found: Any) -> list[Any]:
-    """Where a backend's functions are looked for: itself, and the modules of its package.
+    """The objects that are searched for a backend's functions: itself, and the modules of its package.
 
-    An object or module may name another package as `operations`.
+    The backend may name another package as `operations`.
     """
     package = importlib.import_module(found.operations) if hasattr(found, "operations") else found
     homes = [found] if package is found else [found, package]
@@ -173,12 +175,13 @@ def _check_signature(name: str, operation: Operation, function: Callable[..., An
             f"it is {operation.name}{inspect.signature(function)}"
         ) from None
     except ValueError:
-        return  # a builtin without a signature: calling it will tell
+        return  # a builtin without a signature: calls will show
 
 
 def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
-    """Known deviations by law id, of a backend and of the modules of its package; a bare law name stands for all laws
-    of that name.
+    """Known deviations of a backend and of the modules of its package, by law id.
+
+    A law's name without an operation stands for all laws of that name.
     """
     by_name: dict[str, list[str]] = {}
     for case in catalogue.cases:
@@ -192,8 +195,40 @@ def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
     return known
 
 
+def _arithmetics(
+    found: Any, name: str, catalogue: Catalogue
+) -> tuple[tuple[Format, ...], dict[str, dict[str, Format]]]:
+    """The formats of a backend, each with its declared arithmetic, and those of single operations by name.
+
+    `arithmetic` of the backend, and of the modules of its package: an `Arithmetic` by dtype, or by operation and dtype.
+    Raises WrongUse for dtypes and operations that do not exist, and for arithmetics that cannot be.
+    """
+    dtypes = tuple(format.name for format in formats_named(getattr(found, "dtypes", DEFAULT_DTYPES)))
+    general = {dtype: Arithmetic() for dtype in dtypes}
+    single: dict[str, dict[str, Arithmetic]] = {}
+    where = f"(in `arithmetic` of the backend {name})"
+    for home in _homes(found):
+        for key, declared in getattr(home, "arithmetic", {}).items():
+            if isinstance(declared, Arithmetic):
+                general[known_name(key, dtypes, f"dtype {where}")] = declared
+                continue
+            for dtype, own in declared.items():
+                if dtype in dtypes or dtype not in FORMATS | STORAGE_FORMATS:
+                    operation = known_name(key, catalogue.operations, f"operation {where}")
+                    single.setdefault(operation, {})[known_name(dtype, dtypes, f"dtype {where}")] = own
+    try:
+        formats = tuple(general[dtype].format(dtype) for dtype in dtypes)
+        own_formats = {
+            operation: {dtype: own.format(dtype) for dtype, own in by_dtype.items()}
+            for operation, by_dtype in single.items()
+        }
+    except ValueError as wrong:
+        raise WrongUse(f"{wrong} {where}") from wrong
+    return formats, own_formats
+
+
 def _checked(deviation: Known, name: str, law: str) -> Known:
-    """The deviation. Raises WrongUse where it is of formats that do not exist."""
+    """The deviation. Raises WrongUse if it names formats that do not exist."""
     dtypes = (deviation.dtype,) if isinstance(deviation.dtype, str) else deviation.dtype or ()
     for dtype in dtypes:
         known_name(dtype, FORMATS, f"dtype (in `known` of the backend {name}, {law})")

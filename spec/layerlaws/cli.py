@@ -1,6 +1,6 @@
 """The command line: list, explain, check, bench, report, merge, diff, new.
 
-Exit status: 0 when nothing unexpected happened, 1 when something is broken, 2 for wrong use.
+Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict or a regression, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from layerlaws import __version__
-from layerlaws.backends import installed_backends, load_backend
+from layerlaws.backends import installed_backends
 from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
-from layerlaws.language.backend import Backend
 from layerlaws.report.explanation import explain, notes_table
 from layerlaws.report.scaffold import scaffold
-from layerlaws.running.comparison import diff, in_words, merge
+from layerlaws.running.diffing import diff, in_words
+from layerlaws.running.merging import merge
 from layerlaws.running.processes import inspected
 from layerlaws.running.progress import Progress, summarize
 from layerlaws.running.runner import TIME_LIMITS, Plan, run
@@ -48,56 +49,87 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="layerlaws", description="Hold implementations of deep-learning building blocks to the laws they obey."
     )
     parser.add_argument("--version", action="version", version=f"layerlaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_notes, _add_check, _add_bench, _add_records, _add_new):
+        add(commands)
+    return parser
 
-    listing = commands.add_parser("list", help="the notes, and the backends that are installed")
+
+def _add_notes(commands: Commands) -> None:
+    listing = commands.add_parser("list", help="list the notes and the installed backends")
     listing.add_argument("--markdown", action="store_true", help="the notes as a Markdown table")
     listing.set_defaults(command=_list)
 
-    explaining = commands.add_parser("explain", help="a note, an operation or a law in words")
+    explaining = commands.add_parser("explain", help="explain a note, an operation or a law")
     explaining.add_argument("name", help="as `layerlaws list` and the reports spell it")
     explaining.set_defaults(command=_explain)
 
+
+def _add_check(commands: Commands) -> None:
     checking = commands.add_parser("check", help="hold backends to the laws, and write records")
     checking.add_argument(
-        "backends", nargs="*", metavar="BACKEND",
+        "backends",
+        nargs="*",
+        metavar="BACKEND",
         help="an installed name, module, module:object or path.py (default: all installed)",
-    )  # fmt: skip
+    )
     checking.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
     checking.add_argument("--law", action="append", default=[], help="only this law; may be repeated")
-    checking.add_argument("--profile", choices=PROFILES, default="standard",
-                          help="examples at most: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()))  # fmt: skip
-    checking.add_argument("--seed", type=int, help="other examples (default: the same in every run)")
-    checking.add_argument("--output", type=Path, metavar="DIR",
-                          help="where records go (default: reports; with --note or --law nowhere)")  # fmt: skip
+    checking.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="standard",
+        help="most examples per law: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()),
+    )
+    checking.add_argument("--seed", type=int, help="seed of the examples (default: the same examples in every run)")
+    checking.add_argument(
+        "--output", type=Path, metavar="DIR", help="where records go (default: reports; with --note or --law nowhere)"
+    )
     checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
-    checking.add_argument("--timeout", type=_positive, metavar="SECONDS", default=0,
-                          help="for one law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()))  # fmt: skip
-    checking.add_argument("--resume", action="store_true", help="go on where records of an earlier run end")
+    checking.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        default=0,
+        help="time limit per law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()),
+    )
+    checking.add_argument("--resume", action="store_true", help="continue the records of an interrupted run")
     checking.set_defaults(command=_check)
 
+
+def _add_bench(commands: Commands) -> None:
     timing = commands.add_parser("bench", help="time backends that keep the laws, side by side, and write a record")
     timing.add_argument("backends", nargs="*", metavar="BACKEND", help="as for check (default: all installed)")
     timing.add_argument("--note", action="append", default=[], help="only this note; may be repeated")
-    timing.add_argument("--quick", action="store_true",
-                        help="small batches, few rounds, no growth or headlines, one law per operation")  # fmt: skip
-    timing.add_argument("--output", type=Path, metavar="DIR",
-                        help="where the record goes (default: reports; with --note or --quick nowhere)")  # fmt: skip
+    timing.add_argument(
+        "--quick", action="store_true", help="small batches, few rounds, no growth or headlines, one law per operation"
+    )
+    timing.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where the record goes (default: reports; with --note or --quick nowhere)",
+    )
     timing.set_defaults(command=_bench)
 
-    reporting = commands.add_parser("report", help="turn records into README.md and index.html")
+
+def _add_records(commands: Commands) -> None:
+    reporting = commands.add_parser("report", help="write README.md and index.html from records")
     reporting.add_argument("directory", nargs="?", type=Path, default=Path("reports"), metavar="DIR")
     reporting.set_defaults(command=_report)
 
-    merging = commands.add_parser("merge", help="put records of several runs or machines into one directory")
+    merging = commands.add_parser("merge", help="merge records of several runs or machines into one directory")
     merging.add_argument("sources", nargs="+", type=Path, metavar="RECORDS", help="directories of records, or records")
     merging.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a directory without records")
-    merging.add_argument("--incomplete", action="store_true", help="unfinished records, too")
+    merging.add_argument("--incomplete", action="store_true", help="accept incomplete records, too")
     merging.set_defaults(command=_merge)
 
     comparing = commands.add_parser("diff", help="compare two runs law by law; exit status 1 on a regression")
@@ -105,10 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     comparing.add_argument("new", type=Path, help="a later one")
     comparing.set_defaults(command=_diff)
 
-    starting = commands.add_parser("new", help="a file to start a backend of your own from")
+
+def _add_new(commands: Commands) -> None:
+    starting = commands.add_parser("new", help="write a file to start a backend of your own from")
     starting.add_argument("name", help="of the backend: my_backend writes my_backend.py")
     starting.set_defaults(command=_new)
-    return parser
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
@@ -158,13 +191,13 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         options.resume,
     )
     with Progress(console, len(backends) * len(cases)) as progress:
-        verdicts = run(plan, progress.heard)
+        verdicts = run(plan, progress.add)
     summarize(console, plan, verdicts)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
 
 
-def _named_but_absent(absent: Sequence[Facts | Backend]) -> bool:
+def _named_but_absent(absent: Sequence[Facts]) -> bool:
     for backend in absent:
         print(f"layerlaws: {backend.name} was asked for, but {backend.unavailable}", file=sys.stderr)
     return bool(absent)
@@ -174,7 +207,7 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
     from layerlaws.benchmark.command import bench
 
     known = catalogue()
-    backends = [load_backend(name, known) for name in options.backends or installed_backends()]
+    backends = inspected(options.backends or list(installed_backends()))
     unexpected = bench(options, console, known, backends)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(unexpected or _named_but_absent(absent))

@@ -1,5 +1,3 @@
-"""Where counterexample scripts of version 0.1 import from; new ones import `unpacked` from `layerlaws`."""
+"""Kept for counterexample scripts of version 0.1.0; new ones import `unpacked` from `layerlaws`."""
 
-from layerlaws.checking.literals import unpacked
-
-__all__ = ["unpacked"]
+from layerlaws.checking.literals import unpacked as unpacked

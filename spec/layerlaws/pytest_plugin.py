@@ -1,4 +1,4 @@
-"""Laws in other people's pytest suites: `laws_for("my_package.my_backend")` makes a test function of a backend."""
+"""Laws in any pytest suite: `laws_for("my_package.my_backend")` makes a test function for a backend."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many examples are drawn, and which."""
+    """Options for the number of examples and their seed."""
     group = parser.getgroup("layerlaws", "holding backends to the laws of layerlaws")
     group.addoption("--layerlaws-profile", default="standard", help="quick, standard or thorough (default: standard)")
     group.addoption("--layerlaws-seed", type=int, default=None, help="draw other examples than every run does")
 
 
 def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = ()) -> Callable[..., None]:
-    """A test function that holds a backend to its laws, one item per law.
+    """A test function that holds a backend to its laws, with one test item per law.
 
-    backend: an installed name, "module", "module:object" or "path.py". notes, laws: only these.
-    Use it in a test module as `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the
-    backend does not offer are skipped; known deviations are expected to fail.
+    backend: an installed name, "module", "module:object" or "path.py". notes, laws: by name, to select only these. In a
+    test module, write `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the backend lacks are
+    skipped; known deviations are expected failures. Raises WrongUse for names that do not exist.
     """
     from layerlaws.backends import load_backend
     from layerlaws.discovery import catalogue
@@ -42,7 +42,7 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
 
 def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdict:
-    """Hold a backend to a law with the options of the run."""
+    """The verdict on a law with the options of the pytest run."""
     from layerlaws.checking.check import check
 
     option = request.config.getoption
@@ -50,7 +50,7 @@ def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdi
 
 
 def _conclude(verdict: Verdict) -> None:
-    """The outcome of a verdict in pytest's terms."""
+    """Skip, xfail or fail the test item according to a verdict."""
     from layerlaws.checking.failure import failure
 
     if verdict.state in ("missing", "unavailable"):

@@ -13,7 +13,7 @@ import pytest
 from layerlaws.checking.check import check
 from layerlaws.checking.diagnosis import diagnose, matching
 from layerlaws.checking.reference import reference
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Statistics
 from layerlaws.discovery import catalogue
 from layerlaws.language import generic_laws
 from layerlaws.language.backend import Backend
@@ -36,16 +36,21 @@ def no_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cases_of(fault: Fault, note: Note) -> list[Case]:
     """The laws that a fault breaks."""
-    return [case for case in note.cases if case.law.name in fault.breaks and fault.operation in case.operations
-            and (case.operation is fault.operation or case.law.name not in FREE)]  # fmt: skip
+    return [
+        case
+        for case in note.cases
+        if case.law.name in fault.breaks
+        and fault.operation in case.operations
+        and (case.operation is fault.operation or case.law.name not in FREE)
+    ]
 
 
 def named(backend: Backend, case: Case) -> set[str]:
     """The faults that are named where a law breaks, on the example that broke it."""
     for profile in ("quick", "standard"):
-        tally = Tally()
-        if check(backend, case, profile=profile, shrink=False, tally=tally).state == "broken":
-            return {fault.name for fault in matching(backend, case, tally.drawn)}
+        statistics = Statistics()
+        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state == "broken":
+            return {fault.name for fault in matching(backend, case, statistics.drawn)}
     return set()
 
 

@@ -16,7 +16,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 from layerlaws import Known, WrongUse, load_backend
 from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Statistics
 from layerlaws.checking.verdict import UNEXPECTED, Verdict
 from layerlaws.discovery import catalogue_of
 from layerlaws.language.backend import Backend
@@ -73,10 +73,10 @@ def backend_of(**functions: Callable[..., Any]) -> Backend:
     return Backend("tried", functions, lambda x: x, lambda x: x, formats_named(["float32", "float64"]))
 
 
-def held(backend: Backend, catalogue: Catalogue, *laws: str, tally: Tally | None = None) -> Verdict:
+def held(backend: Backend, catalogue: Catalogue, *laws: str, statistics: Statistics | None = None) -> Verdict:
     """The verdict on the one law of this name."""
     (case,) = catalogue.select((), laws)
-    return check(backend, case, profile="quick", shrink=False, tally=tally)
+    return check(backend, case, profile="quick", shrink=False, statistics=statistics)
 
 
 def of_law(state: Callable[..., Any], **options: Any) -> Verdict:
@@ -95,7 +95,7 @@ def test_a_law_that_says_something_is_held() -> None:
 
     verdict = of_law(doubling_zero_gives_one)
     assert verdict.state == "held"
-    assert (verdict.examples, verdict.undecidable, verdict.telling) == (20, 0, 20)
+    assert (verdict.examples, verdict.undecidable, verdict.decisive) == (20, 0, 20)
 
 
 def test_a_law_whose_examples_are_all_undecidable_is_an_error() -> None:
@@ -160,12 +160,29 @@ def test_a_law_that_returns_no_claim_is_a_type_error(said: Any) -> None:
         of_law(forgets_to_compare)
 
 
+def about_doubling(twice: Any, x: Any) -> Claim:
+    """Twice is plus itself."""
+    return closely(twice(x=x), x + x)
+
+
 def test_a_law_or_fault_without_words_and_a_law_of_nothing_are_refused() -> None:
     twice = doubling()
     with pytest.raises(TypeError, match="give it a docstring"):
         law()(lambda twice, x: closely(1, 1))
     with pytest.raises(TypeError, match="needs a docstring"):
-        fault(twice, breaks="some_law")(lambda x: x)
+        fault(twice, breaks="some_law", kind="scale", repair="Double it.")(lambda x: x)
+
+    def keeps_it(x: Any) -> Any:
+        """It is not doubled."""
+        return x
+
+    with pytest.raises(TypeError, match="keeps_it needs a repair: what to do instead"):
+        fault(twice, breaks="some_law", kind="scale", repair="")(keeps_it)
+    with pytest.raises(ValueError, match=r"keeps_it has kind 'bad', expected one of formula, scale, .*contract"):
+        fault(twice, breaks="some_law", kind="bad", repair="Double it.")(keeps_it)
+    made = fault(twice, breaks=law()(about_doubling), kind="scale", repair="Double it.")(keeps_it)
+    assert made.breaks == ("about_doubling",)
+    assert made.description == "It is not doubled. Double it."
 
     def about_nobody(x: Any) -> Claim:
         """Names no operation."""
@@ -347,23 +364,29 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "not a number": (lambda x: np.full_like(x, np.nan), "agrees_with_definition", "nan is not"),
     "infinite": (lambda x: np.full_like(x, np.inf), "agrees_with_definition", "inf is not"),
     "one not a number": (one_not_a_number, "agrees_with_definition", "nan is not"),
-    "dtype": (lambda x: (2 * x + 1).astype(np.float64 if x.dtype == np.float32 else np.float32),
-              "agrees_with_definition", "returned dtype float"),
+    "dtype": (
+        lambda x: (2 * x + 1).astype(np.float64 if x.dtype == np.float32 else np.float32),
+        "agrees_with_definition",
+        "returned dtype float",
+    ),
     "whole numbers": (lambda x: np.rint(2 * x + 1).astype(np.int64), "agrees_with_definition", "returned dtype int64"),
     "complex": (lambda x: (2 * x + 1) * 1j, "agrees_with_definition", "returned dtype complex"),
-    "shape": (lambda x: (2 * x + 1)[..., None], "agrees_with_definition", "twice returned shape ("),
-    "scalar": (lambda x: np.asarray(x.dtype.type(1)), "agrees_with_definition", "twice returned shape (), not ("),
+    "shape": (lambda x: (2 * x + 1)[..., None], "agrees_with_definition", "the result of twice has shape ("),
+    "scalar": (lambda x: np.asarray(x.dtype.type(1)), "agrees_with_definition", "twice has shape (), expected ("),
     "tuple": (lambda x: (2 * x + 1,), "agrees_with_definition", "returned a tuple where one array belongs"),
     "list": (lambda x: (2 * x + 1).tolist(), "agrees_with_definition", "returned a list of"),
     "nothing": (lambda x: None, "agrees_with_definition", "returned a NoneType"),
     "slightly off": (lambda x: (2 * x + 1) * x.dtype.type(1 + 1e-5), "agrees_with_definition", "apart"),
-    "wrong beyond 64": (lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype),
-                        "agrees_with_definition", "1 apart"),
+    "wrong beyond 64": (
+        lambda x: 2 * x + 1 + (np.arange(x.shape[1]) >= 64).astype(x.dtype),
+        "agrees_with_definition",
+        "1 apart",
+    ),
     "mutating": (overwrites, "leaves_its_inputs_alone", "twice changed its argument 'x'"),
     "aliasing": (lambda x: x[:, ::-1], "leaves_its_inputs_alone", "shares memory with its argument 'x'"),
     "stateful": (counts_its_calls, "answers_the_same_twice", "is not"),
     "mixing": (lambda x: 2 * x + 1 + x.mean(axis=0, keepdims=True), "batches_are_independent", "apart"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -406,14 +429,17 @@ def test_not_a_number_everywhere_breaks_every_law_that_compares() -> None:
             assert verdict.state == ("held" if name == "is_linear" and number == np.inf else "broken"), (name, number)
 
 
-@pytest.mark.parametrize(("function", "reason"), [
-    (lambda x: x + 1, "returned a numpy.ndarray, not a tuple of 2 arrays"),
-    (lambda x: (x + 1,), "returned a tuple of 1, not a tuple of 2 arrays"),
-    (lambda x: (x + 1, -x, x), "returned a tuple of 3, not a tuple of 2 arrays"),
-    (lambda x: [x + 1, -x], "returned a list of 2"),
-    (lambda x: (x + 1, x), "apart"),
-    (lambda x: (-x, x + 1), "apart"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x + 1, "returned a numpy.ndarray, not a tuple of 2 arrays"),
+        (lambda x: (x + 1,), "returned a tuple of 1, not a tuple of 2 arrays"),
+        (lambda x: (x + 1, -x, x), "returned a tuple of 3, not a tuple of 2 arrays"),
+        (lambda x: [x + 1, -x], "returned a list of 2"),
+        (lambda x: (x + 1, x), "apart"),
+        (lambda x: (-x, x + 1), "apart"),
+    ],
+)
 def test_results_are_counted_and_ordered(function: Callable[..., Any], reason: str) -> None:
     catalogue = note_of(pairing())
     verdict = held(backend_of(both_signs=function), catalogue, "agrees_with_definition")
@@ -428,10 +454,12 @@ def test_what_is_refused_and_by_which_exception_is_kept() -> None:
         return refused(twice, "x", {"x": x[None]})
 
     catalogue = note_of(doubling(), law()(three_axes_are_refused))
-    tally = Tally()
-    assert held(reference(catalogue), catalogue, "three_axes_are_refused", tally=tally).state == "held"
-    assert len(tally.refusals) == tally.executed
-    assert {(naming, type(error), "x" in str(error)) for naming, error in tally.refusals} == {("x", ValueError, True)}
+    statistics = Statistics()
+    assert held(reference(catalogue), catalogue, "three_axes_are_refused", statistics=statistics).state == "held"
+    assert len(statistics.refusals) == statistics.executed
+    assert {(naming, type(error), "x" in str(error)) for naming, error in statistics.refusals} == {
+        ("x", ValueError, True)
+    }
     silent = held(backend_of(twice=lambda x: 2 * x + 1), catalogue, "three_axes_are_refused")
     assert silent.state == "broken"
     assert "accepted a bad 'x'" in silent.reason

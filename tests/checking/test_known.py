@@ -92,8 +92,12 @@ def test_a_known_deviation_is_not_shrunk_and_its_witness_is_all_that_is_tried(tm
 
 
 def test_a_witness_that_shows_nothing_any_more_is_not_believed() -> None:
-    stored = {"format": "float32", "query": np.ones((1, 1, 1, 1)), "key": np.ones((1, 1, 1, 1)),
-              "value": np.ones((1, 1, 1, 1))}  # fmt: skip
+    stored = {
+        "format": "float32",
+        "query": np.ones((1, 1, 1, 1)),
+        "key": np.ones((1, 1, 1, 1)),
+        "value": np.ones((1, 1, 1, 1)),
+    }
     known = Known("by design", "https://example.org")
     assert held(deviating(known, "float32", "float64", least=3), witness=stored).state == "known"
     stale = held(deviating(known), witness=stored)
@@ -113,7 +117,9 @@ def test_a_dtype_that_does_not_exist_is_refused(
     backend_file: BackendFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    backend_file("mine", "from layerlaws import Known\n"
-                 "known = {'the_mask_is_a_staircase': Known('so it is', 'link', 'bfloat61')}\n")  # fmt: skip
+    backend_file(
+        "mine",
+        "from layerlaws import Known\nknown = {'the_mask_is_a_staircase': Known('so it is', 'link', 'bfloat61')}\n",
+    )
     with pytest.raises(WrongUse, match=r"no dtype .in `known` of the backend ./mine.py.*did you mean bfloat16"):
         load_backend("./mine.py", catalogue())

@@ -67,9 +67,16 @@ def test_not_a_number_holds_nowhere(claim: Any, error: float | None) -> None:
 def test_not_a_number_breaks_claims_about_what_was_computed_from_it() -> None:
     nothing = bounded([1.0, np.nan])
     for result in (
-        nothing + 1, nothing * 0, np.exp(nothing), np.sum(nothing), nothing @ np.ones(2), np.maximum(nothing, 3.0),
-        np.concatenate([nothing, nothing]), np.where([False, True], nothing, 0.0), nothing - nothing,
-    ):  # fmt: skip
+        nothing + 1,
+        nothing * 0,
+        np.exp(nothing),
+        np.sum(nothing),
+        nothing @ np.ones(2),
+        np.maximum(nothing, 3.0),
+        np.concatenate([nothing, nothing]),
+        np.where([False, True], nothing, 0.0),
+        nothing - nothing,
+    ):
         broken(closely(result, result))
 
 
@@ -89,7 +96,7 @@ def test_a_wrong_infinity_does_not_turn_into_something_that_holds() -> None:
 
 def test_equal_infinities_hold_and_different_ones_do_not() -> None:
     infinite = bounded([np.inf, -np.inf])
-    assert settle(closely(infinite, infinite)) == Settlement(used=0.0, telling=True)
+    assert settle(closely(infinite, infinite)) == Settlement(used=0.0, decisive=True)
     settle(exactly(infinite, infinite))
     settle(at_most(infinite, infinite))
     settle(at_most(bounded([-np.inf]), bounded([3.0])))
@@ -98,29 +105,29 @@ def test_equal_infinities_hold_and_different_ones_do_not() -> None:
     broken(at_most(bounded([np.inf]), bounded([3.0])))
 
 
-def test_an_unlimited_error_is_silent_and_not_telling() -> None:
+def test_an_unlimited_error_is_silent_and_not_decisive() -> None:
     for value in (1.0, np.nan, np.inf):
-        assert settle(closely(bounded([value], np.inf), bounded([7.0]))) == Settlement(used=0.0, telling=False)
-    assert settle(closely(bounded([1.0, 1.0], [np.inf, 0.1]), np.array([5.0, 1.0]))).telling
+        assert settle(closely(bounded([value], np.inf), bounded([7.0]))) == Settlement(used=0.0, decisive=False)
+    assert settle(closely(bounded([1.0, 1.0], [np.inf, 0.1]), np.array([5.0, 1.0]))).decisive
     broken(closely(bounded([1.0, 2.0], [np.inf, 0.1]), np.array([5.0, 5.0])))
 
 
-def test_an_error_as_large_as_the_values_is_not_telling() -> None:
-    assert not settle(closely(bounded([0.25, 0.1]), bounded([0.25, 0.1]))).telling
-    assert settle(closely(bounded([0.25, 9.0]), bounded([0.25, 9.0]))).telling
-    assert settle(closely(bounded([0.0], 0.0), bounded([0.0], 0.0))).telling, "an exact zero could have been missed"
+def test_an_error_as_large_as_the_values_is_not_decisive() -> None:
+    assert not settle(closely(bounded([0.25, 0.1]), bounded([0.25, 0.1]))).decisive
+    assert settle(closely(bounded([0.25, 9.0]), bounded([0.25, 9.0]))).decisive
+    assert settle(closely(bounded([0.0], 0.0), bounded([0.0], 0.0))).decisive, "an exact zero could have been missed"
 
 
 @pytest.mark.parametrize("claim", [closely, exactly, at_most])
-def test_a_comparison_of_no_elements_is_not_telling(claim: Any) -> None:
-    assert not settle(claim(np.zeros((0, 3)), np.zeros((0, 3)))).telling
-    assert not settle(claim(bounded(np.zeros((0, 3))), bounded(np.zeros((0, 3))))).telling
+def test_a_comparison_of_no_elements_is_not_decisive(claim: Any) -> None:
+    assert not settle(claim(np.zeros((0, 3)), np.zeros((0, 3)))).decisive
+    assert not settle(claim(bounded(np.zeros((0, 3))), bounded(np.zeros((0, 3))))).decisive
 
 
 @pytest.mark.parametrize("claim", [closely, exactly, at_most])
 def test_shapes_have_to_agree_but_for_scalars(claim: Any) -> None:
-    assert "shape (3,) is not (1, 3)" in broken(claim(ONES, np.ones((1, 3))))
-    assert "shape (3,) is not (1,)" in broken(claim(bounded(ONES), np.ones(1)))
+    assert "the left side has shape (3,), expected (1, 3)" in broken(claim(ONES, np.ones((1, 3))))
+    assert "the left side has shape (3,), expected (1,)" in broken(claim(bounded(ONES), np.ones(1)))
     settle(claim(ONES, 1.0))
     settle(claim(bounded(1.0), bounded(ONES)))
     settle(claim(1.0, 1))
@@ -136,9 +143,9 @@ def test_tuples_are_compared_element_by_element(claim: Any) -> None:
         settle(claim((), ()))
 
 
-def test_used_and_telling_of_several_results_are_the_largest() -> None:
+def test_used_and_decisive_of_several_results_are_the_largest() -> None:
     settled = settle(closely((bounded([8.0]), bounded([0.1])), (bounded([8.25]), bounded([0.1]))))
-    assert settled == Settlement(used=0.25, telling=True)
+    assert settled == Settlement(used=0.25, decisive=True)
 
 
 def test_at_most_is_one_sided() -> None:
@@ -159,14 +166,14 @@ def test_exactly_allows_no_rounding_and_no_error() -> None:
 
 def test_differ_asks_for_a_change_that_shows() -> None:
     before, after = bounded([1.0, 1.0], 0.1), bounded([1.0, 2.0], 0.1)
-    assert settle(differ(before, after, expected=(before, after))).telling
+    assert settle(differ(before, after, expected=(before, after))).decisive
     assert "does not reach" in broken(differ(before, before, expected=(before, after)))
     broken(differ(before, bounded([1.0, 1.15], 0.1), expected=(before, after)))
 
 
 def test_differ_asks_for_nothing_where_the_definition_does_not_move() -> None:
     before = bounded([1.0, 1.0], 0.1)
-    assert not settle(differ(before, before, expected=(before, before))).telling
+    assert not settle(differ(before, before, expected=(before, before))).decisive
 
 
 def test_differ_is_undecidable_where_the_change_drowns() -> None:

@@ -11,7 +11,7 @@ import pytest
 from layerlaws import Headline, Operation, Workload, catalogue, closely, load_backend
 from layerlaws.language.claims import settle
 from layerlaws.language.implementation import Implementation, cast_to
-from layerlaws.notes.adaptive_softmax.shared import tail_cost
+from layerlaws.notes.adaptive_softmax.clusters import tail_cost
 from layerlaws.notes.adaptive_softmax.loss import tail_shares
 from layerlaws.numerics.formats import FORMATS, is_float
 
@@ -100,7 +100,7 @@ def test_numpy_does_the_work_as_it_is_defined(name: str) -> None:
     workload = small(WORKLOADS[name])
     implementation = Implementation(workload.operation, load_backend("numpy", CATALOGUE), FLOAT32)
     found, expected = implementation.compare(**cast_to(drawn(workload), FLOAT32))
-    assert settle(closely(found, expected)).telling
+    assert settle(closely(found, expected)).decisive
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

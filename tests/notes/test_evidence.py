@@ -14,7 +14,7 @@ import pytest
 from layerlaws import catalogue, load_backend
 from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Statistics
 from layerlaws.checking.verdict import Verdict
 from layerlaws.language.backend import Backend
 from layerlaws.language.errata import errata_of
@@ -125,8 +125,8 @@ def test_bad_arguments_raise_value_error_naming_them(note: Note, backend_name: s
     backend = loaded(backend_name)
     unhelpful = set()
     for case in filter(refuses, note.cases):
-        tally = Tally()
-        check(backend, case, profile="quick", shrink=False, tally=tally)
-        unhelpful |= {f"{case.id}: {type(error).__name__}: {error}" for naming, error in tally.refusals
+        statistics = Statistics()
+        check(backend, case, profile="quick", shrink=False, statistics=statistics)
+        unhelpful |= {f"{case.id}: {type(error).__name__}: {error}" for naming, error in statistics.refusals
                       if not isinstance(error, ValueError) or naming not in str(error)}  # fmt: skip
     assert not unhelpful, "\n".join(sorted(unhelpful))

@@ -213,7 +213,7 @@ def test_subscripts_that_do_not_fit_are_told(subscripts: str, shapes: Any, told:
 
 
 def test_operands_rounded_before_they_are_multiplied() -> None:
-    x = np.ones((2, 4), np.float32)
+    x = np.full((2, 4), 1 / 3, np.float32)
     format = Arithmetic(multiply="tf32").format("float32")
     plain, tensor = (np.einsum("ij,kj->ik", *[asbounded(x, f)] * 2) for f in (FORMATS["float32"], format))
     assert np.all(tensor.error > plain.error * 100)

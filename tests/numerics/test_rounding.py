@@ -24,7 +24,8 @@ from layerlaws.numerics import mathematics
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
 from layerlaws.numerics.elementary import ELEMENTARY_RULES
 from layerlaws.numerics.formats import FORMATS, Format
-from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES, product_of_sizes
+from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES
+from layerlaws.numerics.sizes import product_of_sizes
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -373,7 +374,7 @@ def test_no_inner_product_leaves_the_bound(
 
 def test_a_product_of_sizes_is_never_below_and_hardly_above(monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32 it is more than 2 (K + 4) u above at most, and as it stands in double where it might underflow."""
-    monkeypatch.setattr("layerlaws.numerics.rounding._LARGE", 0)
+    monkeypatch.setattr("layerlaws.numerics.sizes.LARGE", 0)
     g = np.random.default_rng(3)
     for terms in (1, 7, 300):
         for spread in (0, 3, 20, 200):

@@ -52,7 +52,7 @@ def write(directory: Path, backend: str, verdicts: list[Verdict]) -> None:
 def verdicts(backend: str, states: list[str], **fields: Any) -> list[Verdict]:
     """One verdict for each law of the catalogue, in these states by turns."""
     return [
-        Verdict(backend, case.note.name, case.operation.name, case.law.name, state, examples=20, telling=20, **fields)
+        Verdict(backend, case.note.name, case.operation.name, case.law.name, state, examples=20, decisive=20, **fields)
         for case, state in zip(CASES, cycle(states), strict=False)
     ]
 
@@ -63,10 +63,27 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     directory = tmp_path_factory.mktemp("page")
     write(directory, "steady", verdicts("steady", ["held"], accuracy={"float32": Accuracy(0.5, 0.1, 20)}))
     said = {"reason": "seen so", "link": LINK, "diagnosis": "a known fault", "dtype": "float32"}
-    write(directory, "various", verdicts("various", list(STATES), **said, counterexample={"x": "np.array([1.])"},
-                                         sides={"returned": "np.array([2.])"}))  # fmt: skip
-    attack = verdicts(HOSTILE, ["broken", "known"], reason=HOSTILE, diagnosis=HOSTILE, link="javascript:hurt()",
-                      dtype=HOSTILE, counterexample={HOSTILE: HOSTILE}, sides={HOSTILE: HOSTILE})  # fmt: skip
+    write(
+        directory,
+        "various",
+        verdicts(
+            "various",
+            list(STATES),
+            **said,
+            counterexample={"x": "np.array([1.])"},
+            sides={"returned": "np.array([2.])"},
+        ),
+    )
+    attack = verdicts(
+        HOSTILE,
+        ["broken", "known"],
+        reason=HOSTILE,
+        diagnosis=HOSTILE,
+        link="javascript:hurt()",
+        dtype=HOSTILE,
+        counterexample={HOSTILE: HOSTILE},
+        sides={HOSTILE: HOSTILE},
+    )
     write(directory, HOSTILE, [Verdict(HOSTILE, "nowhere", HOSTILE, HOSTILE, "error", "x" * 10_000_000), *attack[:60]])
     return write_report(directory)[1].as_uri()
 
@@ -220,7 +237,7 @@ def test_nothing_is_wider_than_the_window(open_page: Callable[..., Any], width: 
         "w => [...document.querySelectorAll('p, summary, h1, h2, h3, dd, li, .told td')].filter(e =>"
         " !e.closest('.kills, .known') && e.getBoundingClientRect().right > w + 1).map(e => e.outerHTML.slice(0, 90))",
         width,
-    )  # fmt: skip
+    )
     assert wide == []
 
 

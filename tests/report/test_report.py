@@ -24,6 +24,7 @@ from layerlaws.language.note import Catalogue
 from layerlaws.report import write_report
 from layerlaws.report.contents import NOT_RUN, Report
 from layerlaws.report.tables import report_of
+from layerlaws.report.words import WORDS
 from layerlaws.running.journal import Header, Journal, records_in
 from layerlaws.support.errors import RecordError, WrongUse
 
@@ -50,9 +51,9 @@ def doubling_is_adding(double, x):
     """Twice a number is the number and <itself>."""
     return closely(double(x=x), x + x)
 
-@fault(double, breaks="doubling_is_adding", seen="{SOURCE}")
+@fault(double, breaks=doubling_is_adding, kind="scale", repair="Multiply by two.", seen="{SOURCE}")
 def triples(x):
-    """It triples. Multiply by two."""
+    """It triples."""
     return 3 * x
 '''
 
@@ -151,17 +152,32 @@ def test_an_incomplete_record_is_said_to_be_incomplete_everywhere(tmp_path: Path
 
 
 def test_the_report_says_where_the_numbers_come_from(tmp_path: Path) -> None:
-    write(tmp_path, verdict(examples=1234, undecidable=5, telling=67), seed=42)
+    write(tmp_path, verdict(examples=1234, undecidable=5, decisive=67), seed=42)
     for text in texts(tmp_path):
         for fact in (f"layerlaws {__version__}", "CPU, 2 threads", "quick", "42", "1,234", "67", "2.5", "python 3"):
             assert fact in text
 
 
+def test_the_words_of_the_report_are_explained_in_it(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    readme, page = texts(tmp_path)
+    assert "[share of the allowed error](#words)" in readme
+    assert 'href="#words">share of the allowed error' in page
+    for word in WORDS:
+        assert f"- **{word}**: " in readme
+        assert f"<dt>{word}</dt>" in page
+
+
 def test_an_unexpected_verdict_is_shown_with_sentence_input_and_both_sides(tmp_path: Path) -> None:
     broken = verdict(
-        LAWS[3], "broken", reason="3 is not 2", dtype="float32", counterexample={"x": "np.array([1.])"},
-        sides={"left": "np.array([3.])", "right": "np.array([2.])"}, diagnosis="equals the known fault triples",
-    )  # fmt: skip
+        LAWS[3],
+        "broken",
+        reason="3 is not 2",
+        dtype="float32",
+        counterexample={"x": "np.array([1.])"},
+        sides={"left": "np.array([3.])", "right": "np.array([2.])"},
+        diagnosis="equals the known fault triples",
+    )
     write(tmp_path, broken)
     readme, page = texts(tmp_path)
     for part in ("3 is not 2", "x = np.array([1.])", "np.array([3.])", "np.array([2.])", "known fault triples"):
@@ -180,28 +196,41 @@ def test_a_known_deviation_is_shown_with_reason_and_link(tmp_path: Path) -> None
 
 
 def test_accuracy_leaves_out_shares_of_laws_that_failed(tmp_path: Path, known: Catalogue) -> None:
-    shares = {"float32": Accuracy(0.421, 0.1, 20)}
+    shares = {"float32": Accuracy(0.421, 0.1, 20, mean=-0.0251, rms=0.1, elements=400)}
     write(tmp_path, verdict(accuracy=shares), backend="right")
     write(tmp_path, verdict(state="broken", accuracy=shares), backend="wrong")
     write(tmp_path, backend="other")
     write(tmp_path, verdict(accuracy={"float16": Accuracy(1, 0, 1)}), backend="half", dtypes=["float16"])
     row = tables(tmp_path, known).rows[0]
     assert [(line.operation, line.of, line.dtype, line.shares) for line in row.accuracy] == [
-        ("double", "result", "float16", (("1", "0"), (NOT_RUN, ""), ("not offered", ""), ("broken", ""))),
-        ("double", "result", "float32", (("not offered", ""), (NOT_RUN, ""), ("0.42", "0.1"), ("broken", ""))),
+        (
+            "double",
+            "result",
+            "float16",
+            (("1", "0", ""), (NOT_RUN, "", ""), ("not offered", "", ""), ("broken", "", "")),
+        ),
+        (
+            "double",
+            "result",
+            "float32",
+            (("not offered", "", ""), (NOT_RUN, "", ""), ("0.42", "0.1", "-0.025"), ("broken", "", "")),
+        ),
     ]
     assert row.worst == ("1", "", "0.42", "")
     readme, page = texts(tmp_path)
-    assert "0.42 / 0.1" in readme
-    assert "<td>0.42 <small>0.1</small></td>" in page
+    assert "0.42 / 0.1 / -0.025" in readme
+    assert "<td>0.42 <small>0.1 -0.025</small></td>" in page
 
 
 def test_it_says_which_law_notices_which_fault(tmp_path: Path, known: Catalogue) -> None:
     write(tmp_path)
     report = tables(tmp_path, known)
     assert [(law.id.removeprefix("double."), law.faults) for law in report.rows[0].laws] == [
-        (LAWS[0], {"a"}), (LAWS[1], {"b"}), (LAWS[2], {"c"}), (LAWS[3], {"1"}),
-    ]  # fmt: skip
+        (LAWS[0], {"a"}),
+        (LAWS[1], {"b"}),
+        (LAWS[2], {"c"}),
+        (LAWS[3], {"1"}),
+    ]
     readme, page = texts(tmp_path)
     assert "It triples. Multiply by two." in page
     assert f"| double | triples | double.doubling_is_adding | [somebody/something#7](<{SOURCE}>) |" in flat(readme)
@@ -269,10 +298,15 @@ def test_the_same_records_give_the_same_report(tmp_path: Path) -> None:
 def hostile(tmp_path: Path) -> Path:
     """A record whose backend says everything it should not."""
     attack = verdict(
-        LAWS[3], "broken", reason=HOSTILE + "x" * 10_000_000, dtype=HOSTILE, diagnosis=HOSTILE,
-        link="javascript:alert(4)", counterexample={HOSTILE: "```\n<script>\n````\n" + HOSTILE},
+        LAWS[3],
+        "broken",
+        reason=HOSTILE + "x" * 10_000_000,
+        dtype=HOSTILE,
+        diagnosis=HOSTILE,
+        link="javascript:alert(4)",
+        counterexample={HOSTILE: "```\n<script>\n````\n" + HOSTILE},
         sides={HOSTILE: HOSTILE},
-    )  # fmt: skip
+    )
     known = verdict(LAWS[2], "known", reason=HOSTILE, link="javascript:alert(5)")
     strange = verdict(HOSTILE, "error", reason=HOSTILE)
     write(tmp_path, attack, known, strange, backend=HOSTILE, device=HOSTILE, unavailable=HOSTILE, dtypes=[HOSTILE])
@@ -298,7 +332,7 @@ def test_what_a_backend_says_is_no_markup_in_the_readme(hostile: Path) -> None:
     tokens = [t for token in markdown().parse(readme) for t in (token, *(token.children or ()))]
     assert [t.content for t in tokens if t.type.startswith("html_")] == [readme.splitlines()[0] + "\n"]
     links = {str(t.attrs["href"]) for t in tokens if t.type == "link_open"}
-    assert links == {SOURCE, "index.html"}
+    assert links == {SOURCE, "index.html", "#words"}
     assert sum(t.type == "fence" for t in tokens) == 1
     assert len(readme) < 50_000
 
@@ -347,8 +381,10 @@ def test_the_page_allows_its_own_style_and_script_and_nothing_else(hostile: Path
     assert policy
     allowed = dict(part.split(" ", 1) for part in policy[1].replace("&#39;", "'").split("; "))
     code = {kind: re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.DOTALL) for kind in ("style", "script")}
-    hashes = {kind: [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in found]
-              for kind, found in code.items()}  # fmt: skip
+    hashes = {
+        kind: [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in found]
+        for kind, found in code.items()
+    }
     assert [allowed["style-src"]] == hashes["style"]
     assert [allowed["script-src"]] == hashes["script"]
     assert allowed["default-src"] == allowed["base-uri"] == allowed["form-action"] == "'none'"

@@ -43,9 +43,16 @@ def timing(backend: str, seconds: float = 0.0, **fields: Any) -> Timing:
 
 def record(directory: Path, *timings: Timing, name: str = "cpu", complete: bool = True, **fields: Any) -> None:
     header = BenchmarkHeader(
-        name, __version__, dict.fromkeys(("numpy", "fast", "other"), "CPU"), {"openblas": 2}, "2.4 GHz", False, True,
-        [Ceiling("numpy", 1e11, 1e10), Ceiling("fast", 2e11, 1.5e10)], timings=9,
-    )  # fmt: skip
+        name,
+        __version__,
+        dict.fromkeys(("numpy", "fast", "other"), "CPU"),
+        {"openblas": 2},
+        "2.4 GHz",
+        False,
+        True,
+        [Ceiling("numpy", 1e11, 1e10), Ceiling("fast", 2e11, 1.5e10)],
+        timings=9,
+    )
     with BenchmarkJournal(directory, name) as journal:
         journal.begin(replace(header, **fields))
         for each in timings:
@@ -90,9 +97,11 @@ def full(directory: Path, **fields: Any) -> None:
 
 def test_ratios_and_shares_of_the_ceiling_are_those_of_the_medians(tmp_path: Path) -> None:
     record(
-        tmp_path, timing("numpy", 0.4, flops=4e9, moved=1e8, **ROOF, memory=3_000_000, text=2e6, used=0.25),
-        timing("fast", 0.1, flops=4e9, moved=1e8, **ROOF), timing("other", 0.8),
-    )  # fmt: skip
+        tmp_path,
+        timing("numpy", 0.4, flops=4e9, moved=1e8, **ROOF, memory=3_000_000, text=2e6, used=0.25),
+        timing("fast", 0.1, flops=4e9, moved=1e8, **ROOF),
+        timing("other", 0.8),
+    )
     found = entries(tmp_path)
     assert [found[name].faster for name in found] == pytest.approx([1, 4, 0.5])
     assert [found[name].behind for name in found] == pytest.approx([4, 1, 8])
@@ -100,11 +109,17 @@ def test_ratios_and_shares_of_the_ceiling_are_those_of_the_medians(tmp_path: Pat
     assert (found["fast"].intensity, found["fast"].flops) == pytest.approx((40, 4e10))
     assert (found["other"].share, found["other"].intensity, found["other"].rate, found["other"].memory) == (None,) * 4
     assert dict(zip(COLUMNS, found["numpy"].facts, strict=True)) == {
-        "dtype": "float32", "median": "400 ms", "quartiles": "360 ms to 480 ms", "rounds": "7",
-        "speed, NumPy = 1": "1.00×", "time, fastest = 1": "4.00×", "peak memory": "3.00 MB",
-        "of the ceiling": "10%", "text per second": "5.00 MB/s",
+        "dtype": "float32",
+        "median": "400 ms",
+        "quartiles": "360 ms to 480 ms",
+        "rounds": "7",
+        "speed, NumPy = 1": "1.00×",
+        "time, fastest = 1": "4.00×",
+        "peak memory": "3.00 MB",
+        "of the ceiling": "10%",
+        "text per second": "5.00 MB/s",
         "of the allowed error": "0.250",
-    }  # fmt: skip
+    }
 
 
 def test_the_roof_is_the_median_of_what_a_device_reached_beside_the_workloads(tmp_path: Path) -> None:
@@ -143,14 +158,20 @@ def test_without_a_right_answer_of_numpy_nothing_is_compared_with_it(tmp_path: P
 
 def test_modes_and_sizes_are_lines_of_their_own_and_backends_in_other_dtypes_are_not(tmp_path: Path) -> None:
     record(
-        tmp_path, timing("numpy", 0.4), timing("fast", 0.1, dtype="float64"), timing("fast", 0.3, mode="gradient"),
-        timing("numpy", 0.5, sizes={"B": 1, "T": 8}), timing("other", state="unavailable", dtype=""),
-    )  # fmt: skip
+        tmp_path,
+        timing("numpy", 0.4),
+        timing("fast", 0.1, dtype="float64"),
+        timing("fast", 0.3, mode="gradient"),
+        timing("numpy", 0.5, sizes={"B": 1, "T": 8}),
+        timing("other", state="unavailable", dtype=""),
+    )
     (run,) = speed(tmp_path).runs
     assert run.backends == ("numpy", "fast")
     assert [(line.mode, line.setting) for line in run.lines] == [
-        ("forward", "B 2, T 8"), ("forward and gradient", "B 2, T 8"), ("forward", "B 1, T 8"),
-    ]  # fmt: skip
+        ("forward", "B 2, T 8"),
+        ("forward and gradient", "B 2, T 8"),
+        ("forward", "B 1, T 8"),
+    ]
     assert entries(tmp_path)["fast"].dtype == "float64"
     assert entries(tmp_path, 2)["fast"] == Entry("fast", "not run")
 
@@ -192,8 +213,9 @@ def test_runs_stand_side_by_side_and_unfinished_ones_say_so(tmp_path: Path) -> N
     record(tmp_path, timing("numpy", 0.4), name="cuda", quick=True, whole=False, suite="0.0.1")
     found = speed(tmp_path)
     assert [row[1:] for row in found.provenance if row[0] in ("state", "suite")] == [
-        ("complete, 1 timing, quick", "INCOMPLETE, 1 timing"), ("layerlaws 0.0.1", f"layerlaws {__version__}"),
-    ]  # fmt: skip
+        ("complete, 1 timing, quick", "INCOMPLETE, 1 timing"),
+        ("layerlaws 0.0.1", f"layerlaws {__version__}"),
+    ]
     for text in texts(tmp_path):
         assert "cpu is INCOMPLETE: its run stopped after 1 of 9 timings" in text
         for word in ("cuda is PARTIAL", "cuda is QUICK", "cuda is of layerlaws 0.0.1"):
@@ -256,11 +278,20 @@ def test_a_plot_is_the_same_every_time_and_well_formed(tmp_path: Path) -> None:
 
 
 def test_names_are_no_markup_in_plots_and_page(tmp_path: Path) -> None:
-    full(tmp_path, name="cpu", backends={"numpy": HOSTILE, HOSTILE: HOSTILE}, clocks=HOSTILE, threads={HOSTILE: 1},
-         ceilings=[Ceiling(HOSTILE, 1e11, 1e10, HOSTILE)], environment={HOSTILE: HOSTILE})  # fmt: skip
+    full(
+        tmp_path,
+        name="cpu",
+        backends={"numpy": HOSTILE, HOSTILE: HOSTILE},
+        clocks=HOSTILE,
+        threads={HOSTILE: 1},
+        ceilings=[Ceiling(HOSTILE, 1e11, 1e10, HOSTILE)],
+        environment={HOSTILE: HOSTILE},
+    )
     wrong = timing("other", state="wrong", workload=HOSTILE, reason=HOSTILE, mode=HOSTILE, sizes={HOSTILE: 3})
-    growing = [timing(HOSTILE, t, workload=HOSTILE, sizes={HOSTILE: n}, purpose=p)
-               for n, t, p in ((1, 0.1, "workload"), (2, 0.3, "growth"))]  # fmt: skip
+    growing = [
+        timing(HOSTILE, t, workload=HOSTILE, sizes={HOSTILE: n}, purpose=p)
+        for n, t, p in ((1, 0.1, "workload"), (2, 0.3, "growth"))
+    ]
     claim = [timing(HOSTILE, 0.2, workload=HOSTILE, purpose="headline", headline=HOSTILE)] * 2
     record(tmp_path, wrong, *growing, *claim, timing(HOSTILE, 0.2, workload=HOSTILE, sizes={HOSTILE: 3}), name=HOSTILE)
     readme, page = texts(tmp_path)
@@ -295,11 +326,22 @@ class Tags(HTMLParser):
 
 def test_numbers_are_told_in_three_digits() -> None:
     assert [digits(x) for x in (0.01234, 0.9996, 1.234, 99.96, 123.4, 12345.0, 0.0)] == [
-        "0.0123", "1.00", "1.23", "100", "123", "12,300", "0",
-    ]  # fmt: skip
+        "0.0123",
+        "1.00",
+        "1.23",
+        "100",
+        "123",
+        "12,300",
+        "0",
+    ]
     assert [scaled(x, "s") for x in (None, 0, 2.5e-9, 0.001, 0.9996, 61)] == [
-        "–", "0 s", "2.50 ns", "1.00 ms", "1.00 s", "61.0 s",
-    ]  # fmt: skip
+        "–",
+        "0 s",
+        "2.50 ns",
+        "1.00 ms",
+        "1.00 s",
+        "61.0 s",
+    ]
     assert [round_scaled(x, "B") for x in (100, 2.5e6)] == ["100 B", "2.5 MB"]
     assert [percent(x) for x in (None, 0.0012, 0.5, 1.2)] == ["–", "0.120%", "50%", "120%"]
     assert times(None) == "–"

@@ -11,9 +11,22 @@ SOURCE = "https://github.com/somebody/something/issues/7"
 
 @pytest.mark.parametrize(
     "url",
-    ["javascript:alert(1)", "data:text/html,x", "//host/x", "http://", "https://a b", "https://good@evil.example/",
-     'https://x/"onclick=', "https://x/<b>", "https://x/\n", "https://[x", "ftp://x/", "", "https://x/" + "y" * 1000],
-)  # fmt: skip
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//host/x",
+        "http://",
+        "https://a b",
+        "https://good@evil.example/",
+        'https://x/"onclick=',
+        "https://x/<b>",
+        "https://x/\n",
+        "https://[x",
+        "ftp://x/",
+        "",
+        "https://x/" + "y" * 1000,
+    ],
+)
 def test_what_is_no_plain_web_address_is_no_link(url: str) -> None:
     assert link(url) == ""
 

@@ -74,7 +74,7 @@ def run(path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
         (REPAIRED + DETACHED, "masked_self_attention.gradient_agrees_with_definition", "gradient of masked_self_att"),
     ],
     ids=["value", "refusal", "extra draws", "raised", "text", "bfloat16", "gradient"],
-)  # fmt: skip
+)
 def test_a_script_breaks_until_the_backend_is_repaired(
     functions: str, law: str, said: str, backend_file: BackendFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,9 +96,56 @@ def test_a_script_breaks_until_the_backend_is_repaired(
         assert repaired.returncode == 0, repaired.stdout + repaired.stderr
 
 
+KEPT = """
+import sys
+
+import numpy as np
+
+import layerlaws
+from layerlaws.literals import unpacked
+
+example = layerlaws.hold("numpy", "teacher_forcing.agrees_with_definition", "float32", ARGUMENTS)
+print(example)
+sys.exit(not example.holds)
+"""
+"""What a script of version 0.1.0 with a packed argument consists of."""
+
+
+def test_packed_arguments_are_unpacked_by_kept_scripts_and_by_new_ones(tmp_path: Path) -> None:
+    targets = np.random.default_rng(0).integers(0, 9, (2, LONGEST))
+    arguments = {"targets": whole(targets), "begin": "10", "end": "11"}
+    assert "unpacked(" in arguments["targets"]
+    verdict = Verdict(
+        "numpy",
+        "masked_attention",
+        "teacher_forcing",
+        "agrees_with_definition",
+        "broken",
+        dtype="float32",
+        counterexample=arguments,
+    )
+    (new,) = write_scripts(tmp_path, "numpy", [verdict])
+    assert "from layerlaws import hold, unpacked\n" in new.read_text()
+    kept = tmp_path / "kept.py"
+    values = ", ".join(f"{name!r}: {text}" for name, text in arguments.items())
+    kept.write_text(KEPT.replace("ARGUMENTS", f"{{{values}}}"))
+    for path in (new, kept):
+        result = run(path, tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert "teacher_forcing.agrees_with_definition is held" in result.stdout
+
+
 def test_scripts_of_an_earlier_run_go_away(tmp_path: Path) -> None:
-    verdict = Verdict("./mine.py", "masked_attention", "causal_mask", "the_mask_is_a_staircase", "broken", "1 is not 0",
-                      dtype="float32", counterexample={"queries": "1", "keys": "2"})  # fmt: skip
+    verdict = Verdict(
+        "./mine.py",
+        "masked_attention",
+        "causal_mask",
+        "the_mask_is_a_staircase",
+        "broken",
+        "1 is not 0",
+        dtype="float32",
+        counterexample={"queries": "1", "keys": "2"},
+    )
     (path,) = write_scripts(tmp_path, "./mine.py", [verdict])
     (other,) = write_scripts(tmp_path, "theirs", [replace(verdict, backend="theirs")])
     assert write_scripts(tmp_path, "./mine.py", [replace(verdict, state="held")]) == []
@@ -111,8 +158,17 @@ HOSTILE = 'x\'; import os; os._exit(7)\n#"""\u2028\x1b]0;\u202e\ud800 \\'
 
 def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) -> None:
     """Names and messages are text, arguments are values; a file name stays in its directory."""
-    verdict = Verdict(HOSTILE, "a_note", "../../causal_mask", HOSTILE, "broken", HOSTILE * 50,
-                      dtype=HOSTILE, diagnosis=HOSTILE, counterexample={HOSTILE: "1", "t": repr(HOSTILE)})  # fmt: skip
+    verdict = Verdict(
+        HOSTILE,
+        "a_note",
+        "../../causal_mask",
+        HOSTILE,
+        "broken",
+        HOSTILE * 50,
+        dtype=HOSTILE,
+        diagnosis=HOSTILE,
+        counterexample={HOSTILE: "1", "t": repr(HOSTILE)},
+    )
     (path,) = write_scripts(tmp_path, HOSTILE, [verdict])
     assert path.resolve().is_relative_to(tmp_path / "counterexamples")
     text = path.read_text(encoding="ascii")
@@ -122,10 +178,15 @@ def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) ->
     ]
     assert outside == [
         '"""Holds one backend to one law on one example: exit status 0 where the law holds, 1 where it does not."""',
-        "import sys", "import numpy as np", "import layerlaws", "ARGUMENTS = {", "}",
-        "example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)", "print(example)",
+        "import sys",
+        "import numpy as np",
+        "from layerlaws import hold",
+        "ARGUMENTS = {",
+        "}",
+        "example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)",
+        "print(example)",
         "sys.exit(not example.holds)",
-    ]  # fmt: skip
+    ]
     for name in ("..", ".", "/", ""):
         place = script_path(replace(verdict, backend=name))
         assert place is not None
@@ -133,8 +194,17 @@ def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) ->
         assert ".." not in place.parts
 
 
-@pytest.mark.parametrize("code", ["__import__('os').system('true')", "np.load('x')", "x", "[i for i in ()]",
-                                  "np.array([1], 'object')", "np.array([1., ... (cut, shape (9,))"])  # fmt: skip
+@pytest.mark.parametrize(
+    "code",
+    [
+        "__import__('os').system('true')",
+        "np.load('x')",
+        "x",
+        "[i for i in ()]",
+        "np.array([1], 'object')",
+        "np.array([1., ... (cut, shape (9,))",
+    ],
+)
 def test_an_argument_that_is_no_value_gives_no_script(code: str) -> None:
     with pytest.raises(ValueError, match="no printed argument"):
         evaluated(code)
@@ -146,12 +216,22 @@ def test_an_argument_that_is_no_value_gives_no_script(code: str) -> None:
 @pytest.mark.parametrize(
     "x",
     [
-        np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32), np.zeros((0, 3)), np.array([[True]]),
-        np.array([np.nan, np.inf, -np.inf, -0.0]), np.arange(9000), (np.arange(2), np.ones(9000)), (), None, "a'b",
-        -1.5, float("-inf"), [1, 2], ("kernel_size", 0),
+        np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32),
+        np.zeros((0, 3)),
+        np.array([[True]]),
+        np.array([np.nan, np.inf, -np.inf, -0.0]),
+        np.arange(9000),
+        (np.arange(2), np.ones(9000)),
+        (),
+        None,
+        "a'b",
+        -1.5,
+        float("-inf"),
+        [1, 2],
+        ("kernel_size", 0),
     ],
     ids=lambda x: type(x).__name__,
-)  # fmt: skip
+)
 def test_an_argument_is_read_back_as_it_was(x: object) -> None:
     back = evaluated(whole(x))
     assert type(back) is type(x)

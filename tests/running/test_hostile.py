@@ -93,106 +93,195 @@ HOSTILE = {
     "raises": when_called("raises", "error", "RuntimeError: no luck", "raise RuntimeError('no luck')"),
     "exits": when_called("sys.exit()", "error", "SystemExit", "sys.exit()"),
     "interrupts": when_called("raises KeyboardInterrupt", "error", "KeyboardInterrupt", "raise KeyboardInterrupt"),
-    "raises_unprintably": when_called("its exception raises when printed", "error", "cannot be printed", """
+    "raises_unprintably": when_called(
+        "its exception raises when printed",
+        "error",
+        "cannot be printed",
+        """
         class Silent(BaseException):
             def __str__(self): raise Silent
-        raise Silent"""),
+        raise Silent""",
+    ),
     "quits": when_called("os._exit(0)", "crashed", "exit status 0", "os._exit(0)"),
     "segfaults": when_called("segfault", "crashed", "SIGSEGV", "ctypes.string_at(0)"),
     "aborts": when_called("os.abort()", "crashed", "SIGABRT", "os.abort()"),
     "killed": when_called("is killed, as where memory runs out", "crashed", "SIGKILL", "os.kill(os.getpid(), 9)"),
     "kills_its_group": when_called("kills its process group", "crashed", "SIGKILL", "os.killpg(0, signal.SIGKILL)"),
     "loops_in_python": when_called("endless loop", "timed out", "no verdict within", "while True: pass"),
-    "loops_in_c": when_called("endless loop in C, holding the GIL", "timed out", "no verdict within",
-                              "re.match('(a+)+$', 'a' * 64 + 'b')"),
+    "loops_in_c": when_called(
+        "endless loop in C, holding the GIL", "timed out", "no verdict within", "re.match('(a+)+$', 'a' * 64 + 'b')"
+    ),
     "recurses": when_called("endless recursion", "error", "RecursionError", "return scalar_mix(layers, scores, gamma)"),
-    "hogs_memory": when_called("fills the memory", "error", "MemoryError (a worker may use 1.0 GiB)", """
+    "hogs_memory": when_called(
+        "fills the memory",
+        "error",
+        "MemoryError (a worker may use 1.0 GiB)",
+        """
         hoard = []
-        while True: hoard.append(bytearray(2**26))"""),
+        while True: hoard.append(bytearray(2**26))""",
+    ),
     "wants_a_petabyte": when_called("np.ones(2**47)", "error", "MemoryError: Unable to allocate", "np.ones(2**47)"),
-    "floods": when_called("prints gigabytes, also by os.write", "held", "", """
+    "floods": when_called(
+        "prints gigabytes, also by os.write",
+        "held",
+        "",
+        """
         for _ in range(8):
             print('x' * 2**20)
             print('x' * 2**20, file=sys.stderr)
             os.write(1, b'x' * 2**20)
-            os.write(2, b'x' * 2**20)"""),
-    "closes_stdout": when_called("closes stdout, and prints", "error", "I/O operation on closed file",
-                                 "sys.stdout.close(); print('hello')"),
+            os.write(2, b'x' * 2**20)""",
+    ),
+    "closes_stdout": when_called(
+        "closes stdout, and prints", "error", "I/O operation on closed file", "sys.stdout.close(); print('hello')"
+    ),
     "closes_files": when_called("closes all its files", "crashed", "process died", "os.closerange(0, 512)"),
-    "leaves_a_thread": when_called("leaves threads running", "held", "", """
+    "leaves_a_thread": when_called(
+        "leaves threads running",
+        "held",
+        "",
+        """
         if threading.active_count() < 4:
-            threading.Thread(target=lambda: [time.sleep(0.001) for _ in iter(int, 1)]).start()"""),
-    "leaves_a_process": when_called("leaves child processes running", "held", "", """
+            threading.Thread(target=lambda: [time.sleep(0.001) for _ in iter(int, 1)]).start()""",
+    ),
+    "leaves_a_process": when_called(
+        "leaves child processes running",
+        "held",
+        "",
+        """
         if not os.path.exists('child'):
             child = subprocess.Popen(['sleep', '600'])
-            open('child', 'w').write(str(child.pid))"""),
-    "forks": when_called("forks, and both go on", "held", "", """
+            open('child', 'w').write(str(child.pid))""",
+    ),
+    "forks": when_called(
+        "forks, and both go on",
+        "held",
+        "",
+        """
         if not hasattr(os, 'forked'):
-            os.forked = os.fork()"""),
+            os.forked = os.fork()""",
+    ),
     # its surroundings
     "numpy_errors": when_called("np.seterr(all='raise')", "held", "", "np.seterr(all='raise')"),
     "seeds": when_called("seeds all generators", "held", "", "random.seed(0); np.random.seed(0)"),
     "warning_errors": when_called("makes warnings errors", "held", "", "warnings.simplefilter('error')"),
-    "surroundings": when_called("empties os.environ and sys.path, leaves the directory", "held", "",
-                                "os.environ.clear(); sys.path.clear(); os.chdir('/')"),
+    "surroundings": when_called(
+        "empties os.environ and sys.path, leaves the directory",
+        "held",
+        "",
+        "os.environ.clear(); sys.path.clear(); os.chdir('/')",
+    ),
     "print_options": when_called("np.set_printoptions", "held", "", "np.set_printoptions(precision=1, threshold=0)"),
-    "signals": when_called("ignores all signals", "held", "", """
+    "signals": when_called(
+        "ignores all signals",
+        "held",
+        "",
+        """
         for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_IGN)"""),
+            signal.signal(number, signal.SIG_IGN)""",
+    ),
     "no_garbage": when_called("gc.disable(), gc.freeze()", "held", "", "gc.disable(); gc.freeze()"),
     "replaces_exp": when_called("replaces np.exp", "error", "it replaced numpy.exp", "np.exp = np.exp2"),
     "replaces_exp_loading": when_loaded("replaces np.exp", "error", "it replaced numpy.exp", "np.exp = np.exp2"),
-    "replaces_a_claim": when_called("replaces a claim", "error", "it replaced layerlaws.language.claims.settle", """
+    "replaces_a_claim": when_called(
+        "replaces a claim",
+        "error",
+        "it replaced layerlaws.language.claims.settle",
+        """
         import layerlaws.language.claims
-        layerlaws.language.claims.settle = print"""),
+        layerlaws.language.claims.settle = print""",
+    ),
     # its results
-    "overwrites": when_called("overwrites its inputs", "broken", "changed its argument 'layers'",
-                              "result = _right(layers, scores, gamma); layers[...] = 0; return result"),
-    "aliases": when_called("returns a view of an input", "broken", "shares memory with its argument 'layers'",
-                           "return layers[0]"),
-    "counts": when_called("depends on the number of calls", "broken", "is not", """
+    "overwrites": when_called(
+        "overwrites its inputs",
+        "broken",
+        "changed its argument 'layers'",
+        "result = _right(layers, scores, gamma); layers[...] = 0; return result",
+    ),
+    "aliases": when_called(
+        "returns a view of an input", "broken", "shares memory with its argument 'layers'", "return layers[0]"
+    ),
+    "counts": when_called(
+        "depends on the number of calls",
+        "broken",
+        "is not",
+        """
         gc.calls = getattr(gc, 'calls', 0) + 1
-        return _right(layers, scores, gamma) * (1 + gc.calls % 2)"""),
+        return _right(layers, scores, gamma) * (1 + gc.calls % 2)""",
+    ),
     "nan": when_called("nan everywhere", "broken", "nan is not", "return np.full_like(layers[0], np.nan)"),
-    "shape": when_called("wrong shape", "broken", "returned shape", "return _right(layers, scores, gamma)[None]"),
+    "shape": when_called("wrong shape", "broken", "has shape", "return _right(layers, scores, gamma)[None]"),
     "dtype": when_called("wrong dtype", "broken", "returned dtype", "return _right(layers, scores, gamma) > 0"),
-    "text": when_called("returns a string", "broken", "returned shape ()", "return 'hello'"),
+    "text": when_called("returns a string", "broken", "has shape ()", "return 'hello'"),
     "generator": when_called("returns a generator", "broken", "an array of Python objects", "return iter(layers)"),
-    "objects": when_called("returns an array of objects", "broken", "an array of Python objects",
-                           "return _right(layers, scores, gamma).astype(object)"),
-    "huge": when_called("returns 4 exabytes, lazily", "broken", "returned shape (1152921504606846976,)",
-                        "return np.broadcast_to(np.float32(1), 2**60)"),
-    "lazy": when_called("fails when its result is read", "broken", "to_numpy cannot take: RuntimeError: too late", """
+    "objects": when_called(
+        "returns an array of objects",
+        "broken",
+        "an array of Python objects",
+        "return _right(layers, scores, gamma).astype(object)",
+    ),
+    "huge": when_called(
+        "returns 4 exabytes, lazily",
+        "broken",
+        "has shape (1152921504606846976,)",
+        "return np.broadcast_to(np.float32(1), 2**60)",
+    ),
+    "lazy": when_called(
+        "fails when its result is read",
+        "broken",
+        "to_numpy cannot take: RuntimeError: too late",
+        """
         class Lazy:
             def __array__(self, *_, **__): raise RuntimeError('too late')
-        return Lazy()"""),
-    "liar": when_called("returns an array that equals everything", "broken", "is not", """
+        return Lazy()""",
+    ),
+    "liar": when_called(
+        "returns an array that equals everything",
+        "broken",
+        "is not",
+        """
         class Liar(np.ndarray):
             def __array_ufunc__(self, ufunc, *_, **__): return True
-        return np.zeros_like(layers[0]).view(Liar)"""),
-    "talks": when_called("an exception of 1 MB, with control characters", "error", "cut, 1000007 characters",
-                         "raise ValueError('\\x1b[2J\\x00\\ud800\\u202e' + 5 * 10**5 * '<b')"),
-    "name": when_called("a type with a name of 4 MB", "broken", "(cut, ",
-                        "return type('\\x1b<b>' * 10**6, (), {'__array__': None})()"),
-    "no_conversion": Hostile("from_numpy raises", "error", "from_numpy raised RuntimeError: no luck",
-                             "def from_numpy(array):\n    raise RuntimeError('no luck')"),
-}  # fmt: skip
+        return np.zeros_like(layers[0]).view(Liar)""",
+    ),
+    "talks": when_called(
+        "an exception of 1 MB, with control characters",
+        "error",
+        "cut, 1000007 characters",
+        "raise ValueError('\\x1b[2J\\x00\\ud800\\u202e' + 5 * 10**5 * '<b')",
+    ),
+    "name": when_called(
+        "a type with a name of 4 MB", "broken", "(cut, ", "return type('\\x1b<b>' * 10**6, (), {'__array__': None})()"
+    ),
+    "no_conversion": Hostile(
+        "from_numpy raises",
+        "error",
+        "from_numpy raised RuntimeError: no luck",
+        "def from_numpy(array):\n    raise RuntimeError('no luck')",
+    ),
+}
 if find_spec("torch"):
-    HOSTILE["torch_state"] = Hostile("sets torch's default dtype, threads, seed", "held", "", """
+    HOSTILE["torch_state"] = Hostile(
+        "sets torch's default dtype, threads, seed",
+        "held",
+        "",
+        """
 import torch
 def scalar_mix(layers, scores, gamma):
     torch.set_default_dtype(torch.float16)
     torch.set_num_threads(64)
     torch.manual_seed(0)
     return _right(layers, scores, gamma)
-""")  # fmt: skip
+""",
+    )
 
 LIMIT = 10
 """Seconds for a law, and for loading a backend: plenty for good ones on a busy machine, and waited for twice."""
 
 RUN = f"""
 import sys
-from layerlaws import backlog, cli, processes, runner
+from layerlaws import cli
+from layerlaws.running import backlog, processes, runner
 backlog.MOST_LOST["timed out"] = 1
 processes.LOADING = {LIMIT}
 processes.memory_share = runner.memory_share = lambda jobs: 2**30
@@ -204,8 +293,11 @@ def check(directory: Path, backends: list[str], output: str) -> subprocess.Compl
     options = [*(f"--law={law}" for law in LAWS), "--profile=quick", f"--timeout={LIMIT}", f"--output={output}"]
     return subprocess.run(
         [sys.executable, "-c", RUN, "check", *backends, *options],
-        cwd=directory, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")

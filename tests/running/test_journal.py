@@ -15,13 +15,24 @@ from layerlaws.running.journal import Header, Journal, read_record, record_name,
 from layerlaws.support.errors import RecordError
 
 HELD = Verdict(
-    "mine", "masked_attention", "causal_mask", "the_mask_is_a_staircase", "held", examples=5,
+    "mine",
+    "masked_attention",
+    "causal_mask",
+    "the_mask_is_a_staircase",
+    "held",
+    examples=5,
     accuracy={"float32": Accuracy(0.5, 0.25, 5)},
-)  # fmt: skip
+)
 BROKEN = Verdict(
-    "mine", "masked_attention", "causal_mask", "agrees_with_definition", "broken", "1 is not 0",
-    counterexample={"queries": "1"}, sides={"left": "np.array([[True]])"},
-)  # fmt: skip
+    "mine",
+    "masked_attention",
+    "causal_mask",
+    "agrees_with_definition",
+    "broken",
+    "1 is not 0",
+    counterexample={"queries": "1"},
+    sides={"left": "np.array([[True]])"},
+)
 
 
 def header(backend: str = "mine") -> Header:
@@ -228,9 +239,14 @@ def test_an_empty_directory_says_how_to_make_a_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "name"),
-    [("numpy", "numpy.jsonl"), ("./my_backend.py", "my_backend.jsonl"), ("a.b:c", "a.b-c.jsonl"),
-     ("../../etc/passwd.py", "passwd.jsonl"), ("<x>/'y'", "x-y.jsonl")],
-)  # fmt: skip
+    [
+        ("numpy", "numpy.jsonl"),
+        ("./my_backend.py", "my_backend.jsonl"),
+        ("a.b:c", "a.b-c.jsonl"),
+        ("../../etc/passwd.py", "passwd.jsonl"),
+        ("<x>/'y'", "x-y.jsonl"),
+    ],
+)
 def test_a_backend_name_gives_a_harmless_file_name(backend: str, name: str) -> None:
     assert record_name(backend) == name
 
@@ -243,3 +259,11 @@ def test_every_line_is_json_with_its_kind(tmp_path: Path) -> None:
 def test_a_verdict_keeps_the_fields_that_every_verdict_has() -> None:
     nameless = Verdict("mine", "", "", "", "held")
     assert Verdict.from_json(nameless.to_json()) == nameless
+
+
+def test_decisive_examples_are_called_telling_in_records() -> None:
+    """As in version 0.1, whose records have to stay readable."""
+    fields = replace(HELD, decisive=4).to_json()
+    assert fields["telling"] == 4
+    assert "decisive" not in fields
+    assert Verdict.from_json(fields).decisive == 4

@@ -37,9 +37,13 @@ def timeless(record: Record) -> list[Verdict]:
 def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "layerlaws", *arguments],
-        cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         env={**os.environ, "LAYERLAWS_TEST": str(directory)},
-    )  # fmt: skip
+    )
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:

@@ -42,7 +42,7 @@ def adaptive_softmax_loss(
     """
     _check(hidden, head, tail_projections, tail_outputs, cutoffs)
     if targets.shape != hidden.shape[:1]:
-        raise ValueError(f"targets has the shape {targets.shape}, not {hidden.shape[:1]}")
+        raise ValueError(f"targets has shape {targets.shape}, expected {hidden.shape[:1]}")
     if ((targets < 0) | (targets >= cutoffs[-1])).any():
         raise ValueError(f"targets must lie in [0, {cutoffs[-1]})")
     cluster = np.searchsorted(cutoffs, targets, side="right")  # 0: the short list, j + 1: tail j
@@ -101,7 +101,7 @@ def _check(
         raise ValueError(f"cutoffs must increase from above 0, not {cutoffs}")
     width, tails = hidden.shape[1], len(cutoffs) - 1
     if head.shape != (width, cutoffs[0] + tails):
-        raise ValueError(f"head has the shape {head.shape}, not {(width, cutoffs[0] + tails)}")
+        raise ValueError(f"head has shape {head.shape}, expected {(width, cutoffs[0] + tails)}")
     if len(tail_projections) != tails:
         raise ValueError(f"tail_projections has {len(tail_projections)} matrices for {tails} tails")
     if len(tail_outputs) != tails:
@@ -111,4 +111,4 @@ def _check(
             raise ValueError(f"tail_projections[{j}] has {projection.shape[0]} rows, not {width}")
         expected = (projection.shape[1], cutoffs[j + 1] - cutoffs[j])
         if output.shape != expected:
-            raise ValueError(f"tail_outputs[{j}] has the shape {output.shape}, not {expected}")
+            raise ValueError(f"tail_outputs[{j}] has shape {output.shape}, expected {expected}")

@@ -21,7 +21,7 @@ def dot_score(query: Array, keys: Array) -> Array:
 def general_score(query: Array, keys: Array, w: Array) -> Array:
     """query w keyT of every pair. query (B, T, Q), keys (B, S, M), w (Q, M)  ->  (B, T, S)."""
     if w.shape != (query.shape[-1], keys.shape[-1]):
-        raise ValueError(f"w has the shape {w.shape}, query is {query.shape[-1]} wide and keys {keys.shape[-1]}")
+        raise ValueError(f"w has shape {w.shape}, expected {(query.shape[-1], keys.shape[-1])}")
     if query.shape[1] <= keys.shape[1]:  # project what there is less of
         projected: Array = _times(query, w) @ keys.swapaxes(1, 2)
         return projected

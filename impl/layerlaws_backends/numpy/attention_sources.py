@@ -103,4 +103,4 @@ def _weighted_sum(weights: Array, memory: Array) -> Array:
 def _check_shapes(expected: dict[str, tuple[Array, tuple[int, ...]]]) -> None:
     for name, (array, shape) in expected.items():
         if array.shape != shape:
-            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")

@@ -30,7 +30,7 @@ def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Arr
               "w_h": (w_h, (units, 4 * units)), "bias": (bias, (4 * units,))}  # fmt: skip
     for name, (array, shape) in shapes.items():
         if array.shape != shape:
-            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
     output, last = _read(x, hidden, cell, w_x, w_h, bias)
     return output, (output[:, -1] if output.shape[1] else hidden).copy(), last
 
@@ -50,7 +50,7 @@ def cloze_lstm(
     fitting = ((width, 4 * units), (units, 4 * units), (4 * units,))
     for name, side in (("forward", forward), ("backward", backward)):
         if tuple(array.shape for array in side) != fitting:
-            raise ValueError(f"{name} has the shapes {[array.shape for array in side]}, not {fitting}")
+            raise ValueError(f"{name} has shapes {[array.shape for array in side]}, expected {fitting}")
     states = np.zeros((batch, length, 2 * units), embeddings.dtype)
     nothing = np.zeros((batch, units), embeddings.dtype)
     if length > 1:

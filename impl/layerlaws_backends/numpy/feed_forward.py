@@ -17,9 +17,9 @@ def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Ar
     """max(0, x w_1 + b_1) w_2 + b_2. x (B, T, D), w_1 (D, F), b_1 (F,), w_2 (F, D), b_2 (D,)  ->  (B, T, D)."""
     width, hidden_width = x.shape[-1], b_1.shape[-1]
     if w_1.shape != (width, hidden_width):
-        raise ValueError(f"w_1 has the shape {w_1.shape}, not {(width, hidden_width)}")
+        raise ValueError(f"w_1 has shape {w_1.shape}, expected {(width, hidden_width)}")
     if w_2.shape != (hidden_width, width):
-        raise ValueError(f"w_2 has the shape {w_2.shape}, not {(hidden_width, width)}")
+        raise ValueError(f"w_2 has shape {w_2.shape}, expected {(hidden_width, width)}")
     positions = x.reshape(-1, width)
     result = np.empty((len(positions), width), np.result_type(x, w_1, b_1, w_2, b_2))
     rows = max(1, _HIDDEN // max(1, hidden_width))

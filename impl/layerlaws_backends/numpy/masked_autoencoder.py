@@ -106,7 +106,7 @@ def masked_encoder(
 def reconstruction_loss(target: Array, prediction: Array, mask: NDArray[np.bool_], normalize: bool) -> Array:
     """Mean squared error of the removed patches, the others left out. (N, L, P), (N, L, P), (N, L)  ->  ()."""
     if prediction.shape != target.shape:
-        raise ValueError(f"prediction has the shape {prediction.shape}, target {target.shape}")
+        raise ValueError(f"prediction has shape {prediction.shape}, expected {target.shape}")
     if mask.shape != target.shape[:2] or not mask.any():
         raise ValueError("mask must have an element per patch, and remove a patch at least")
     wanted = target[mask]  # (M, P)
@@ -134,7 +134,7 @@ def _kept(tokens: Array, noise: Array, keep: int) -> tuple[NDArray[np.int64], ND
     """Indices of the tokens of least noise, which are removed, and the place of each in the order of noise."""
     count, length = tokens.shape[:2]
     if noise.shape != (count, length):
-        raise ValueError(f"noise has the shape {noise.shape}, not {(count, length)}")
+        raise ValueError(f"noise has shape {noise.shape}, expected {(count, length)}")
     if not 1 <= keep <= length:
         raise ValueError(f"keep = {keep} lies outside 1 ... {length}")
     shuffle = np.argsort(noise, axis=1, kind="stable")

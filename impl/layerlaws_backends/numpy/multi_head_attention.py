@@ -21,7 +21,7 @@ def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: A
     if value.shape[2] != key.shape[2]:
         raise ValueError(f"value has {value.shape[2]} positions, key has {key.shape[2]}")
     if mask is not None and mask.shape[2:] != (query.shape[2], key.shape[2]):
-        raise ValueError(f"mask has the shape {mask.shape}, not (..., {query.shape[2]}, {key.shape[2]})")
+        raise ValueError(f"mask has shape {mask.shape}, expected (..., {query.shape[2]}, {key.shape[2]})")
     scale = query.dtype.type(query.shape[-1] ** -0.5)
     result = np.empty((*query.shape[:3], value.shape[3]), value.dtype)
     for start in range(0, query.shape[2], _ROWS):
@@ -49,7 +49,7 @@ def multi_head_attention(
         raise ValueError(f"value has {value.shape[1]} positions, key has {key.shape[1]}")
 
     if mask is not None and mask.shape[1:] != (query.shape[1], key.shape[1]):
-        raise ValueError(f"mask has the shape {mask.shape}, not (..., {query.shape[1]}, {key.shape[1]})")
+        raise ValueError(f"mask has shape {mask.shape}, expected (..., {query.shape[1]}, {key.shape[1]})")
 
     def project(x: Array, w: Array, b: Array) -> Array:  # (B, T, D) -> (B, H, T, d)
         return _linear(x, w, b).reshape(*x.shape[:2], num_heads, width // num_heads).swapaxes(1, 2)

@@ -106,4 +106,4 @@ def _check(query: Array, key: Array, value: Array, key_table: Array, value_table
         raise ValueError(f"value has {value.shape[2]} positions, key has {key.shape[2]}")
     scores = (*query.shape[:3], key.shape[2])
     if mask is not None and mask.shape != scores:
-        raise ValueError(f"mask has the shape {mask.shape}, scores have {scores}")
+        raise ValueError(f"mask has shape {mask.shape}, expected {scores}")

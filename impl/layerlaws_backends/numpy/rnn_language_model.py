@@ -26,7 +26,7 @@ def rnn_language_model(
               "w_out": (w_out, (hidden, words)), "b_out": (b_out, (words,))}  # fmt: skip
     for name, (array, shape) in shapes.items():
         if array.shape != shape:
-            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
     states = token_table[tokens.T.ravel()] @ w_x  # time first: the numbers of a step lie together
     states += b_h
     states = states.reshape(length, batch, hidden)

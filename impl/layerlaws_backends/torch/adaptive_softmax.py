@@ -36,7 +36,7 @@ def adaptive_softmax_loss(
     """
     _check(hidden, head, tail_projections, tail_outputs, cutoffs)
     if targets.shape != hidden.shape[:1]:
-        raise ValueError(f"targets has the shape {tuple(targets.shape)}, not {tuple(hidden.shape[:1])}")
+        raise ValueError(f"targets has shape {tuple(targets.shape)}, expected {tuple(hidden.shape[:1])}")
     if ((targets < 0) | (targets >= cutoffs[-1])).any():
         raise ValueError(f"targets must lie in [0, {cutoffs[-1]})")
     cluster = torch.bucketize(targets, torch.tensor(cutoffs, device=targets.device), right=True)
@@ -83,7 +83,7 @@ def _check(
         raise ValueError(f"cutoffs must increase from above 0, not {cutoffs}")
     width, tails = hidden.shape[1], len(cutoffs) - 1
     if head.shape != (width, cutoffs[0] + tails):
-        raise ValueError(f"head has the shape {tuple(head.shape)}, not {(width, cutoffs[0] + tails)}")
+        raise ValueError(f"head has shape {tuple(head.shape)}, expected {(width, cutoffs[0] + tails)}")
     for name, matrices in (("tail_projections", tail_projections), ("tail_outputs", tail_outputs)):
         if len(matrices) != tails:
             raise ValueError(f"{name} has {len(matrices)} matrices for {tails} tails")

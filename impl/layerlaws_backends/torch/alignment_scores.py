@@ -15,7 +15,7 @@ def dot_score(query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
 def general_score(query: torch.Tensor, keys: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """query w keyT of every pair. query (B, T, Q), keys (B, S, M), w (Q, M)  ->  (B, T, S)."""
     if w.shape != (query.shape[-1], keys.shape[-1]):
-        raise ValueError(f"w has the shape {tuple(w.shape)}, not ({query.shape[-1]}, {keys.shape[-1]})")
+        raise ValueError(f"w has shape {tuple(w.shape)}, expected ({query.shape[-1]}, {keys.shape[-1]})")
     # The shorter of the two sequences is the cheaper one to project.
     if query.shape[1] <= keys.shape[1]:
         return torch.bmm(query @ w, keys.mT)

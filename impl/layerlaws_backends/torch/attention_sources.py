@@ -83,4 +83,4 @@ def _weighted_sum(weights: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
 
 def _check(name: str, array: torch.Tensor, *shape: int) -> None:
     if array.shape != shape:
-        raise ValueError(f"{name} has the shape {tuple(array.shape)}, not {shape}")
+        raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {shape}")

@@ -29,7 +29,7 @@ def lstm(
               "w_h": (w_h, (units, 4 * units)), "bias": (bias, (4 * units,))}  # fmt: skip
     for name, (tensor, shape) in shapes.items():
         if tensor.shape != shape:
-            raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, not {shape}")
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
     if not length:
         return x.new_empty(batch, 0, units), hidden.clone(), cell.clone()
     weights = [w_x.mT, w_h.mT, bias, torch.zeros_like(bias)]  # (out, in), and a bias for each
@@ -56,7 +56,7 @@ def cloze_lstm(
     fitting = [(width, 4 * units), (units, 4 * units), (4 * units,)]
     for name, side in (("forward", forward), ("backward", backward)):
         if [tuple(tensor.shape) for tensor in side] != fitting:
-            raise ValueError(f"{name} has the shapes {[tuple(tensor.shape) for tensor in side]}, not {fitting}")
+            raise ValueError(f"{name} has shapes {[tuple(tensor.shape) for tensor in side]}, expected {fitting}")
     nothing = embeddings.new_zeros(batch, units)
     left, _, _ = lstm(embeddings[:, :-1], nothing, nothing, *forward)
     right, _, _ = lstm(embeddings[:, 1:].flip(1), nothing, nothing, *backward)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 
 from layerlaws import Known
-from layerlaws_backends.torch._arrays import DTYPES, gradient, into, to_numpy
+from layerlaws_backends.torch._arrays import ADDS_AS_STORED, DTYPES, gradient, into, to_numpy
 
-__all__ = ["describe", "dtypes", "from_numpy", "gradient", "known", "operations", "to_numpy"]
+__all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "known", "operations", "to_numpy"]
 
 operations = "layerlaws_backends.torch"
 dtypes = DTYPES
 from_numpy = into("cpu")
+arithmetic = {
+    "bert_embeddings": ADDS_AS_STORED,
+    "target_embedding": ADDS_AS_STORED,
+    "rnn_language_model": ADDS_AS_STORED,
+    "fold": ADDS_AS_STORED,
+    "unfold": ADDS_AS_STORED,
+    "outlook_attention": ADDS_AS_STORED,
+    "unigram_encode": ADDS_AS_STORED,  # the best score up to each place is stored, one addition a piece
+}
 GATES_CLOSE_EARLY = Known(
     "gates of oneDNN's LSTM are 0 below 2^-125.5, just above the smallest normal number: its exponential is made "
     "of 2^(n - 1), for which a normal number has no exponent there",

@@ -6,15 +6,23 @@ from collections.abc import Callable
 
 import torch
 
-from layerlaws_backends.torch._arrays import DTYPES, gradient, into, to_numpy
+from layerlaws_backends.torch._arrays import ADDS_AS_STORED, DTYPES, gradient, into, to_numpy
 
 __all__ = [
-    "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize", "to_numpy",
+    "arithmetic", "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize",
+    "to_numpy",
 ]  # fmt: skip
 
 operations = "layerlaws_backends.torch"
 dtypes = DTYPES
 from_numpy = into("cuda")
+# The kernels of a GPU add with atomics of the storage format here: aten/src/ATen/native/cuda/EmbeddingBackwardKernel.cu
+# keeps partial sums in float32, but index_put_ and col2im do not promise to. No record of a GPU says so yet.
+arithmetic = dict.fromkeys(
+    ("bert_embeddings", "target_embedding", "rnn_language_model", "fold", "unfold", "outlook_attention",
+     "unigram_encode"),
+    ADDS_AS_STORED,
+)  # fmt: skip
 
 # float32 is to mean float32: convolutions round to TF32 (10 bits) unless told not to.
 torch.backends.cudnn.allow_tf32 = False

@@ -14,9 +14,9 @@ def feed_forward(
 ) -> torch.Tensor:
     """max(0, x w_1 + b_1) w_2 + b_2. x (B, T, D), w_1 (D, F), b_1 (F,), w_2 (F, D), b_2 (D,)  ->  (B, T, D)."""
     if w_1.shape != (x.shape[-1], b_1.shape[-1]):
-        raise ValueError(f"w_1 has the shape {tuple(w_1.shape)}, not {(x.shape[-1], b_1.shape[-1])}")
+        raise ValueError(f"w_1 has shape {tuple(w_1.shape)}, expected {(x.shape[-1], b_1.shape[-1])}")
     if w_2.shape != (b_1.shape[-1], x.shape[-1]):
-        raise ValueError(f"w_2 has the shape {tuple(w_2.shape)}, not {(b_1.shape[-1], x.shape[-1])}")
+        raise ValueError(f"w_2 has shape {tuple(w_2.shape)}, expected {(b_1.shape[-1], x.shape[-1])}")
     # Positions in one axis: F.linear would return a view, and autograd copies the gradient of a view changed in place.
     positions = x.flatten(0, 1)
     blocks = len(positions) * len(b_1) // _HIDDEN if x.device.type == "cpu" else 1

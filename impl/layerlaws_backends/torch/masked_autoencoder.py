@@ -92,7 +92,7 @@ def reconstruction_loss(
 ) -> torch.Tensor:
     """Mean squared error of the removed patches, the others left out. (N, L, P), (N, L, P), (N, L)  ->  ()."""
     if prediction.shape != target.shape:
-        raise ValueError(f"prediction has the shape {tuple(prediction.shape)}, target {tuple(target.shape)}")
+        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, expected {tuple(target.shape)}")
     if mask.shape != target.shape[:2] or not mask.any():
         raise ValueError("mask must have an element per patch, and remove a patch at least")
     pixels, removed = target.shape[2], mask.flatten().nonzero()[:, 0]
@@ -109,7 +109,7 @@ def reconstruction_loss(
 def _shuffle(tokens: torch.Tensor, noise: torch.Tensor, keep: int) -> torch.Tensor:
     """Indices of the tokens in the stable order of noise. -> (N, L)."""
     if noise.shape != tokens.shape[:2]:
-        raise ValueError(f"noise has the shape {tuple(noise.shape)}, not {tuple(tokens.shape[:2])}")
+        raise ValueError(f"noise has shape {tuple(noise.shape)}, expected {tuple(tokens.shape[:2])}")
     if not 1 <= keep <= tokens.shape[1]:
         raise ValueError(f"keep = {keep} lies outside 1 ... {tokens.shape[1]}")
     return noise.argsort(dim=1, stable=True)

@@ -16,7 +16,7 @@ def scaled_dot_product_attention(
     if value.shape[2] != key.shape[2]:
         raise ValueError(f"value has {value.shape[2]} positions, key has {key.shape[2]}")
     if mask is not None and mask.shape[2:] != (query.shape[2], key.shape[2]):
-        raise ValueError(f"mask has the shape {tuple(mask.shape)}, not (..., {query.shape[2]}, {key.shape[2]})")
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, expected (..., {query.shape[2]}, {key.shape[2]})")
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 

@@ -91,4 +91,4 @@ def _check(
         raise ValueError(f"value has {value.shape[2]} positions, key has {key.shape[2]}")
     scores = (*query.shape[:3], key.shape[2])
     if mask is not None and mask.shape != scores:
-        raise ValueError(f"mask has the shape {tuple(mask.shape)}, scores have {scores}")
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {scores}")

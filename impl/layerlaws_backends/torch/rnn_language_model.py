@@ -22,7 +22,7 @@ def rnn_language_model(
               "w_out": (w_out, (hidden, words)), "b_out": (b_out, (words,))}  # fmt: skip
     for name, (tensor, shape) in shapes.items():
         if tensor.shape != shape:
-            raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, not {shape}")
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
     inputs = torch.addmm(b_h, F.embedding(tokens.mT, token_table).flatten(0, 1), w_x)  # time first
     states = [state.clone()]
     for x in inputs.reshape(length, batch, hidden).unbind():

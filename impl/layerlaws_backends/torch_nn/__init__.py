@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import torch
 
-from layerlaws_backends.torch._arrays import gradient, into, to_numpy
+from layerlaws_backends.torch._arrays import ADDS_AS_STORED, gradient, into, to_numpy
 
-__all__ = ["describe", "dtypes", "from_numpy", "gradient", "to_numpy"]
+__all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "to_numpy"]
 
 dtypes = ("float32", "float64", "bfloat16", "float16")
 from_numpy = into("cpu")
+arithmetic = {
+    "bert_embeddings": ADDS_AS_STORED,
+    "target_embedding": ADDS_AS_STORED,
+    "rnn_language_model": ADDS_AS_STORED,
+    "fold": ADDS_AS_STORED,
+    "unfold": ADDS_AS_STORED,
+    "outlook_attention": ADDS_AS_STORED,
+    # nn.Bilinear multiplies three tensors element by element, and adds up the stored products:
+    # aten/src/ATen/native/Linear.cpp, _trilinear
+    "general_score": ADDS_AS_STORED,
+}
 
 
 def describe() -> str:

@@ -10,18 +10,17 @@ from rich.console import Console
 from layerlaws.benchmark.record import BenchmarkHeader, Timing
 from layerlaws.benchmark.runner import Listener, Plan, run
 from layerlaws.benchmark.summary import describe, summarize, title
-from layerlaws.language.backend import Backend
 from layerlaws.language.note import Catalogue
 from layerlaws.running.progress import Progress
+from layerlaws.running.worker import Facts
 
 
-def bench(options: argparse.Namespace, console: Console, known: Catalogue, backends: list[Backend]) -> bool:
+def bench(options: argparse.Namespace, console: Console, known: Catalogue, backends: list[Facts]) -> bool:
     """Time backends as the options say. Returns whether anything unexpected happened."""
     notes = [known.note(name) for name in options.note] or known.notes
     partial = bool(options.note or options.quick)
     plan = Plan(known, backends, notes, options.quick, options.output or (None if partial else Path("reports")))
-    present = sum(not backend.unavailable for backend in backends)
-    with Progress(console, present * len(plan.cases)) as progress:
+    with Progress(console, len(plan.present) * len(plan.cases)) as progress:
 
         def header(found: BenchmarkHeader) -> None:
             describe(console, found)
@@ -30,7 +29,7 @@ def bench(options: argparse.Namespace, console: Console, known: Catalogue, backe
         def timing(found: Timing) -> None:
             progress.step(found.state if found.unexpected else "", f"{found.backend}: {title(found)}")
 
-        timings = run(plan, Listener(progress.heard, header, timing))
+        timings = run(plan, Listener(progress.add, header, timing))
     summarize(console, timings)
     if plan.output is not None:
         console.print(f"record: {plan.output}; `layerlaws report {plan.output}` makes pages of it", markup=False)

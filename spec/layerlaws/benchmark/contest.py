@@ -2,198 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-from pytest_benchmark.fixture import BenchmarkFixture
-
-from layerlaws.benchmark.expected import Expected, arguments_of, cotangent_of, expected_of
 from layerlaws.benchmark.jobs import Contender, Job, blank, format_of, workload_of
-from layerlaws.benchmark.machine import place_of, rates_of
-from layerlaws.benchmark.record import Timing
-from layerlaws.benchmark.timing import Entrant, take_turns
-from layerlaws.benchmark.worker import Worker
+from layerlaws.benchmark.machine import Machine, probe, rates_of
+from layerlaws.benchmark.messages import Compared, Figures, Ready, Refusal
+from layerlaws.benchmark.pool import Pool
+from layerlaws.benchmark.process import BenchmarkProcess, Lost
+from layerlaws.benchmark.race import Entry, entries_of, race
+from layerlaws.benchmark.record import Timing, check_timing
 from layerlaws.discovery import catalogue
-from layerlaws.language.backend import Backend
-from layerlaws.language.implementation import Implementation, Raised, Unoffered
 from layerlaws.language.workloads import Workload
-from layerlaws.numerics.formats import Format, is_float
-from layerlaws.support.errors import Broken
-
-AGREEMENT = {"forward": "agrees_with_definition", "gradient": "gradient_agrees_with_definition"}
-"""The law that a timed output obeys, by mode."""
-
-
-class Refused(Exception):
-    """A contender is not timed; `timing` says why."""
-
-    def __init__(self, timing: Timing) -> None:
-        super().__init__(timing.reason)
-        self.timing = timing
 
 
 @dataclass
 class _Racer:
-    """A contender that is right, ready to be timed."""
+    """A contender that is right and can be timed. timing: as far as it is known."""
 
     timing: Timing
-    entrant: Entrant
+    entry: Entry
 
 
-def contest(worker: Worker, job: Job, benchmark: BenchmarkFixture) -> None:
-    """Time a job; every contender's timing is sent as soon as it is known."""
-    racers = []
-    for contender in job.contenders:
-        try:
-            racers.append(_ready(worker, job, contender))
-        except Refused as refused:
-            worker.send("timing", asdict(refused.timing))
-    worker.said.clear()  # what definitions said may be large, as arguments may, and neither is needed any more
-    worker.drawn.clear()
-    if not racers:
-        return
-    probes = _probes(worker, job, {racer.timing.device for racer in racers})
-    by_entrant = {id(racer.entrant): racer.timing.backend for racer in racers}
-    take_turns(
-        benchmark,
-        [*(racer.entrant for racer in racers), *(entrant for own in probes.values() for entrant in own)],
-        lambda entrant: worker.at(by_entrant.get(id(entrant), ""), "being timed"),
-    )
-    for racer in racers:
-        worker.at(racer.timing.backend, "having its memory measured")
-        worker.send("timing", asdict(_measured(racer, *_ceilings(worker, probes, racer.timing.device))))
+Probes = dict[str, list[Entry]]
+"""By device: its fastest product and its fastest copy, ready to take turns with the contenders there."""
 
 
-def _probes(worker: Worker, job: Job, devices: Collection[str]) -> dict[str, tuple[Entrant, ...]]:
-    """The probes of each device, ready to take turns with the contenders of a workload."""
-    if worker.machine is None or worker.effort.probe is None or job.purpose != "workload":
-        return {}
-    worker.at("", "measuring what the machine can do")
-    best, budget = worker.machine.best, worker.effort.probe
-    return {device: tuple(probe.entrant(budget) for probe in best[device]) for device in devices if device in best}
+class Contests:
+    """Times jobs one after the other."""
 
+    def __init__(self, pool: Pool, machine: Machine, dtypes: dict[str, list[str]]) -> None:
+        """Be ready for any job. dtypes: of each backend."""
+        self.pool, self.machine, self.dtypes = pool, machine, dtypes
+        self._compared: dict[tuple[Contender, str], tuple[float | None, str]] = {}
 
-def _ceilings(worker: Worker, probes: Mapping[str, tuple[Entrant, ...]], device: str) -> tuple[float, ...]:
-    """FLOP and bytes per second of a device: between the rounds, or else at the start."""
-    if worker.machine is None:
-        return 0.0, 0.0
-    if device not in probes:
-        return worker.machine.at_start(device)
-    return rates_of(worker.machine.best[device], probes[device])
+    def run(self, job: Job) -> Iterator[Timing]:
+        """The timing of every contender, each as soon as it is known."""
+        racers: list[_Racer] = []
+        for contender in job.contenders:
+            workload = workload_of(contender, catalogue())
+            timing = blank(job, contender, workload, format_of(self.dtypes[contender.backend]))
+            try:
+                racers.append(self._ready(job, workload, timing))
+            except Refusal as refusal:
+                yield replace(timing, state=refusal.state, reason=refusal.reason)
+            except Lost as lost:
+                yield replace(timing, reason=str(lost))
+        self.pool.definitions.forget()
+        probes = self._probes(job, {racer.timing.device for racer in racers}) if racers else {}
+        entries = [racer.entry for racer in racers] + [entry for pair in probes.values() for entry in pair]
+        race(entries, "being timed")
+        ceilings = {racer.timing.device: self._ceilings(probes, racer.timing.device) for racer in racers}
+        for racer in racers:
+            yield _measured(racer, *ceilings[racer.timing.device])
+        self._forget(job, entries)
 
+    def _ready(self, job: Job, workload: Workload, timing: Timing) -> _Racer:
+        """A contender, compared and warmed up. Raises Refusal and Lost."""
+        process = self.pool.process(timing.backend)
+        what = {"note": job.note, "mode": job.mode, "workload": workload.name, "sizes": dict(workload.sizes)}
+        used, reason = self._compare(job, workload, timing, process, what)
+        ready = process.call(Ready, "warming up", do="prepare", **what)
+        (entry,) = entries_of(process, ready)
+        return _Racer(replace(timing, state="timed", used=used, reason=reason, device=ready.device), entry)
 
-def _ready(worker: Worker, job: Job, contender: Contender) -> _Racer:
-    """A contender, compared and warmed up. Raises Refused."""
-    worker.at(contender.backend, "loading")
-    backend, workload = worker.backend(contender.backend), workload_of(contender, catalogue())
-    format = format_of(backend)
-    timing = blank(job, contender, workload, format)
-    try:
-        key = workload.name, contender.sizes, format.name
-        if key not in worker.drawn:
-            worker.drawn[key] = arguments_of(workload, format)
-        arguments = worker.drawn[key]
-        fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
-        limit = worker.effort.definition / fewer
-        used, reason = _compared(worker, job.mode, workload, backend, format, arguments, limit)
-        worker.at(backend.name, "warming up")
-        timing = replace(timing, device=place_of(backend)[1])
-        entrant = Entrant(
-            _call(Implementation(workload.operation, backend, format), job.mode, arguments),
-            backend.synchronize,
-            backend.measured,
-        )
-        entrant.warm_up(worker.effort.contender)
-    except Broken as broken:
-        wrong = replace(timing, state="wrong", reason=str(broken))
-        raise Refused(_unless_known(wrong, backend, [f"{timing.operation}.{AGREEMENT[job.mode]}"])) from None
-    except Unoffered as unoffered:
-        raise Refused(replace(timing, state="missing", reason=str(unoffered))) from None
-    except Raised as raised:
-        error = replace(timing, reason=str(raised))
-        refused = isinstance(raised.cause, (ValueError, NotImplementedError))
-        laws = [case.id for case in catalogue().note(job.note).cases]  # who cannot do one thing may refuse others
-        raise Refused(_unless_known(error, backend, laws if refused else ())) from None
-    except (Exception, SystemExit) as unforeseen:
-        raise Refused(replace(timing, reason=f"{type(unforeseen).__name__}: {unforeseen}")) from None
-    return _Racer(replace(timing, state="timed", used=used, reason=reason), entrant)
+    def _compare(
+        self, job: Job, workload: Workload, timing: Timing, process: BenchmarkProcess, what: dict[str, Any]
+    ) -> tuple[float | None, str]:
+        """The share of the allowed error that a contender used, or which part of its workload was compared instead."""
+        key = Contender(timing.backend, workload.name, tuple(workload.sizes.items())), job.mode
+        if key not in self._compared:
+            fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
+            seconds = self.pool.effort.definition / fewer
+            evaluation = self.pool.definitions.evaluate(workload, job.mode, timing.dtype, seconds)
+            doing = "being compared with the definition"
+            compared = process.call(Compared, doing, do="compare", directory=str(evaluation.directory), **what)
+            part = evaluation.part
+            self._compared[key] = (None, f"compared with the definition at {part}") if part else (compared.used, "")
+        return self._compared[key]
 
+    def _probes(self, job: Job, devices: Iterable[str]) -> Probes:
+        """The probes of these devices, if they are to take turns with the contenders of a job."""
+        probes: Probes = {}
+        if self.pool.effort.probe is None or job.purpose != "workload":
+            return probes
+        for device in devices:
+            if device in self.machine.best:
+                product, copy = self.machine.best[device]
+                with suppress(Lost, Refusal):
+                    probes[device] = [*probe(self.pool, product, ["product"]), *probe(self.pool, copy, ["copy"])]
+        return probes
 
-def _unless_known(timing: Timing, backend: Backend, laws: Collection[str]) -> Timing:
-    """The timing, or "known" where the backend declares that it deviates from one of these laws by design."""
-    known = next((known for law, known in backend.known.items() if law in laws), None)
-    return replace(timing, state="known", reason=f"{known.reason}; {timing.reason}") if known else timing
+    def _ceilings(self, probes: Probes, device: str) -> tuple[float, float]:
+        """FLOP and bytes per second of a device: between the rounds, or else at the start."""
+        product, copy = rates_of(probes.get(device, [])) or (0.0, 0.0)
+        return (product, copy) if product and copy else self.machine.at_start(device)
 
-
-def _compared(
-    worker: Worker, mode: str, workload: Workload, backend: Backend, format: Format, arguments: dict[str, Any],
-    limit: float,
-) -> tuple[float | None, str]:  # fmt: skip
-    """The share of the allowed error that a backend used, and what was compared where that was not everything."""
-    sizes = tuple(workload.sizes.items())
-    floats = any(is_float(x) for x in _arrays(arguments)) or "dtype" in arguments
-    said = (workload.name, sizes, mode, format.name if floats else "")
-    if (said, backend.name) not in worker.compared:
-        if said not in worker.said:
-            worker.at("", f"evaluating the definition of {workload.name}")
-            worker.said[said] = expected_of(workload, mode, format, limit)
-        worker.at(backend.name, "being compared with the definition")
-        worker.compared[said, backend.name] = _against(worker.said[said], workload, backend, format)
-    return worker.compared[said, backend.name]
-
-
-def _against(
-    expected: Expected | None, workload: Workload, backend: Backend, format: Format
-) -> tuple[float | None, str]:
-    if expected is None:
-        raise RuntimeError("no part of the definition could be evaluated in time and memory, so nothing was compared")
-    used = expected.compare(backend, format)
-    part = ", ".join(f"{name}={size}" for name, size in expected.workload.sizes.items() if workload.sizes[name] != size)
-    return (None, f"compared with the definition at {part}") if part else (used, "")
-
-
-def _call(implementation: Implementation, mode: str, arguments: dict[str, Any]) -> Callable[[], Any]:
-    """One call with arguments that are on the device already."""
-    backend = implementation.backend
-    function = backend.function(implementation.name)
-    native = implementation.native(arguments)
-    if mode == "forward":
-        return lambda: function(**native)
-    results = implementation.results(**arguments)
-    weights = implementation.native({"cotangent": cotangent_of(results, implementation.format)})["cotangent"]
-    return lambda: backend.gradient(function, native, weights)
+    def _forget(self, job: Job, entries: Iterable[Entry]) -> None:
+        names = {contender.backend for contender in job.contenders} | {entry.process.name for entry in entries}
+        for name in names:
+            with suppress(Lost, Refusal):
+                self.pool.forget(name)
 
 
 def _measured(racer: _Racer, peak: float, bandwidth: float) -> Timing:
-    entrant, stats = racer.entrant, racer.entrant.stats
-    if entrant.failed is None:
-        try:
-            memory = entrant.peak()
-        except Exception as error:
-            entrant.failed = error
-    if entrant.failed is not None:
-        reason = f"{type(entrant.failed).__name__} while being timed: {entrant.failed}"
-        return replace(racer.timing, state="error", used=None, reason=reason)
-    return replace(
-        racer.timing,
-        rounds=stats.rounds,
-        calls=entrant.calls,
-        seconds=stats.median,
-        low=stats.q1,
-        high=stats.q3,
-        least=stats.min,
-        memory=memory,
-        peak=peak,
-        bandwidth=bandwidth,
-    )
-
-
-def _arrays(arguments: dict[str, Any]) -> list[Any]:
-    return [
-        part
-        for x in arguments.values()
-        for part in (x if isinstance(x, tuple) else (x,))
-        if isinstance(part, np.ndarray)
-    ]
+    """The timing of a contender that has had its turns."""
+    process = racer.entry.process
+    error = replace(racer.timing, state="error", used=None)
+    try:
+        figures = process.call(Figures, "having its memory measured", do="measure", entrant=racer.entry.number)
+        timing = replace(racer.timing, peak=peak, bandwidth=bandwidth, **asdict(figures))
+        check_timing(timing)
+    except Refusal as refusal:
+        return replace(error, state=refusal.state, reason=refusal.reason)
+    except Lost as lost:
+        return replace(error, reason=str(lost))
+    except (TypeError, ValueError) as nonsense:
+        process.lose(f"the process sent nonsense: {nonsense}")
+        return replace(error, reason=process.lost)
+    return timing

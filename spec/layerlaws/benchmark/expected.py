@@ -48,12 +48,18 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """Arguments in a format and what the definition says. cotangent: None for "forward"."""
+    """Arguments in a format, and the definition's results. cotangent: None for "forward"."""
 
     workload: Workload
     arguments: dict[str, Any]
     results: Any
     cotangent: Any = None
+
+    @property
+    def floats(self) -> bool:
+        """Whether any of it depends on the format."""
+        parts = [part for x in self.arguments.values() for part in (x if isinstance(x, tuple) else (x,))]
+        return "dtype" in self.arguments or any(isinstance(x, np.ndarray) and is_float(x) for x in parts)
 
     def compare(self, backend: Backend, format: Format) -> float:
         """Hold a backend to it: the largest share of the allowed error that was used.

@@ -1,4 +1,4 @@
-"""What there is to time: workloads in both modes, growth curves and headlines, as jobs for a process of their own."""
+"""What there is to time: workloads in both modes, growth curves and headlines, as jobs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerlaws.benchmark.record import Timing
-from layerlaws.language.backend import Backend
 from layerlaws.language.note import Catalogue, Note
 from layerlaws.language.workloads import Cost, Headline, Workload
-from layerlaws.numerics.formats import Format
+from layerlaws.numerics.formats import FORMATS, Format
 
 BATCHES = ("B", "N")
 """Sizes that count examples."""
@@ -21,7 +20,7 @@ TEXTS = ("bytes", "words")
 
 @dataclass(frozen=True)
 class Contender:
-    """A workload on a backend, by name, so that it can be sent to another process."""
+    """A workload on a backend, by name. sizes: of the workload, by name."""
 
     backend: str
     workload: str
@@ -30,7 +29,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Job:
-    """What is timed in turns: every backend on one workload, or both sides of a headline on one backend."""
+    """Contenders that are timed in turns: all backends on one workload, or both sides of a headline on one backend."""
 
     note: str
     purpose: str
@@ -39,10 +38,12 @@ class Job:
     headline: str = ""
 
 
-def jobs_of(notes: Iterable[Note], backends: Sequence[Backend], quick: bool = False) -> list[Job]:
-    """Everything to time, in the order of the notes. quick: small batches, no growth, no headlines."""
-    names = [backend.name for backend in backends]
-    return [job for note in notes for job in _jobs(note, names, quick)]
+def jobs_of(notes: Iterable[Note], backends: Sequence[str], quick: bool = False) -> list[Job]:
+    """Everything to time, in the order of the notes.
+
+    backends: their names. quick: small batches, no growth, no headlines.
+    """
+    return [job for note in notes for job in _jobs(note, backends, quick)]
 
 
 def _jobs(note: Note, backends: Sequence[str], quick: bool) -> Iterator[Job]:
@@ -79,7 +80,7 @@ def _headline(note: Note, headline: Headline, backend: str) -> Job:
 
 
 def contender_of(timing: Timing) -> Contender:
-    """Who a timing is of."""
+    """The contender that a timing is of."""
     return Contender(timing.backend, timing.workload, tuple(timing.sizes.items()))
 
 
@@ -94,24 +95,33 @@ def workloads_of(note: Note) -> list[Workload]:
     return [*note.workloads, *(side for headline in note.headlines for side in (headline.fast, headline.slow))]
 
 
-def format_of(backend: Backend) -> Format:
-    """What a backend is timed in: float32 where it has that, else the first of its formats."""
-    return next((format for format in backend.formats if format.name == "float32"), backend.formats[0])
+def format_of(dtypes: Sequence[str]) -> Format:
+    """The format that a backend with these dtypes is timed in: float32 if it has that, else its first."""
+    return FORMATS["float32" if "float32" in dtypes else dtypes[0]]
 
 
 def blank(job: Job, contender: Contender, workload: Workload, dtype: Format | None) -> Timing:
-    """A timing with everything but what is measured."""
+    """A timing of state "error" with everything but what is measured. dtype: None for a backend that was not loaded."""
     cost = cost_of(workload, job.mode)
     itemsize = dtype.dtype.itemsize if dtype else 0
     described: dict[str, Any] = {"flops": cost.flops, "moved": cost.moved * itemsize, "text": cost.text}
     return Timing(
-        contender.backend, job.note, workload.operation.name, contender.workload, job.purpose, job.mode,
-        dict(contender.sizes), dtype.name if dtype else "", "error", headline=job.headline, **described,
-    )  # fmt: skip
+        contender.backend,
+        job.note,
+        workload.operation.name,
+        contender.workload,
+        job.purpose,
+        job.mode,
+        dict(contender.sizes),
+        dtype.name if dtype else "",
+        "error",
+        headline=job.headline,
+        **described,
+    )
 
 
 def cost_of(workload: Workload, mode: str) -> Cost:
-    """What a workload cannot do without in this mode; forward and gradient three times the forward where unsaid."""
+    """The cost of a workload in a mode. Forward plus gradient cost three times the forward if the note says nothing."""
     forward = workload.cost(**workload.sizes)
     if mode == "forward":
         return forward

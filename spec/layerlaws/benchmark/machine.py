@@ -2,128 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-import numpy as np
-from pytest_benchmark.fixture import BenchmarkFixture
-
+from layerlaws.benchmark.messages import Done, Place, Rate, Ready, Refusal, Threads
+from layerlaws.benchmark.pool import Pool
+from layerlaws.benchmark.process import Lost
+from layerlaws.benchmark.race import Entry, entries_of, race
 from layerlaws.benchmark.record import Ceiling
-from layerlaws.benchmark.timing import Budget, Entrant, take_turns
-from layerlaws.language.backend import Backend
 
-LONG_ENOUGH = 0.02
-"""Seconds that a matrix product must take to count as large."""
+MEASURING = "measuring what the machine can do"
 
-LARGEST = 16384
-"""Rows from which on a matrix is as large as any that is tried: a gigabyte."""
-
-COPIED = 2**26
-"""float32 numbers of a copy, 256 MB: more than caches hold."""
-
-Place = tuple[str, str]
-"""The library whose arrays a backend takes, and the device they are on: ("torch", "cuda:0")."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A call that reaches a ceiling. amount: its floating-point operations, or the bytes that it reads and writes."""
-
-    backend: Backend
-    call: Callable[[], Any]
-    amount: float
-
-    def entrant(self, budget: Budget) -> Entrant:
-        """The call, ready to take turns."""
-        entrant = Entrant(self.call, self.backend.synchronize, self.backend.measured)
-        entrant.warm_up(budget)
-        return entrant
-
-    def rate(self, entrant: Entrant) -> float:
-        """What the entrant reached per second: the median of its rounds, 0 where it failed."""
-        return self.amount / entrant.stats.median if entrant.failed is None else 0.0
+PROBES = ("product", "copy")
+"""What is probed: floating-point operations, and bytes read and written."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine reached, and the probes of the fastest product and the fastest copy on each device."""
+    """What the machine reached.
 
-    ceilings: Mapping[Place, Ceiling]
-    best: Mapping[str, tuple[Probe, Probe]]
+    ceilings: of each library on each device. best: for each device, the backends whose product and whose copy were the
+    fastest there. threads: of each library's pool.
+    """
+
+    ceilings: Mapping[Place, Ceiling] = field(default_factory=dict)
+    best: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    threads: Mapping[str, int] = field(default_factory=dict)
 
     def at_start(self, device: str) -> tuple[float, float]:
-        """FLOP and bytes per second that the best probes of a device reached; zeros where it has none."""
+        """FLOP and bytes per second that the fastest probes of a device reached; zeros if it has none."""
         there = [ceiling for ceiling in self.ceilings.values() if ceiling.device == device]
         return max((c.flops for c in there), default=0.0), max((c.bandwidth for c in there), default=0.0)
 
 
-def place_of(backend: Backend) -> Place:
-    """Where the arrays of a backend are."""
-    array = backend.from_numpy(np.zeros(1, np.float32))
-    return type(array).__module__.partition(".")[0], str(getattr(array, "device", "cpu"))
-
-
-def measured(benchmark: BenchmarkFixture, backends: Mapping[Place, Backend], budget: Budget) -> Machine:
+def measure(pool: Pool) -> Machine:
     """The ceilings of each library on each device, from its arrays' own `@` and item assignment, all in turns.
 
-    Whose arrays cannot do that has no ceilings.
+    A library whose arrays cannot do that has no ceilings.
     """
-    probes: dict[Place, tuple[Probe, Probe]] = {}
-    entrants: dict[Place, tuple[Entrant, ...]] = {}
-    for place, backend in backends.items():
-        try:
-            pair = _product(backend), _copy(backend)
-            probes[place], entrants[place] = pair, tuple(probe.entrant(budget) for probe in pair)
-        except Exception:
-            continue
-    take_turns(benchmark, [entrant for pair in entrants.values() for entrant in pair], lambda entrant: None)
-    rates = {place: rates_of(probes[place], pair) for place, pair in entrants.items()}
-    ceilings = {place: Ceiling(place[0], pair[0], pair[1], place[1]) for place, pair in rates.items() if all(pair)}
+    entries: dict[Place, list[Entry]] = {}
+    for place, name in _one_of_each(pool).items():
+        with suppress(Lost, Refusal):
+            entries[place] = probe(pool, name, PROBES, at_start=True)
+    race([entry for pair in entries.values() for entry in pair], MEASURING)
+    rates = {place: pair for place, own in entries.items() if all(pair := rates_of(own))}
+    ceilings = {place: Ceiling(place.library, pair[0], pair[1], place.device) for place, pair in rates.items()}
     best = {}
-    for device in {device for _, device in ceilings}:
-        there = [place for place in ceilings if place[1] == device]
-        product, copy = (max(there, key=lambda place: rates[place][i]) for i in (0, 1))
-        best[device] = probes[product][0], probes[copy][1]
-    return Machine(ceilings, best)
+    for device in {place.device for place in rates}:
+        there = [place for place in rates if place.device == device]
+        fastest = [max(there, key=lambda place: rates[place][i]) for i in range(len(PROBES))]
+        best[device] = entries[fastest[0]][0].process.name, entries[fastest[1]][1].process.name
+    _keep(pool, best)
+    return Machine(ceilings, best, _threads(pool))
 
 
-def rates_of(probes: Sequence[Probe], entrants: Sequence[Entrant]) -> tuple[float, ...]:
-    """What each probe reached in the rounds of its entrant."""
-    return tuple(probe.rate(entrant) for probe, entrant in zip(probes, entrants, strict=True))
+def probe(pool: Pool, name: str, probes: Sequence[str], at_start: bool = False) -> list[Entry]:
+    """Probes in the process of a backend, ready to take turns. Raises Lost and Refusal."""
+    process = pool.process(name)
+    ready = process.call(Ready, MEASURING, do="probe", names=list(probes), at_start=at_start)
+    return entries_of(process, ready, len(probes))
 
 
-def _product(backend: Backend) -> Probe:
-    """A float32 product of matrices, large enough for the device."""
-    rows = 1024
-    while True:
-        side = backend.from_numpy(np.random.default_rng(0).standard_normal((rows, rows)).astype(np.float32))
-        entrant = Entrant(lambda side=side: side @ side, backend.synchronize)  # type: ignore[misc]
-        entrant.once()
-        if entrant.once() > LONG_ENOUGH or rows >= LARGEST:
-            return Probe(backend, entrant.call, 2.0 * rows**3)
-        rows += rows // 2
+def rates_of(entries: Sequence[Entry]) -> list[float]:
+    """Operations or bytes per second of probes that have had their turns; 0 for one that failed."""
+    rates = []
+    for entry in entries:
+        try:
+            rates.append(entry.process.call(Rate, MEASURING, do="rate", entrant=entry.number).per_second)
+        except (Lost, Refusal):
+            rates.append(0.0)
+    return rates
 
 
-def _copy(backend: Backend) -> Probe:
-    """A copy into memory that is there already."""
-    source, target = (backend.from_numpy(np.full(COPIED, x, np.float32)) for x in (1, 0))
+def _one_of_each(pool: Pool) -> dict[Place, str]:
+    """A backend for each library and device."""
+    places = {}
+    for name in pool.backends:
+        with suppress(Lost, Refusal):
+            places[pool.process(name).call(Place, "making an array", do="place")] = name
+    return places
 
-    def copy() -> None:
-        target[...] = source
 
-    return Probe(backend, copy, 8.0 * COPIED)
+def _keep(pool: Pool, best: Mapping[str, tuple[str, str]]) -> None:
+    """Free all probes but the fastest: they are large."""
+    for name in pool.backends:
+        kept = [probe for pair in best.values() for probe, own in zip(PROBES, pair, strict=True) if own == name]
+        with suppress(Lost, Refusal):
+            pool.process(name).call(Done, "releasing memory", do="forget", keep=kept)
 
 
-def threads() -> dict[str, int]:
-    """Threads of each library's pool: OpenBLAS, MKL, OpenMP."""
-    from threadpoolctl import threadpool_info
-
-    return {f"{pool['prefix']} ({pool['internal_api']})": pool["num_threads"] for pool in threadpool_info()}
+def _threads(pool: Pool) -> dict[str, int]:
+    threads: dict[str, int] = {}
+    for name in pool.backends:
+        with suppress(Lost, Refusal):
+            threads |= pool.process(name).call(Threads, "counting its threads", do="threads").pools
+    return threads
 
 
 def clocks() -> str:
-    """The processor's model and frequencies."""
+    """The model and the frequencies of the processor."""
     from cpuinfo import get_cpu_info
 
     found = get_cpu_info()

@@ -1,51 +1,67 @@
-"""A worker process seen from outside: what it says, and whether it still lives."""
+"""A worker process of a benchmark run, as the run sees it: answers one request at a time, or is lost."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from layerlaws.benchmark.jobs import Job
-from layerlaws.benchmark.timing import Budget, Effort
-from layerlaws.benchmark.worker import work
-
-EFFORTS = {
-    True: Effort(Budget(0.04, 3, 3, 0.2), None, 0.15, 60),
-    False: Effort(Budget(1.0, 7, 50, 5.0), Budget(0.3, 7, 15, 5.0), 8.0, 300),
-}
-"""By whether the run is quick."""
-
-THREAD_TIMEOUT = "20"
-"""Idle threads of NumPy's OpenBLAS spin for 2 to this power clock ticks (https://github.com/OpenMathLib/OpenBLAS/issues/5171);
-by default for up to a tenth of a second, on the cores that the next contender needs.
-"""
+from layerlaws.benchmark.messages import A, decode
+from layerlaws.running import processes
+from layerlaws.running.isolation import WorkerProcess, wait
+from layerlaws.support.printable import describe
 
 
-def told(backends: Sequence[str], jobs: Sequence[Job], quick: bool) -> Iterator[tuple[str, Any]]:
-    """What a worker process says, as it says it; the last is ("lost", why) where it died or hung."""
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", THREAD_TIMEOUT)  # read when the process loads NumPy
-    context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools that do not survive it
-    here, there = context.Pipe()
-    effort = EFFORTS[quick]
-    process = context.Process(target=work, args=(there, list(backends), list(jobs), effort), daemon=True)
-    process.start()
-    there.close()
-    try:
+class Lost(Exception):
+    """A process died, did not answer in time, or sent nonsense; the message says which, and what it was doing."""
+
+
+class BenchmarkProcess(WorkerProcess):
+    """lost: why the process is of no more use, "" while it is. It has been killed then."""
+
+    def __init__(self, name: str, serve: Callable[..., None], *arguments: Any, limit: float) -> None:
+        """Start the process. limit: seconds for an answer.
+
+        It is a new interpreter: the fork server has loaded NumPy with the one thread that each worker of `check` has.
+        """
+        super().__init__(name, serve, *arguments, loading=processes.LOADING, limit=limit, start="spawn")
+        self.lost = ""
+        self._number = 0
+
+    def call(self, expected: type[A], doing: str, **request: Any) -> A:
+        """Send a request and wait for its answer. doing: the request in words, for messages.
+
+        Raises Refusal for what the process declines, and Lost.
+        """
+        if self.lost:
+            raise Lost(self.lost)
+        self._number += 1
+        self.ask(doing, id=self._number, **request)
+        message = self.await_message(lambda message: message.get("id") == self._number)
+        self.asked = ""
+        if message is None:
+            late = not self.dead or self.alarmed
+            self.lose(f"no answer within {self.limit:g} s ({doing})" if late else f"{self.death} ({doing})")
+            raise Lost(self.lost)
+        if message.get("spent"):
+            self.lose("it was ended after it replaced functions that others use")
+        try:
+            return decode(message, expected)
+        except (TypeError, ValueError, LookupError) as nonsense:
+            self.lose(f"the process sent nonsense: {describe(nonsense)} ({doing})")
+            raise Lost(self.lost) from None
+
+    def await_message(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+        """The next message of this kind; None if the process dies or is overdue before."""
         while True:
-            # Second by second, so that a machine that sleeps, or stops both processes, does not count as a long wait.
-            if not any(here.poll(1) for _ in range(effort.patience)):
-                yield "lost", f"nothing happened for {effort.patience} s"
-                return
-            kind, content = here.recv()
-            if kind == "end":
-                return
-            yield kind, content
-    except (EOFError, ConnectionError):
-        process.join(5)
-        yield "lost", f"the process died with exit code {process.exitcode}"
-    finally:
-        process.kill()
-        process.join()
-        here.close()
+            wait([self])
+            dead = self.dead  # read first: then all messages of a dead process are there
+            for message in self.hear():
+                if wanted(message):
+                    return message
+            if dead or self.overdue > 0:
+                return None
+
+    def lose(self, reason: str) -> None:
+        """Give the process up and kill it."""
+        self.lost = reason
+        self.end()

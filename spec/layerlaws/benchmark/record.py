@@ -138,7 +138,7 @@ class BenchmarkRecord:
 
 
 class BenchmarkJournal:
-    """Writes a benchmark record, a line per timing as it falls; leaving it by `close` alone writes the footer."""
+    """Writes a benchmark record, a line per timing as soon as it is known; only `close` writes the footer."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """Open the record `benchmark-NAME.jsonl`.
@@ -153,16 +153,16 @@ class BenchmarkJournal:
         self.timings = 0
 
     def begin(self, header: BenchmarkHeader) -> None:
-        """Write the header: ceilings are in it, so it comes after they are measured."""
+        """Write the header, once the ceilings in it are measured."""
         self._file.append({"kind": "benchmark", **asdict(header)})
 
     def add(self, timing: Timing) -> None:
-        """Write down a timing, now."""
+        """Append a timing."""
         self._file.append({"kind": "timing", **asdict(timing)})
         self.timings += 1
 
     def close(self, seconds: float) -> Path:
-        """The run is complete. seconds: of wall time."""
+        """Write the footer of a complete run. seconds: of wall time."""
         self._file.append({"kind": "footer", "timings": self.timings, "seconds": round(seconds, 3)})
         self._file.publish(self.path)
         self._file.close()
@@ -194,6 +194,12 @@ def benchmarks_in(directory: Path) -> list[BenchmarkRecord]:
 
 def _timing(fields: dict[str, Any]) -> Timing:
     timing = Timing(**fields)
+    check_timing(timing)
+    return timing
+
+
+def check_timing(timing: Timing) -> None:
+    """Refuse a timing that is not of this package's making. Raises TypeError and ValueError."""
     check_types(timing)
     if timing.state not in STATES:
         raise ValueError(f"{timing.state!r} is no state of a timing; there are {', '.join(STATES)}")
@@ -201,4 +207,3 @@ def _timing(fields: dict[str, Any]) -> Timing:
         raise ValueError(f"{timing.workload} is timed, in {timing.seconds!r} seconds")
     if not all(isinstance(size, int) for size in timing.sizes.values()):
         raise ValueError(f"sizes are whole numbers, not {timing.sizes}")
-    return timing

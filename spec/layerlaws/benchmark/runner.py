@@ -1,4 +1,4 @@
-"""Time every workload on every backend that keeps the laws, and write each timing down as it falls."""
+"""Time every workload on every backend that keeps the laws, and record each timing as soon as it is known."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from pathlib import Path
 
 from layerlaws import __version__
 from layerlaws.benchmark import memory
+from layerlaws.benchmark.contest import Contests
 from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format_of, jobs_of, workload_of, workloads_of
-from layerlaws.benchmark.machine import clocks
-from layerlaws.benchmark.process import told
-from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Ceiling, Timing
+from layerlaws.benchmark.machine import Machine, clocks, measure
+from layerlaws.benchmark.pool import Pool
+from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Timing
 from layerlaws.checking.verdict import Verdict
-from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.running import runner
-from layerlaws.running.processes import inspected
+from layerlaws.running.worker import Facts
 from layerlaws.support.errors import WrongUse
 
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""
-
-Machine = tuple[list[Ceiling], dict[str, int]]
-"""Ceilings, threads of each library."""
 
 BARRING = ("broken", "error", "crashed", "timed out")
 """Verdicts on a law that bar its operation from being timed. Deviations by design do not."""
@@ -42,7 +39,7 @@ class Plan:
     """What a run is to do. notes: those selected. output: None to keep no record. jobs: None for all of the notes."""
 
     catalogue: Catalogue
-    backends: Sequence[Backend]
+    backends: Sequence[Facts]
     notes: Sequence[Note]
     quick: bool = False
     output: Path | None = None
@@ -51,7 +48,13 @@ class Plan:
     @property
     def todo(self) -> list[Job]:
         """Everything that is to be timed."""
-        return list(jobs_of(self.notes, self.backends, self.quick) if self.jobs is None else self.jobs)
+        names = [backend.name for backend in self.backends]
+        return list(jobs_of(self.notes, names, self.quick) if self.jobs is None else self.jobs)
+
+    @property
+    def present(self) -> list[Facts]:
+        """The backends that can run here."""
+        return [backend for backend in self.backends if not backend.state]
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -62,10 +65,10 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Of the record: the first device that is no CPU, else "cpu"; and what the run is a part of everything by,
-        so that it does not take the place of a whole one.
+        """Of the record: the first device that is no CPU, else "cpu"; and what makes the run a partial one, so that
+        its record does not replace that of a whole one.
         """
-        devices = [backend.device for backend in self.backends if not backend.unavailable]
+        devices = [backend.device for backend in self.present]
         device = next((device.partition(",")[0] for device in devices if not device.startswith("CPU")), "cpu")
         some = [note.name for note in self.notes] if len(self.notes) < len(self.catalogue.notes) else []
         return "-".join([device, *(["quick"] if self.quick else []), *some])[:LONGEST_NAME]
@@ -73,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears how a run goes: every verdict on a law, the header, every timing."""
+    """What is called with each verdict on a law, with the header, and with each timing."""
 
     verdict: Callable[[Verdict], None]
     header: Callable[[BenchmarkHeader], None]
@@ -81,7 +84,7 @@ class Listener:
 
 
 def run(plan: Plan, listen: Listener) -> list[Timing]:
-    """Do what the plan says and return the timings. Raises WrongUse before anything runs where it cannot be done."""
+    """Do what the plan says, and return the timings. Raises WrongUse, before anything runs, if that cannot be done."""
     if not plan.todo:
         raise WrongUse("these notes have no workloads")
     start = time.perf_counter()
@@ -92,9 +95,8 @@ def run(plan: Plan, listen: Listener) -> list[Timing]:
         recorder.time(barred)
         if journal:
             journal.close(time.perf_counter() - start)
-    order = {
-        (job.headline, c, job.mode): i for i, (job, c) in enumerate((j, c) for j in plan.todo for c in j.contenders)
-    }
+    pairs = [(job, contender) for job in plan.todo for contender in job.contenders]
+    order = {(job.headline, contender, job.mode): i for i, (job, contender) in enumerate(pairs)}
     return sorted(recorder.timings, key=lambda t: order[t.headline, contender_of(t), t.mode])
 
 
@@ -108,14 +110,12 @@ def _journal(plan: Plan, stack: ExitStack) -> BenchmarkJournal | None:
 
 
 def _barred(plan: Plan, listen: Callable[[Verdict], None]) -> Barred:
-    """Which backends break a law of which operation in which mode, and the verdict."""
-    present = [backend for backend in plan.backends if not backend.unavailable]
+    """Hold the backends to the laws of what is timed; the verdicts that bar some from being timed."""
     cases = plan.cases
-    if not present or not cases:
+    if not plan.present or not cases:
         return {}
     ids = [case.id for case in cases]
-    facts = inspected([backend.name for backend in present])
-    verdicts = runner.run(runner.Plan(facts, plan.catalogue.select([], ids), [], ids, "quick"), listen)
+    verdicts = runner.run(runner.Plan(plan.present, plan.catalogue.select([], ids), [], ids, "quick"), listen)
     barred: dict[tuple[str, str, str], Verdict] = {}
     by_id = {case.id: case for case in cases}
     for verdict in verdicts:
@@ -128,16 +128,17 @@ def _barred(plan: Plan, listen: Callable[[Verdict], None]) -> Barred:
     return barred
 
 
-def _refused(plan: Plan, job: Job, contender: Contender, backend: Backend, barred: Barred) -> Timing | None:
-    """Why a contender is not timed, as far as that is known before; None where nothing is against it."""
+def _refused(plan: Plan, job: Job, contender: Contender, backend: Facts, barred: Barred) -> Timing | None:
+    """The timing of a contender that is known not to be timed; None if it may be."""
     workload = workload_of(contender, plan.catalogue)
     operation = workload.operation.name
-    timing = blank(job, contender, workload, None if backend.unavailable else format_of(backend))
-    if backend.unavailable:
-        return replace(timing, state="unavailable", reason=backend.unavailable)
-    if backend.function(operation) is None:
+    timing = blank(job, contender, workload, format_of(backend.dtypes) if backend.dtypes else None)
+    if backend.state:
+        state = "unavailable" if backend.unavailable else "error"
+        return replace(timing, state=state, reason=backend.reason)
+    if operation not in backend.functions:
         return replace(timing, state="missing", reason=f"no {operation}")
-    if job.mode == "gradient" and backend.gradient is None:
+    if job.mode == "gradient" and not backend.gradient:
         return replace(timing, state="missing", reason="it offers no gradient")
     verdict = barred.get((backend.name, operation, job.mode))
     if verdict:
@@ -146,91 +147,61 @@ def _refused(plan: Plan, job: Job, contender: Contender, backend: Backend, barre
 
 
 class _Recorder:
-    """Runs the jobs of a plan, in as many processes as it takes, and writes down what they say."""
+    """Runs the jobs of a plan, and records timings as soon as they are known."""
 
     def __init__(self, plan: Plan, journal: BenchmarkJournal | None, listen: Listener) -> None:
         self.plan, self.journal, self.listen = plan, journal, listen
-        self.backends = {backend.name: backend for backend in plan.backends}
         self.timings: list[Timing] = []
-        self.header: BenchmarkHeader | None = None
-        self.measured = False
 
     def time(self, barred: Barred) -> None:
-        """Time all jobs; the first process also measures the machine, and what is refused is written after that."""
+        """Time all jobs. What is refused beforehand is recorded before the first of them."""
         jobs, refused = [], []
+        facts = {backend.name: backend for backend in self.plan.backends}
         for job in self.plan.todo:
-            why = {c: _refused(self.plan, job, c, self.backends[c.backend], barred) for c in job.contenders}
+            why = {c: _refused(self.plan, job, c, facts[c.backend], barred) for c in job.contenders}
             refused += [timing for timing in why.values() if timing]
             able = tuple(contender for contender, timing in why.items() if timing is None)
             jobs += [replace(job, contenders=able)] if able else []
-        present = [backend.name for backend in self.plan.backends if not backend.unavailable]
-        jobs = self.in_one_process(present, jobs, refused) if jobs else []
-        while jobs:  # what a process did not survive once while it measured the machine, the next need not survive
-            jobs = self.in_one_process(present if self.measured else [], jobs)
-        if self.header is None:
-            self.begin(([], {}), refused)
+        if not jobs:
+            self.begin(Machine(), refused)
+            return
+        with Pool([backend.name for backend in self.plan.present], len(jobs), self.plan.quick) as pool:
+            machine = measure(pool)
+            self.begin(machine, refused)
+            contests = Contests(pool, machine, {backend.name: backend.dtypes for backend in self.plan.present})
+            for job in jobs:
+                for timing in contests.run(job):
+                    self.add(timing)
 
     def begin(self, machine: Machine, refused: Iterable[Timing]) -> None:
         """Write the header, and what is known before anything is timed."""
-        ceilings, threads = machine
         plan = self.plan
-        described = {b.name: f"unavailable: {b.unavailable}" if b.unavailable else b.device for b in plan.backends}
-        whole = plan.jobs is None and not plan.quick and len(plan.notes) == len(plan.catalogue.notes)
-        count = sum(len(job.contenders) for job in plan.todo)
-        self.header = BenchmarkHeader(
-            plan.name, __version__, described, threads, clocks(), plan.quick, whole, ceilings, timings=count,
+        header = BenchmarkHeader(
+            plan.name,
+            __version__,
+            {backend.name: _described(backend) for backend in plan.backends},
+            dict(machine.threads),
+            clocks(),
+            plan.quick,
+            plan.jobs is None and not plan.quick and len(plan.notes) == len(plan.catalogue.notes),
+            list(machine.ceilings.values()),
+            timings=sum(len(job.contenders) for job in plan.todo),
             memory=memory.how(),
-        )  # fmt: skip
+        )
         if self.journal:
-            self.journal.begin(self.header)
-        self.listen.header(self.header)
+            self.journal.begin(header)
+        self.listen.header(header)
         for timing in refused:
             self.add(timing)
 
     def add(self, timing: Timing) -> None:
-        """Write down a timing, now."""
+        """Record a timing and report it."""
         if self.journal:
             self.journal.add(timing)
         self.timings.append(timing)
         self.listen.timing(timing)
 
-    def lose(self, job: Job, contenders: Iterable[Contender], why: str) -> None:
-        """Write down that contenders were not timed."""
-        for contender in contenders:
-            workload = workload_of(contender, self.plan.catalogue)
-            self.add(replace(blank(job, contender, workload, format_of(self.backends[contender.backend])), reason=why))
 
-    def in_one_process(self, machine: Sequence[str], jobs: list[Job], refused: Iterable[Timing] = ()) -> list[Job]:
-        """Run jobs until all are done or the process is lost. machine: backends to measure ceilings with, or none.
-
-        Returns the jobs that are left: whoever was at work when the process was lost is out, the others try again.
-        """
-        left, pending = list(jobs), list(jobs[0].contenders)
-        backend, doing, reason = "", "starting", ""
-        for kind, content in told(machine, jobs, self.plan.quick):
-            if kind == "machine" and self.header is None:
-                self.begin(content, refused)
-                self.measured = True
-            elif kind in ("done", "lost") and self.header is None:
-                self.begin(([], {}), refused)
-                if kind == "lost":
-                    return left
-            elif kind == "at":
-                backend, doing = content
-            elif kind == "timing":
-                timing = Timing(**content)
-                pending.remove(contender_of(timing))
-                self.add(timing)
-            elif kind == "failed":
-                reason = f"the suite failed: {content}"
-            elif kind == "job":
-                self.lose(left[0], pending, reason or "the suite said nothing")
-                left.pop(0)
-                pending = list(left[0].contenders) if left else []
-                backend, doing, reason = "", "starting", ""
-            elif kind == "lost":
-                guilty = [contender for contender in pending if contender.backend == backend] or pending
-                self.lose(left[0], guilty, f"{content} ({doing})")
-                rest = tuple(contender for contender in pending if contender not in guilty)
-                return ([replace(left[0], contenders=rest)] if rest else []) + left[1:]
-        return []
+def _described(backend: Facts) -> str:
+    """The device of a backend, or why it is not timed."""
+    return f"{backend.state}: {backend.reason}" if backend.state else backend.device

@@ -1,8 +1,9 @@
 """The timer: pytest-benchmark's, with backends taking turns round by round.
 
-One call of `benchmark.pedantic` times all of them: its `setup` says whose turn it is, so that rounds go A B C A B C ...
-and a machine that slows down for a while slows all down alike; ratios survive what medians do not. The rounds of
-each are then dealt to a `Stats` of its own. (One `benchmark` per backend would time A A A B B B.)
+Rounds go A B C A B C ... and not A A A B B B, although each backend is in a process of its own: a machine that slows
+down for a while slows all down alike, so ratios survive what medians do not. In each process one call of
+`benchmark.pedantic` times all of its entrants. Its `setup` waits for the next turn; the rounds of each entrant are then
+sorted into a `Stats` of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from layerlaws.benchmark import memory
 SHORTEST = 1e-3
 """Seconds: a round has as many calls as take this long, so that the clock and the loop around it do not show."""
 
-
 SHORT = 0.1
 """Seconds: a round up to this long is done once untimed before it is timed. While others had their turn, its threads
 fell asleep, woken ones share a core for some milliseconds, other threads may still spin, and caches hold other data.
@@ -30,7 +30,10 @@ fell asleep, woken ones share a core for some milliseconds, other threads may st
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a contender may take. seconds: for its rounds. least, most: rounds; patience: seconds for `least`."""
+    """How long a contender is timed.
+
+    seconds: for its rounds. least, most: number of rounds. patience: seconds that the `least` rounds may take.
+    """
 
     seconds: float
     least: int
@@ -40,9 +43,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Effort:
-    """What a run may take. contender: to be timed. probe: to measure a ceiling again between the rounds of a workload,
-    None to leave it at the start. definition: seconds to evaluate one. patience: seconds without a word after which a
-    worker is taken to hang.
+    """How long the parts of a run may take.
+
+    contender: to be timed. probe: to measure a ceiling again between the rounds of a workload; None to measure it at
+    the start only. definition: seconds to evaluate one. patience: seconds after which a process that has not answered
+    is taken to hang.
     """
 
     contender: Budget
@@ -53,10 +58,10 @@ class Effort:
 
 @dataclass
 class Entrant:
-    """One that takes turns.
+    """A call that is timed in turns with others.
 
-    call: what is timed. synchronize: waits until the call is done. measured: the backend's own clock, of one call
-    and its peak memory (see `Backend.measured`), or None.
+    call: what is timed. synchronize: waits until the call is done. measured: the backend's own measurement of a
+    call's time and peak memory (see `Backend.measured`), or None.
     """
 
     call: Callable[[], Any]
@@ -70,7 +75,7 @@ class Entrant:
     own_clock: list[float] = field(default_factory=list)
 
     def warm_up(self, budget: Budget) -> None:
-        """Call until what is set up on first calls is there, and settle how many rounds and calls there will be."""
+        """Do what is done on first calls only, and choose the numbers of rounds and of calls per round."""
         seconds = self.once()
         if seconds < budget.seconds:
             seconds = min(seconds, self.once())
@@ -81,7 +86,7 @@ class Entrant:
         self.rounds = min(max(least, int(budget.seconds / whole)), budget.most)
 
     def wake(self) -> None:
-        """What comes before a round, untimed."""
+        """Prepare for a round, untimed."""
         if self.short:
             self._attempt(self._calls)
 
@@ -119,18 +124,20 @@ class Entrant:
             self.synchronize()
 
 
-def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], announce: Callable[[Entrant], None]) -> None:
-    """Time all of them in turns; their `stats` hold seconds per call. `announce` hears whose turn it is."""
-    schedule = list(turns([entrant.rounds for entrant in entrants]))
-    waiting = iter(schedule)
+def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], next_turn: Callable[[], int]) -> None:
+    """Time entrants in as many turns as they have rounds together; their `stats` hold seconds per call.
+
+    next_turn: returns whose turn it is, as a place in `entrants`. It may wait while others have theirs.
+    """
+    schedule: list[int] = []
 
     def setup() -> tuple[tuple[Entrant], dict[str, Any]]:
-        entrant = entrants[next(waiting)]
-        announce(entrant)
+        schedule.append(next_turn())
+        entrant = entrants[schedule[-1]]
         entrant.wake()
         return (entrant,), {}
 
-    benchmark.pedantic(Entrant.turn, setup=setup, rounds=len(schedule))
+    benchmark.pedantic(Entrant.turn, setup=setup, rounds=sum(entrant.rounds for entrant in entrants))
     timed: Any = benchmark.stats
     for place, seconds in zip(schedule, timed.stats.data, strict=True):
         entrant = entrants[place]
@@ -139,8 +146,10 @@ def take_turns(benchmark: BenchmarkFixture, entrants: Sequence[Entrant], announc
 
 
 def turns(rounds: Sequence[int]) -> Iterator[int]:
-    """Who is next, by place: everyone once a round, in another order every time, so that nobody always comes after
-    the same one; who has fewer rounds than others skips some, evenly.
+    """The order of turns, by place: all entrants once a round, in random order, so that none always follows the same
+    one. Entrants with fewer rounds than others skip some, evenly.
+
+    rounds: of each entrant.
     """
     most, random = max(rounds, default=0), Random(0)
     for i in range(most):

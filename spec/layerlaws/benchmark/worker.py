@@ -1,88 +1,190 @@
-"""The process in which backends are timed: it may die or hang without taking more than one timing with it.
+"""The process in which one backend is timed: it may die or hang without harm to any other.
 
-pytest runs the items, pytest-benchmark is the timer; pytest-xdist would be the process, but pytest-benchmark refuses
-to time in its workers. What happens is told to the controlling process at once, over a pipe.
+pytest runs the items of `suite`, for pytest-benchmark is the timer. Each item answers requests of the run, of which the
+last lets entrants take turns.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import io
 import os
+import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
-from layerlaws.backends import load_backend
-from layerlaws.benchmark.expected import Expected
-from layerlaws.benchmark.jobs import Job
-from layerlaws.benchmark.machine import Machine
-from layerlaws.benchmark.timing import Effort
-from layerlaws.discovery import catalogue
+from layerlaws.benchmark.contender import Candidate, measure
+from layerlaws.benchmark.messages import (
+    Answer,
+    Compared,
+    Done,
+    Figures,
+    Place,
+    Rate,
+    Ready,
+    Refusal,
+    Refused,
+    Threads,
+    encode,
+)
+from layerlaws.benchmark.probes import PROBES, Probe, place_of, threads
+from layerlaws.benchmark.timing import Effort, Entrant, take_turns
 from layerlaws.language.backend import Backend
+from layerlaws.running.channel import Channel, isolate, set_alarm
+from layerlaws.running.tampering import Snapshot, snapshot, tampered
+from layerlaws.running.worker import load, tampering
+from layerlaws.support.printable import describe
 
 
-@dataclass
-class Worker:
-    """What a worker process is to do, and its end of the pipe. Also the pytest plugin that hands itself and the jobs
-    to the items.
+@dataclass(frozen=True)
+class Task:
+    """What a process is to do. memory: bytes it may use, 0 for any number. items: how often entrants take turns."""
 
-    backends: to measure the machine with, before the jobs; with none it is not measured.
-    """
-
-    connection: Connection
-    backends: tuple[str, ...]
-    jobs: tuple[Job, ...]
+    backend: str
     effort: Effort
-    machine: Machine | None = None
-    loaded: dict[str, Backend] = field(default_factory=dict)
-    compared: dict[Any, tuple[float | None, str]] = field(default_factory=dict)
-    said: dict[Any, Expected | None] = field(default_factory=dict)
-    drawn: dict[Any, dict[str, Any]] = field(default_factory=dict)
-
-    def send(self, kind: str, content: Any = None) -> None:
-        """Tell the controlling process."""
-        self.connection.send((kind, content))
-
-    def at(self, backend: str, doing: str) -> None:
-        """Say what comes next, so that it is known if the process does not survive it. backend: "" for none."""
-        self.send("at", (backend, doing))
-
-    def backend(self, name: str) -> Backend:
-        if name not in self.loaded:
-            self.loaded[name] = load_backend(name, catalogue())
-            gc.freeze()  # libraries are full of objects that stay; looking through them at every call takes long
-        return self.loaded[name]
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "job" in metafunc.fixturenames:
-            items = [(self, job) for job in self.jobs]
-            metafunc.parametrize(("worker", "job"), items, ids=[str(i) for i in range(len(items))])
-        else:
-            metafunc.parametrize("worker", [self], ids=["0"])
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.send("failed", report.longreprtext[-2000:])
-        if report.when == "teardown":
-            self.send("job" if "test_job" in report.nodeid else "done")
+    memory: int
+    items: int
 
 
-def work(connection: Connection, backends: Sequence[str], jobs: Sequence[Job], effort: Effort) -> None:
-    """What the process does: run the suite's items. The last message is "end"."""
+def serve(connection: socket.socket, task: Task) -> None:
+    """Load the backend, report what it is, and answer requests until the connection ends."""
+    isolate(task.memory)
+    intact, channel = snapshot(), Channel(connection)
+    backend = load(task.backend, channel, intact)
+    if backend is None:
+        return
+    gc.freeze()  # libraries are full of objects that stay; looking through them at every call takes long
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     suite = Path(__file__).with_name("suite.py")
-    arguments = [
-        str(suite) if backends else f"{suite}::test_job", "-q", f"--rootdir={suite.parent}", "-c", os.devnull,
-        "--noconftest", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:faulthandler",
-        "-p", "pytest_benchmark.plugin", "--benchmark-disable-gc", "--benchmark-quiet",
-    ]  # fmt: skip
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        pytest.main(arguments, plugins=[Worker(connection, tuple(backends), tuple(jobs), effort)])
-    connection.send(("end", printed.getvalue()[-2000:]))
+    options = ["--noconftest", "--import-mode=importlib", "--capture=no", "--quiet", f"--rootdir={suite.parent}"]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "pytest_benchmark.plugin"]
+    timer = ["--benchmark-disable-gc", "--benchmark-quiet"]
+    worker = Worker(channel, backend, task, intact)
+    pytest.main([str(suite), "-c", os.devnull, *options, *plugins, *timer], plugins=[worker])
+
+
+class Worker:
+    """Answers requests about one backend. Also the pytest plugin that hands itself to the items of the suite."""
+
+    def __init__(self, channel: Channel, backend: Backend, task: Task, intact: Snapshot) -> None:
+        self.channel, self.backend, self.task, self.intact = channel, backend, task, intact
+        self.entrants: list[Entrant] = []
+        self.probed: dict[int, Probe] = {}
+        self.probes: dict[str, Probe] = {}
+        self.candidate: Candidate | None = None
+        self._id = 0
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """As many items as there are jobs."""
+        metafunc.parametrize("worker", [self] * self.task.items, ids=map(str, range(self.task.items)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Report a failure of the suite itself."""
+        if report.failed:
+            self._answer(Refused("error", f"the suite failed: {report.longreprtext[-2000:]}"), spent=True)
+
+    def serve(self, benchmark: BenchmarkFixture) -> None:
+        """Answer requests up to the first that lets entrants take turns, and that one."""
+        while (request := self._receive())["do"] != "take_turns":
+            self._answer(self._answered(**request))
+        numbers: list[int] = request["entrants"]
+
+        def next_turn() -> int:
+            self._answer(Done())
+            return numbers.index(self._receive()["turn"])
+
+        take_turns(benchmark, [self.entrants[number] for number in numbers], next_turn)
+        self._answer(Done())
+
+    def _answered(self, do: str, **arguments: Any) -> Answer:
+        requests: dict[str, Any] = {
+            "place": self.place,
+            "threads": lambda: Threads(threads()),
+            "compare": self.compare,
+            "prepare": self.prepare,
+            "measure": self.measure,
+            "probe": self.probe,
+            "rate": self.rate,
+            "forget": self.forget,
+        }
+        try:
+            answer: Answer = requests[do](**arguments)
+        except Refusal as refusal:
+            return Refused(refusal.state, refusal.reason)
+        except (Exception, SystemExit, KeyboardInterrupt) as unforeseen:
+            return Refused("error", describe(unforeseen))
+        return answer
+
+    def place(self) -> Place:
+        """Where the backend's arrays are."""
+        return place_of(self.backend)
+
+    def compare(self, directory: str, **what: Any) -> Compared:
+        """Compare a contender with the definition."""
+        return Compared(self._candidate(what).compare(directory))
+
+    def prepare(self, **what: Any) -> Ready:
+        """Make a contender ready to take turns."""
+        candidate = self._candidate(what)
+        device = place_of(self.backend).device
+        self.entrants.append(candidate.entrant(self.task.effort.contender))
+        self.candidate = None  # arguments may be large, and are on the device by now
+        return Ready(len(self.entrants) - 1, [self.entrants[-1].rounds], device)
+
+    def measure(self, entrant: int) -> Figures:
+        """The figures of a contender."""
+        return measure(self.entrants[entrant])
+
+    def probe(self, names: Sequence[str], at_start: bool) -> Ready:
+        """Make probes ready to take turns. at_start: before all jobs."""
+        effort = self.task.effort
+        budget = effort.contender if at_start or effort.probe is None else effort.probe
+        for name in names:
+            if name not in self.probes:
+                self.probes[name] = PROBES[name](self.backend)
+        entrants = [self.probes[name].entrant(budget) for name in names]
+        first = len(self.entrants)
+        self.probed |= {first + i: self.probes[name] for i, name in enumerate(names)}
+        self.entrants += entrants
+        return Ready(first, [entrant.rounds for entrant in entrants])
+
+    def rate(self, entrant: int) -> Rate:
+        """What a probe reached."""
+        return Rate(self.probed[entrant].rate(self.entrants[entrant]))
+
+    def forget(self, keep: Sequence[str] | None = None) -> Done:
+        """Free what the entrants hold. keep: the probes to keep; all of them by default."""
+        self.candidate = None
+        self.entrants.clear()
+        self.probed.clear()
+        if keep is not None:
+            self.probes = {name: probe for name, probe in self.probes.items() if name in keep}
+        return Done()
+
+    def _candidate(self, what: dict[str, Any]) -> Candidate:
+        """The contender that a request is about, with the arguments drawn for the request before if it is the same."""
+        candidate = self.candidate
+        if candidate is None or what != {name: getattr(candidate, name) for name in what}:
+            self.candidate = None
+            self.candidate = Candidate(self.backend, **what)
+        assert self.candidate is not None
+        return self.candidate
+
+    def _receive(self) -> dict[str, Any]:
+        request = self.channel.receive()
+        self._id = request.pop("id")
+        set_alarm(self.task.effort.patience)
+        return request
+
+    def _answer(self, answer: Answer, spent: bool = False) -> None:
+        """Answer the request. spent: whether the process is of no more use."""
+        set_alarm(0)
+        if function := tampered(self.intact):
+            answer, spent = Refused("error", tampering(function)), True
+        with suppress(BrokenPipeError):  # the run has ended
+            self.channel.send(id=self._id, spent=spent, **encode(answer))

@@ -1,4 +1,4 @@
-"""What a backend, a definition or a fault does in one call, and whether two of them do the same."""
+"""The outcomes of one call on a backend, a definition and a fault, and whether two of them agree."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from layerlaws.numerics.rounding import UNDERFLOW, quietly
 from layerlaws.support.errors import Broken, Undecidable
 
 REFUSED = "refused"
-"""In place of results: the call raised."""
+"""Stands in place of results where the call raised."""
 
 
 def of_backend(implementation: Implementation, call: Call) -> Any:
-    """The backend's results, or its gradients by name, as arrays; or REFUSED.
+    """The backend's results, or its gradients in the order of their names, as arrays; or REFUSED.
 
-    Raises Broken where they are no arrays, and Unoffered where it offers no gradient.
+    Raises Broken if they are not arrays, and Unoffered if the backend has no gradient.
     """
     try:
         if call.cotangent is None:
@@ -41,7 +41,7 @@ def of_backend(implementation: Implementation, call: Call) -> Any:
 
 @lru_cache(4096)
 def of_definition(operation: Operation, call: Call, format: Format) -> Any:
-    """What the definition says, with its errors, or REFUSED. Raises Undecidable."""
+    """The definition's results with their errors, or REFUSED. Raises Undecidable."""
     try:
         return evaluated(operation.definition, call, format)
     except Undecidable:
@@ -52,10 +52,10 @@ def of_definition(operation: Operation, call: Call, format: Format) -> Any:
 
 @lru_cache(4096)
 def of_fault(fault: Fault, call: Call, format: Format) -> Any:
-    """What the fault does, with the errors of its own arithmetic or, where it is not written for that, with the
-    definition's; or REFUSED. Raises Undecidable.
+    """The fault's results, or REFUSED. Raises Undecidable.
 
-    Where it overflows in the format, or makes what is no number, that is its result.
+    Their errors are those of the fault's own arithmetic or, if it cannot be evaluated on `Bounded` arrays, the
+    definition's. Overflow in the format, and NaN, are results as well.
     """
     try:
         results = _computed(fault, call)
@@ -67,17 +67,17 @@ def of_fault(fault: Fault, call: Call, format: Format) -> Any:
         exact = evaluated(fault.function, call, format)
     except Undecidable:
         raise
-    except Exception:  # it assigns to elements, say
+    except Exception:  # for example, it assigns to elements
         exact = of_definition(fault.operation, call, format)
         return _each(lambda got, want: _with_error_of(got, want, format), results, exact)
     return _each(_overflowing, results, exact)
 
 
 def same(seen: Any, faulty: Any, format: Format) -> bool:
-    """Whether a backend does what a fault does, up to the fault's errors."""
+    """Whether a backend's results are a fault's, up to the fault's errors."""
     if seen is REFUSED or faulty is REFUSED:
         return seen is faulty
-    if _shapes(seen) != _shapes(faulty) or not _same_holes(seen, faulty):
+    if _shapes(seen) != _shapes(faulty) or not _same_nans(seen, faulty):
         return False
     try:
         settle(closely(_filled(seen, faulty, format), _filled(faulty, faulty, format)))
@@ -86,17 +86,19 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
     return True
 
 
-def tells(faulty: Any, expected: Any) -> bool:
-    """Whether a call tells a fault from the definition for sure. Raises Undecidable where rounding may hide it."""
+def distinguishes(faulty: Any, expected: Any) -> bool:
+    """Whether a fault's results certainly differ from the definition's. Raises Undecidable if rounding may hide it."""
     if faulty is REFUSED or expected is REFUSED:
         return faulty is not expected
-    return _shapes(faulty) != _shapes(expected) or not _same_holes(faulty, expected) or (
-        changed(faulty, expected, demanded=True)
-    )  # fmt: skip
+    return (
+        _shapes(faulty) != _shapes(expected)
+        or not _same_nans(faulty, expected)
+        or (changed(faulty, expected, demanded=True))
+    )
 
 
 def evaluated(function: Callable[..., Any], call: Call, format: Format) -> Any:
-    """What a function says on exact arguments, or its gradients in the order of their names: with their errors."""
+    """A function's results on exact arguments, or its gradients in the order of their names, with their errors."""
     exact = as_exact({**deepcopy(call.arguments), "the cotangent": call.cotangent}, format)
     weights = exact.pop("the cotangent")
     with quietly():
@@ -104,7 +106,7 @@ def evaluated(function: Callable[..., Any], call: Call, format: Format) -> Any:
 
 
 def _computed(fault: Fault, call: Call) -> Any:
-    """The fault's results in the format itself, as its own backend would give them."""
+    """The fault's results in the arithmetic of the format, as a backend would return them."""
     arguments = deepcopy(call.arguments)
     if call.cotangent is None:
         return plain(fault.function)(**arguments)
@@ -112,10 +114,10 @@ def _computed(fault: Fault, call: Call) -> Any:
 
 
 def _overflowing(computed: Any, exact: Any) -> Any:
-    """The exact result, but for the places where the format made infinity, or no number, of one."""
+    """The exact result, with infinity or NaN where the computation in the format produced it."""
     if not isinstance(exact, Bounded) or computed.shape != exact.shape:
         return exact
-    if np.isnan(exact.value).any():  # beside it, rounding rules do not count what vanishes in the double of an error
+    if np.isnan(exact.value).any():  # next to NaN, error bounds do not count their own underflow
         exact = Bounded(exact.value, exact.error + UNDERFLOW, exact.format)
     lost = ~np.isfinite(computed.astype(exact.format.wide)) & np.isfinite(exact.value) & np.isfinite(exact.error)
     values = np.where(lost, computed.astype(exact.format.wide), exact.value)
@@ -123,7 +125,7 @@ def _overflowing(computed: Any, exact: Any) -> Any:
 
 
 def _with_error_of(got: Any, want: Any, format: Format) -> Any:
-    """Plain results with the errors that the definition has there; where it has none, they are taken as exact."""
+    """Plain results with the definition's errors; exact where it has none."""
     if not is_float(got):
         return got
     if isinstance(want, Bounded) and want.shape == got.shape:
@@ -147,27 +149,28 @@ def _shapes(results: Any) -> Any:
     return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
 
 
-def _holes(results: Any) -> Any:
-    """Where results of the same shape are no numbers."""
+def _nans(results: Any) -> Any:
+    """Where results are NaN."""
     values = value_of(results)
     with quietly():
         return np.isnan(values.astype(np.float64)) if is_float(values) else np.zeros(np.shape(values), bool)
 
 
-def _same_holes(one: Any, other: Any) -> bool:
+def _same_nans(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
-        return all(map(_same_holes, one, other))
-    return bool(np.array_equal(_holes(one), _holes(other)))
+        return all(map(_same_nans, one, other))
+    return bool(np.array_equal(_nans(one), _nans(other)))
 
 
 def _filled(results: Any, like: Any, format: Format) -> Any:
-    """Results with an exact 0 where they are no numbers, in the format of what they are compared with: some
-    operations compute in double whatever they are given.
+    """Results with an exact 0 in place of NaN, in the format of what they are compared with.
+
+    Some operations compute in double, whatever format they are given.
     """
     if isinstance(results, tuple):
         return tuple(_filled(result, one, format) for result, one in zip(results, like, strict=True))
     if not is_float(value_of(results)):
         return results
     own = like.format if isinstance(like, Bounded) else format
-    holes, bounded = _holes(results), asbounded(results, own)
-    return Bounded(np.where(holes, 0, bounded.value), np.where(holes, 0, bounded.error), own)
+    nans, bounded = _nans(results), asbounded(results, own)
+    return Bounded(np.where(nans, 0, bounded.value), np.where(nans, 0, bounded.error), own)

@@ -1,4 +1,4 @@
-"""The calls that a law makes of a backend: heard while the law is stated on an example."""
+"""Records the calls of a backend that a law makes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from layerlaws.language.backend import Backend
 
 Outcome = Any
-"""What a call came to: results as NumPy arrays, or the exception it raised."""
+"""The outcome of a call: its results as NumPy arrays, or the exception it raised."""
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
     """One call of an operation's function or, with a cotangent, of its gradient.
 
-    arguments, cotangent: as NumPy arrays, as they were before the call. outcome: what the backend made of them.
+    arguments, cotangent: as NumPy arrays, copied before the call. outcome: the results or the exception.
     """
 
     operation: str
@@ -27,51 +27,52 @@ class Call:
     outcome: Outcome
 
 
-def overheard(backend: Backend, heard: list[Call]) -> Backend:
-    """The backend, with every call of its functions and gradients added to `heard` once it has come back."""
-    functions = {name: _heard(name, function, backend, heard) for name, function in backend.functions.items()}
+def recording(backend: Backend, calls: list[Call]) -> Backend:
+    """The backend, wrapped so that every call of its functions and gradients is appended to `calls` once it returns."""
+    functions = {name: _recorded(name, function, backend, calls) for name, function in backend.functions.items()}
     if backend.gradient is None:
         return replace(backend, functions=functions)
     inner = backend.gradient
 
     def gradient(function: Any, arguments: Mapping[str, Any], cotangent: Any) -> Any:
-        name, bare = function.operation, function.bare
-        plain, weights = _numpy(backend, dict(arguments)), _numpy(backend, cotangent)
-        return _added(name, plain, weights, lambda: inner(bare, arguments, cotangent), backend, heard)
+        name, unwrapped = function.operation, function.unwrapped
+        copies, weights = _as_numpy(backend, dict(arguments)), _as_numpy(backend, cotangent)
+        return _record(name, copies, weights, lambda: inner(unwrapped, arguments, cotangent), backend, calls)
 
     return replace(backend, functions=functions, gradient=gradient)
 
 
-def _heard(name: str, function: Callable[..., Any], backend: Backend, heard: list[Call]) -> Callable[..., Any]:
-    def call(**arguments: Any) -> Any:
-        plain = _numpy(backend, arguments)
-        return _added(name, plain, None, lambda: function(**arguments), backend, heard)
+def _recorded(name: str, function: Callable[..., Any], backend: Backend, calls: list[Call]) -> Callable[..., Any]:
+    def wrapper(**arguments: Any) -> Any:
+        copies = _as_numpy(backend, arguments)
+        return _record(name, copies, None, lambda: function(**arguments), backend, calls)
 
-    call.operation, call.bare = name, function  # type: ignore[attr-defined]
-    return call
+    wrapper.operation, wrapper.unwrapped = name, function  # type: ignore[attr-defined]
+    return wrapper
 
 
-def _added(
-    name: str, arguments: dict[str, Any], cotangent: Any, call: Callable[[], Any], backend: Backend, heard: list[Call]
+def _record(
+    name: str, arguments: dict[str, Any], cotangent: Any, call: Callable[[], Any], backend: Backend, calls: list[Call]
 ) -> Any:
+    """Make the call, append it to `calls` with its outcome, and return its result or raise what it raised."""
     try:
         result = call()
     except (Exception, SystemExit) as error:
-        heard.append(Call(name, arguments, cotangent, error))
+        calls.append(Call(name, arguments, cotangent, error))
         raise
-    heard.append(Call(name, arguments, cotangent, _numpy(backend, result)))
+    calls.append(Call(name, arguments, cotangent, _as_numpy(backend, result)))
     return result
 
 
-def _numpy(backend: Backend, x: Any) -> Any:
-    """Arguments or results with copies of their arrays as NumPy arrays; what is no array stays what it is."""
+def _as_numpy(backend: Backend, x: Any) -> Any:
+    """Arguments or results with their arrays copied to NumPy; anything else unchanged."""
     if isinstance(x, dict):
-        return {name: _numpy(backend, part) for name, part in x.items()}
+        return {name: _as_numpy(backend, part) for name, part in x.items()}
     if isinstance(x, tuple):
-        return tuple(_numpy(backend, part) for part in x)
+        return tuple(_as_numpy(backend, part) for part in x)
     if not hasattr(x, "shape"):
         return x
     try:
         return np.array(backend.to_numpy(x), copy=True)
-    except Exception:  # what the backend returned is no array of its own: the law will say so
+    except Exception:  # not an array of the backend: the law reports it
         return x

@@ -1,28 +1,29 @@
-"""Hold one backend to one law, in this process."""
+"""Holds one backend to one law, in this process."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import hypothesis
 
 from layerlaws.checking.diagnosis import diagnose
 from layerlaws.checking.literals import literal, whole
-from layerlaws.checking.trial import PROFILES, Tally, search, sweep, try_once
+from layerlaws.checking.trial import Statistics, Trial
 from layerlaws.checking.verdict import Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
+from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case
-from layerlaws.numerics.formats import format_of
+from layerlaws.numerics.arithmetic import HALF, described
 from layerlaws.support import stopwatch
 from layerlaws.support.errors import Broken
 
-SAYS_SOMETHING = 0.1
-"""Least share of telling examples among the decided ones; below it a law has shown nothing."""
+LEAST_DECISIVE = 0.1
+"""Smallest share of decisive examples among the decided ones; below it a law has shown nothing."""
 
 
 def check(
@@ -32,44 +33,43 @@ def check(
     profile: str = "standard",
     seed: int | None = None,
     shrink: bool = True,
-    tally: Tally | None = None,
+    statistics: Statistics | None = None,
     witness: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Hold a backend to a law.
 
     profile: how many examples (`PROFILES`); "thorough" steers a tenth of them towards large shares of the allowed
-    error.
-    seed: None for the same examples in every run. shrink: look for the smallest counterexample.
-    tally: filled with what the examples showed, for callers who want more than the verdict.
-    witness: an example, and its format's name as `format`, on which a known deviation once showed; it is tried first.
+    error. seed: None for the same examples in every run. shrink: whether to search for the smallest counterexample.
+    statistics: filled with what the examples showed, for callers who need more than the verdict. witness: an example
+    that once showed a known deviation, with the name of its format as `format`; it is run first.
     """
-    tally = Tally() if tally is None else tally
-    blank = Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "held")
+    trial = Trial(backend, case, profile, seed, shrink, Statistics() if statistics is None else statistics)
     absent = absence(backend, case)
     if absent:
-        return replace(blank, state=absent[0], reason=absent[1])
+        return replace(trial.blank, state=absent[0], reason=absent[1])
     start, before = time.perf_counter(), stopwatch.reading()
     known = backend.known.get(case.id)
-    if known is None:
-        verdict = _run(backend, case, profile, seed, shrink, tally, blank)
-    else:
-        verdict = _held_but_for(known, backend, case, profile, seed, shrink, tally, blank, witness)
+    verdict = _verdict(trial) if known is None else _verdict_despite(known, trial, witness)
+    seen = trial.statistics
     verdict = replace(
         verdict,
-        examples=tally.executed,
-        undecidable=tally.undecidable,
-        telling=tally.telling,
+        examples=seen.executed,
+        undecidable=seen.undecidable,
+        decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
-        accuracy={
-            name: Accuracy(max(shares), statistics.median(shares), len(shares)) for name, shares in tally.used.items()
-        },
+        arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
+        accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
-    return replace(verdict, diagnosis=diagnose(backend, case, tally.drawn)) if verdict.state == "broken" else verdict
+    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict
+
+
+def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
+    return Accuracy(max(shares), median(shares), len(shares), moments.mean, moments.rms, moments.count)
 
 
 def absence(backend: Backend, case: Case) -> tuple[str, str] | None:
-    """The state and reason of a law that the backend cannot be held to, None where it can."""
+    """State and reason of a law that the backend cannot be held to; None if it can."""
     if backend.unavailable:
         return "unavailable", backend.unavailable
     lacking = [operation.name for operation in case.operations if backend.function(operation.name) is None]
@@ -80,98 +80,93 @@ def absence(backend: Backend, case: Case) -> tuple[str, str] | None:
     return None
 
 
-def _run(
-    backend: Backend, case: Case, profile: str, seed: int | None, shrink: bool, tally: Tally, blank: Verdict
-) -> Verdict:
-    count = min(PROFILES[profile], case.law.examples or PROFILES[profile])
-    aimed = count // 10 if profile == "thorough" else 0
+def replay(trial: Trial, drawn: Mapping[str, Any]) -> Verdict:
+    """Hold the backend of a trial to its law on one example.
 
-    def attempt() -> None:
-        sweep(backend, case, profile, count - aimed, seed, shrink, tally)
+    drawn: the example by argument, and the name of its format as `format`. Known deviations do not count: the verdict
+    is "held" or says what was seen. An undecidable example is "held", too, and counted as undecidable.
+    """
+    format = trial.backend.format(drawn["format"])
+    extra = {name: drawn[name] for name in trial.case.law.extra}
+    inputs = cast_to({name: x for name, x in drawn.items() if name not in {"format", *extra}}, format)
+    return _judge(trial, lambda: trial.run_example(format, Example(inputs), extra))
+
+
+def _verdict(trial: Trial) -> Verdict:
+    aimed = trial.count // 10 if trial.profile == "thorough" else 0
+
+    def run() -> None:
+        trial.sweep(trial.count - aimed)
         if aimed:
-            search(backend, case, aimed, seed, shrink, tally, target=True)
+            trial.search(aimed, target=True)
 
-    return judge(attempt, blank, tally)
+    return _judge(trial, run)
 
 
-def _held_but_for(
-    known: Known, backend: Backend, case: Case, profile: str, seed: int | None, shrink: bool, tally: Tally,
-    blank: Verdict, witness: Mapping[str, Any] | None,
-) -> Verdict:  # fmt: skip
-    """Hold a law from which a deviation is known: fully in other formats; in its own, until it shows."""
-    its_own = tuple(format for format in backend.formats if known.concerns(format.name))
-    others = tuple(format for format in backend.formats if format not in its_own)
+def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | None) -> Verdict:
+    """The verdict on a law with a known deviation: other formats have to hold; its own run until it shows."""
+    formats = trial.backend.formats
+    deviating = tuple(format for format in formats if known.concerns(format.name))
+    others = tuple(format for format in formats if format not in deviating)
     if others:
-        verdict = _run(replace(backend, formats=others), case, profile, seed, shrink, tally, blank)
-        if verdict.state != "held" or not its_own:
+        verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=others)))
+        if verdict.state != "held" or not deviating:
             return verdict
-    verdict = blank
-    if witness is not None and witness.get("format") in {format.name for format in its_own}:
-        verdict = replay(backend, case, witness, tally)
+    verdict = trial.blank
+    if witness is not None and witness.get("format") in {format.name for format in deviating}:
+        verdict = replay(trial, witness)
     if verdict.state == "held":
-        verdict = _run(replace(backend, formats=its_own), case, profile, seed, False, tally, blank)
+        verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=deviating), shrink=False))
     if verdict.state == "held" and known.rare:
         return verdict
     if verdict.state == "held":
         return replace(verdict, state="stale", reason=f"declared as known ({known.reason}), but it holds")
-    if not verdict.dtype:  # no example broke it: that a law said nothing is never known
+    if not verdict.dtype:  # no example broke it: a law that says nothing is never a known deviation
         return verdict
-    only = f" (in {', '.join(f.name for f in its_own)}; it holds in {', '.join(f.name for f in others)})"
+    only = f" (in {', '.join(f.name for f in deviating)}; it holds in {', '.join(f.name for f in others)})"
     return replace(verdict, state="known", reason=known.reason + (only if others else ""), link=known.link)
 
 
-def replay(backend: Backend, case: Case, drawn: Mapping[str, Any], tally: Tally | None = None) -> Verdict:
-    """Hold a backend to a law on one example: what the law draws, by name, and the name of its format as `format`.
-
-    Whatever is known of the backend, the verdict is "held" or says what was seen; an example that decides nothing,
-    because rounding could turn a decision, is "held", too, and counted as undecidable.
-    """
-    tally = Tally() if tally is None else tally
-    format = format_of(drawn["format"])
-    extra = {name: drawn[name] for name in case.law.extra}
-    inputs = cast_to({name: x for name, x in drawn.items() if name not in {"format", *extra}}, format)
-    blank = Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "held")
-    return judge(lambda: try_once(backend, case, format, Example(inputs), extra, tally), blank, tally)
-
-
-def judge(attempt: Callable[[], object], blank: Verdict, tally: Tally) -> Verdict:
-    """What holding a law came to. attempt: tries its examples, and raises where it does not hold."""
+def _judge(trial: Trial, run: Callable[[], object]) -> Verdict:
+    """The verdict on the examples that `run` executes; it raises where the law does not hold."""
     try:
-        attempt()
+        run()
     except Broken as broken:
-        return _failed(blank, "broken", str(broken), tally, broken.sides)
+        return _failed(trial, "broken", str(broken), broken.sides)
     except Raised as raised:
-        return _failed(blank, "error", str(raised), tally)
+        return _failed(trial, "error", str(raised))
     except Unoffered as unoffered:
-        return replace(blank, state="missing", reason=str(unoffered))
+        return replace(trial.blank, state="missing", reason=str(unoffered))
     except (ValueError, LookupError) as nonsense:  # a definition or the law refuses what an earlier call returned
-        return _failed(blank, "broken", f"the law cannot be stated of the results: {nonsense}", tally)
+        return _failed(trial, "broken", f"the law cannot be stated of the results: {nonsense}")
     except hypothesis.errors.Flaky as flaky:
-        return _failed(blank, "broken", f"the same input did not fail twice, so results depend on more: {flaky}", tally)
-    silence = _silence(tally)
-    return replace(blank, state="error", reason=silence) if silence else blank
+        return _failed(trial, "broken", f"the same input did not fail twice, so results depend on more: {flaky}")
+    silence = _silence(trial.statistics)
+    return replace(trial.blank, state="error", reason=silence) if silence else trial.blank
 
 
-def _failed(blank: Verdict, state: str, reason: str, tally: Tally, sides: Any = ()) -> Verdict:
-    drawn = {name: x for name, x in tally.drawn.items() if name != "format"}
-    arguments = {name: literal(x) for name, x in drawn.items()}
+def _failed(trial: Trial, state: str, reason: str, sides: tuple[tuple[str, Any], ...] = ()) -> Verdict:
+    """The verdict on a law that failed on the example executed last."""
+    example = dict(trial.statistics.drawn)
+    format = example.pop("format", "")
+    arguments = {name: literal(x) for name, x in example.items()}
     return replace(
-        blank,
+        trial.blank,
         state=state,
         reason=reason,
-        dtype=tally.drawn.get("format", ""),
+        dtype=format,
         counterexample=arguments,
-        packed={name: whole(x) for name, x in drawn.items() if arguments[name] != whole(x)},
+        packed={name: whole(x) for name, x in example.items() if arguments[name] != whole(x)},
         sides={name: literal(x) for name, x in sides},
     )
 
 
-def _silence(tally: Tally) -> str:
-    """Why a law that did not break has shown nothing all the same: an error, not a success. "" where it has."""
-    decided = tally.executed - tally.undecidable
+def _silence(statistics: Statistics) -> str:
+    """Why a law that was not broken has shown nothing, which is an error; "" if it has shown something."""
+    decided = statistics.executed - statistics.undecidable
     if not decided:
-        return f"the law said nothing: all {tally.executed} examples were undecidable"
-    if tally.telling < SAYS_SOMETHING * decided:
-        idle = decided - tally.telling
+        return f"the law said nothing: all {statistics.executed} examples were undecidable"
+    if statistics.decisive < LEAST_DECISIVE * decided:
+        idle = decided - statistics.decisive
         return f"the law said nothing: in {idle} of {decided} examples the allowed error was as large as the values"
     return ""

@@ -1,4 +1,4 @@
-"""Examples drawn once, and shared by all laws that ask for the same strategy."""
+"""Examples, drawn once per strategy and shared by all laws that use it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from layerlaws.language import strategies as st
 from layerlaws.support.stopwatch import spends
 
 BATCH = 10
-"""Test cases in a row. From the tenth on Hypothesis mixes parts of earlier ones, so that what is rare (a large extent,
-say) comes in clumps or not at all, in twice the time."""
+"""Test cases per run of Hypothesis. From the tenth on, Hypothesis mixes parts of earlier ones: rare values (a large
+extent, say) then come in clumps or not at all, and drawing takes twice as long."""
 
 TOGETHER = 10
-"""Examples per test case: most of what a dealt example costs is by the test case."""
+"""Examples per test case, whose overhead is most of the cost of fast sampling."""
 
 
 @cache
 @spends("drawing")
 def examples(strategy: st.SearchStrategy[Any], count: int, seed: int | None) -> tuple[Any, ...]:
-    """`count` examples, the first of which is the simplest; the same ones in every call and every process.
+    """`count` examples, the simplest one first; the same in every call and every process.
 
-    seed: other examples than without one (None).
+    seed: changes the examples; None for the default ones.
     """
     together = st.several(strategy, max(1, min(TOGETHER, count - 1)))
     drawn: list[Any] = []
@@ -33,7 +33,7 @@ def examples(strategy: st.SearchStrategy[Any], count: int, seed: int | None) -> 
         simplest, *cases = _batch(together, wanted, f"{seed} {len(drawn)}")
         new = [*([] if drawn else simplest[:1]), *(example for case in cases for example in case)]
         if not new:
-            break  # there are no more
+            break  # the strategy has no more values
         drawn += new
     return tuple(drawn[:count])
 
@@ -53,6 +53,6 @@ def _batch(strategy: st.SearchStrategy[Any], count: int, seed: str) -> list[Any]
     def collect(example: Any) -> None:
         drawn.append(example)
 
-    with st.dealing():
+    with st.fast_sampling():
         collect()
     return drawn

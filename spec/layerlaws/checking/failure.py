@@ -1,4 +1,4 @@
-"""A verdict in words, for a terminal or a log."""
+"""A failed verdict as text, for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ WIDTH = 80
 
 
 def failure(verdict: Verdict, again: str | None = None) -> str:
-    """What a law says, how the backend broke it, and the input that shows it.
+    """The law, how the backend broke it, and the input on which it did.
 
-    again: the command that shows it again; None for `layerlaws check`, "" for none.
+    again: the command that reproduces it; None for `layerlaws check`, "" for none.
     """
     lines = [f"{verdict.backend}: {verdict.id} is {verdict.state}"]
     sentence = _sentence(verdict)

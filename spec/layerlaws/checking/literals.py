@@ -1,4 +1,4 @@
-"""Arguments printed as Python that gives them back, and read from it again without running any code."""
+"""Prints arguments as Python expressions, and reads them back without running any code."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layerlaws.numerics.bounded import Bounded
 from layerlaws.numerics.formats import FORMATS
 
 LONGEST = 4000
-"""Characters after which a printed argument is cut; a cut one is no literal any more, and says so."""
+"""Longest printed argument, in characters. A longer one is cut, says so, and is not an expression any more."""
 
 LARGEST = 1_000_000
-"""Characters after which an argument is cut in any form."""
+"""Longest argument in any form, packed or not, in characters."""
 
 
 def literal(x: Any) -> str:
@@ -28,7 +29,7 @@ def literal(x: Any) -> str:
     if isinstance(x, Bounded):
         x = x.value.astype(x.dtype)
     if isinstance(x, np.ndarray):
-        # An element takes a character at least: no more of them need printing than are shown.
+        # An element takes one character at least: more elements than characters need not be printed.
         text = _array(x if x.size <= LONGEST else x.flat[:LONGEST])
         whole = f"shape {x.shape}"
     else:
@@ -41,7 +42,7 @@ def _scalar(x: Any) -> str:
     return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
 
 
-def _array(x: np.ndarray[Any, Any]) -> str:
+def _array(x: NDArray[Any]) -> str:
     if x.size == 0:
         return f"np.zeros({x.shape}, {x.dtype.name!r})"
     wide = x.astype(np.float64) if x.dtype.name == "bfloat16" else x
@@ -51,25 +52,27 @@ def _array(x: np.ndarray[Any, Any]) -> str:
 
 
 def whole(x: Any) -> str:
-    """An expression that gives an argument back: arrays that are long to print are packed.
+    """An expression for an argument in full: arrays that are too long to print are packed.
 
-    What takes more than `LARGEST` characters all the same is cut, and gives nothing back.
+    One of more than `LARGEST` characters is cut nevertheless, and is not an expression any more.
     """
     text = _whole(x)
     return text if len(text) <= LARGEST else literal(x)
 
 
-def unpacked(text: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """The array that `whole` packed: its bytes, compressed, in base 64."""
+def unpacked(text: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array that `whole` packed. text: its bytes, compressed by zlib, in base 64. dtype: by name."""
     size = math.prod(shape) * _dtype(dtype).itemsize
-    content = zlib.decompressobj().decompress(base64.b64decode(text), size + 1)  # and not whatever it swells to
+    content = zlib.decompressobj().decompress(
+        base64.b64decode(text), size + 1
+    )  # a hostile one may decompress to far more
     return np.frombuffer(content, _dtype(dtype)).reshape(shape).copy()
 
 
 def evaluated(text: str) -> Any:
-    """The argument behind what `literal` or `whole` printed; nothing but arrays and constants is made of it.
+    """The argument that `literal` or `whole` printed: an array, a constant, or a tuple or list of these.
 
-    Raises ValueError for any other expression, one that was cut included.
+    Raises ValueError for any other expression, including one that was cut.
     """
     try:
         return _value(ast.parse(text, mode="eval").body)
@@ -114,7 +117,9 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 _MAKERS: dict[str, Callable[..., Any]] = {
     "np.array": lambda numbers, dtype: np.array(numbers, _dtype(dtype)),
-    "np.zeros": lambda shape, dtype: np.array([], _dtype(dtype)).reshape(shape),  # only empty ones are printed so
+    "np.zeros": lambda shape, dtype: np.array([], _dtype(dtype)).reshape(
+        shape
+    ),  # only empty arrays are printed like this
     "float": float,
     "unpacked": unpacked,
 }

@@ -1,4 +1,4 @@
-"""The definitions themselves as a backend, whole or with one fault in place: what laws are proven on."""
+"""The definitions as a backend, with or without a fault in place of one: what laws are tested on."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from layerlaws.numerics.tape import Variable
 def reference(
     catalogue: Catalogue, fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
 ) -> Backend:
-    """A backend made of the definitions, evaluated in plain NumPy in each format.
+    """A backend of all definitions, evaluated by plain NumPy in the formats of these dtypes.
 
-    fault: takes the place of its operation.
+    fault: replaces the definition of its operation.
     """
     return reference_of(catalogue.operations.values(), fault, dtypes)
 
@@ -31,7 +31,7 @@ def reference(
 def reference_of(
     operations: Iterable[Operation], fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
 ) -> Backend:
-    """The same, of these operations only."""
+    """`reference` for these operations only."""
     functions = {operation.name: plain(operation.definition) for operation in operations}
     if fault is not None:
         functions[fault.operation.name] = plain(fault.function)
@@ -40,15 +40,17 @@ def reference_of(
 
 
 def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotangent: Any) -> dict[str, Any]:
-    """The gradient of sum(cotangent * function(**arguments)) by every float array, in the arrays' own dtypes."""
+    """The gradient of sum(cotangent * function(**arguments)) with respect to every float array, in its own dtype."""
     with quietly():
         found = vjp(function, arguments)[1](cotangent)
-    return {name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
-            for name, x in found.items()}  # fmt: skip
+    return {
+        name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
+        for name, x in found.items()
+    }
 
 
 def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
-    """A definition on plain arrays; float results come in the format of the float arguments."""
+    """A definition as a function of plain arrays that returns floats in the format of its float arguments."""
 
     def function(**arguments: Any) -> Any:
         arrays = [
@@ -62,7 +64,7 @@ def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _cast(result: Any, dtype: Any) -> Any:
+def _cast(result: Any, dtype: np.dtype[Any] | None) -> Any:
     if isinstance(result, tuple):
         return tuple(_cast(part, dtype) for part in result)
     if isinstance(result, Variable):

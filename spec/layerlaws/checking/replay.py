@@ -1,4 +1,4 @@
-"""Hold a backend to a law on one example, and see every call: what scripts of counterexamples do."""
+"""Holds a backend to a law on one example and reports every call: what counterexample scripts run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ import numpy as np
 
 from layerlaws.backends import load_backend
 from layerlaws.checking.behaviour import by_name, evaluated
-from layerlaws.checking.calls import Call, overheard
+from layerlaws.checking.calls import Call, recording
 from layerlaws.checking.check import absence, replay
 from layerlaws.checking.failure import failure
 from layerlaws.checking.literals import literal
-from layerlaws.checking.trial import Tally
+from layerlaws.checking.trial import Trial
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
 from layerlaws.numerics.bounded import Bounded
-from layerlaws.numerics.formats import FORMATS, Format, format_of
+from layerlaws.numerics.formats import FORMATS, Format
 from layerlaws.support.errors import Undecidable, WrongUse
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One example of a law: its verdict and, in words, the calls that the law made with what the definition says."""
+    """The result of holding a backend to a law on one example.
+
+    calls: each call that the law made, as text, with what the definition says on the same arguments.
+    """
 
     verdict: Verdict
     calls: tuple[str, ...]
@@ -43,49 +46,48 @@ def hold(backend: str | Backend, law: str, dtype: str, arguments: Mapping[str, A
     """Hold a backend to a law on exactly these arguments.
 
     backend: an installed name, "module", "module:object" or "path.py". law: "operation.law". dtype: the format, to
-    which float arrays are cast. arguments: all that the law draws, by name: the inputs of its first operation, and
-    what else it speaks of. Known deviations count as broken. Raises WrongUse for names that do not exist, and for
-    arguments that are missing or too many.
+    which float arrays are cast. arguments: everything the law draws, by name: the inputs of its first operation and its
+    extra values. Known deviations count as broken. Raises WrongUse for names that do not exist, and for missing
+    arguments.
     """
     (case,) = catalogue().select((), (law,))
     backend = load_backend(backend, catalogue()) if isinstance(backend, str) else backend
     if dtype not in FORMATS:
         raise WrongUse(f"there is no dtype called {dtype!r}; there are {', '.join(FORMATS)}")
     _check_names(case, arguments)
-    blank = Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "held")
     absent = absence(backend, case)
     if absent:
-        return Replay(replace(blank, state=absent[0], reason=absent[1]), ())
-    heard: list[Call] = []
-    tally = Tally()
-    verdict = replay(overheard(backend, heard), case, {**arguments, "format": dtype}, tally)
-    if tally.undecidable:
+        return Replay(replace(Trial(backend, case).blank, state=absent[0], reason=absent[1]), ())
+    calls: list[Call] = []
+    trial = Trial(recording(backend, calls), case)
+    verdict = replay(trial, {**arguments, "format": dtype})
+    if trial.statistics.undecidable:
         verdict = replace(verdict, state="error", reason="undecidable: rounding could turn a decision of the law")
-    return Replay(verdict, tuple(_told(call, case, format_of(dtype)) for call in heard))
+    return Replay(verdict, tuple(_described(call, case, trial.backend.format(dtype)) for call in calls))
 
 
 def _check_names(case: Case, arguments: Mapping[str, Any]) -> None:
-    spoken_of = {operation.name for operation in case.operations} | {"operation", "inputs", "format"}
-    lacking = ({*case.law.parameters} - spoken_of | {*case.law.extra}) - set(arguments)
+    not_drawn = {operation.name for operation in case.operations} | {"operation", "inputs", "format"}
+    lacking = ({*case.law.parameters} - not_drawn | {*case.law.extra}) - set(arguments)
     if lacking:
         raise WrongUse(f"the example lacks {', '.join(sorted(lacking))}, which {case.id} speaks of")
 
 
-def _told(call: Call, case: Case, format: Format) -> str:
-    """A call, what came back, and what the definition says, with the error that it allows."""
+def _described(call: Call, case: Case, format: Format) -> str:
+    """A call and its outcome, and what the definition says on the same arguments, with its allowed error."""
     name = call.operation if call.cotangent is None else f"gradient of {call.operation}"
     given = call.arguments if call.cotangent is None else {**call.arguments, "cotangent": call.cotangent}
     operation = next(operation for operation in case.operations if operation.name == call.operation)
     try:
         defined = evaluated(operation.definition, call, format)
-        said = [_line("definition", defined), _line("allowed error", _errors(defined))]
+        expected = [_line("definition", defined), _line("allowed error", _errors(defined))]
     except Undecidable as undecidable:
-        said = [f"definition: undecidable, {undecidable}"]
+        expected = [f"definition: undecidable, {undecidable}"]
     except Exception as error:
-        said = [f"definition refuses: {error}"]
+        expected = [f"definition refuses: {error}"]
     raised = isinstance(call.outcome, BaseException)
     lines = [f"{name}, called with", *(_line(f"  {key}", x) for key, x in given.items())]
-    return "\n".join([*lines, _line("raised" if raised else "returned", call.outcome), *said])
+    return "\n".join([*lines, _line("raised" if raised else "returned", call.outcome), *expected])
 
 
 def _line(label: str, x: Any) -> str:

@@ -1,7 +1,8 @@
-"""What holding one backend to one law came to."""
+"""Verdicts: the result of holding one backend to one law."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,31 +19,49 @@ STATES = {
     "known": "the law does not hold, by design of the library",
     "stale": "declared as known, but the law holds",
 }
-"""What may have come of a law, and what it means."""
+"""The states of a verdict, and what each means. Their order is that of tables."""
+
+JSON_NAMES = {"decisive": "telling"}
+"""Keys of a verdict's fields in records, where they are not the names of the fields."""
 
 UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
-"""States that make a run fail."""
+"""The states that make a run fail."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares of the allowed error that the examples of one dtype used."""
+    """The shares of the allowed error that examples of one dtype used.
+
+    worst, median: of the largest share in each example. mean, rms: mean and root mean square of the shares of all
+    elements, positive where the computed number is farther from 0 than the exact one; elements: how many there were.
+    Records of 0.1.0 lack the last three.
+    """
 
     worst: float
     median: float
     examples: int
+    mean: float = 0.0
+    rms: float = 0.0
+    elements: int = 0
+
+    @property
+    def bias(self) -> float:
+        """The mean in units of its standard error, were all elements independent; 0 where there is no spread."""
+        return self.mean / self.rms * math.sqrt(self.elements) if self.rms and self.elements else 0.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One backend held to one law.
+    """The result of holding one backend to one law.
 
-    examples: executed. undecidable: of those, set aside because rounding could turn a decision. telling: of
-    those, with an allowed error smaller than the values compared. sides: both sides of a broken claim, printed.
-    diagnosis: the known fault, or faults, that a broken implementation behaves like, with how to repair it.
-    counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut.
-    packed: those that are cut, whole, as `layerlaws.checking.literals` packs them. seconds: wall time,
-    and what of it was `spent` on each part of `layerlaws.support.stopwatch`.
+    reason: why the state is what it is. link: where a known deviation is documented. examples: how many were
+    executed. undecidable: how many of them were set aside because rounding could change a decision. decisive: in how
+    many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
+    `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
+    diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
+    arithmetic: by dtype of half precision, the tightest that all results fit, in words.
+    counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
+    those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
 
     backend: str
@@ -54,11 +73,12 @@ class Verdict:
     link: str = ""
     examples: int = 0
     undecidable: int = 0
-    telling: int = 0
+    decisive: int = 0
     seconds: float = 0.0
     dtype: str = ""
     diagnosis: str = ""
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
+    arithmetic: dict[str, str] = field(default_factory=dict)
     counterexample: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
@@ -74,15 +94,20 @@ class Verdict:
         return self.state in UNEXPECTED
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that say something, and those every verdict has, ready for json.dumps."""
+        """The fields that identify the verdict, and all others that are not empty, ready for json.dumps."""
         always = ("backend", "note", "operation", "law", "state")
-        return {key: value for key, value in asdict(self).items() if key in always or value not in ("", {}, 0, 0.0)}
+        return {
+            JSON_NAMES.get(name, name): value
+            for name, value in asdict(self).items()
+            if name in always or value not in ("", {}, 0, 0.0)
+        }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Verdict:
-        """The inverse of `to_json`. Raises TypeError or ValueError for fields that are no verdict's."""
+        """The inverse of `to_json`. Raises TypeError or ValueError for what is not a verdict."""
         accuracy = {dtype: Accuracy(**shares) for dtype, shares in fields.get("accuracy", {}).items()}
-        verdict = cls(**{**fields, "accuracy": accuracy})
+        names = {key: name for name, key in JSON_NAMES.items()}
+        verdict = cls(**{names.get(key, key): value for key, value in fields.items()} | {"accuracy": accuracy})
         if verdict.state not in STATES:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
         check_types(verdict, *verdict.accuracy.values())

@@ -30,7 +30,7 @@ from layerlaws.language.operations import Operation, operation
 from layerlaws.language.words import library_text, library_words, packed, unpacked
 from layerlaws.language.workloads import Cost, Headline, Workload, matrix, workload, zipf
 from layerlaws.numerics.arrays import Arguments, Array, Ids, Mask, Results
-from layerlaws.numerics.bounded import Bounded, asbounded, error_of, rounded, value_of
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, rounded, stored, value_of
 from layerlaws.numerics.formats import FORMATS, Format
 from layerlaws.numerics.mathematics import (
     affine,
@@ -38,6 +38,7 @@ from layerlaws.numerics.mathematics import (
     gelu,
     ids_within,
     layer_norm,
+    linear_sum,
     log_softmax,
     merge_heads,
     one_hot,
@@ -49,6 +50,7 @@ from layerlaws.numerics.mathematics import (
     split_heads,
 )
 from layerlaws.numerics.reverse_mode import constant, straight_through, with_slope
+from layerlaws.numerics.tape import kept_in_parts
 from layerlaws.support.errors import Undecidable
 
 __all__ = [
@@ -93,10 +95,12 @@ __all__ = [
     "huge",
     "ids",
     "ids_within",
+    "kept_in_parts",
     "law",
     "layer_norm",
     "library_text",
     "library_words",
+    "linear_sum",
     "log_softmax",
     "masks",
     "matrix",
@@ -115,6 +119,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "split_heads",
+    "stored",
     "straight_through",
     "unpacked",
     "value_of",

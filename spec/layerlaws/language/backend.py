@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerlaws.numerics.formats import Format
+from layerlaws.numerics.arithmetic import joint
+from layerlaws.numerics.formats import Format, format_of
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Known:
 class Backend:
     """A backend as the runner uses it.
 
-    functions: by operation name. formats: what laws are drawn in. gradient: vector-Jacobian product or None.
-    measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be timed
-    by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    functions: by operation name. formats: what laws are drawn in, each with the arithmetic that the backend declares.
+    arithmetics: those of single operations that differ, by operation and dtype. gradient: vector-Jacobian product, or
+    None. measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be
+    timed by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
     """
 
     name: str
@@ -47,6 +49,16 @@ class Backend:
     known: Mapping[str, Known] = field(default_factory=dict)
     unavailable: str = ""
     measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
+    arithmetics: Mapping[str, Mapping[str, Format]] = field(default_factory=dict)
+
+    def format(self, dtype: str) -> Format:
+        """The format of this name, with the arithmetic that the backend declares in it."""
+        return next((format for format in self.formats if format.name == dtype), format_of(dtype))
+
+    def arithmetic(self, format: Format, operations: Iterable[str]) -> Format:
+        """The arithmetic of these operations in a format: the narrowest of theirs, where they differ."""
+        theirs = (self.arithmetics.get(operation, {}).get(format.name, format) for operation in operations)
+        return joint(tuple(dict.fromkeys(theirs)) or (format,))
 
     def function(self, operation: str) -> Callable[..., Any] | None:
         """The backend's function for an operation, None where it has none."""

@@ -1,48 +1,81 @@
-"""What a law returns: a claim about results. The runner settles it; a law never asserts.
+"""Claims about results. A law returns one and never asserts; a trial settles it.
 
-A result carries its own allowed error (`layerlaws.numerics.bounded`), and so do sums, differences and compositions of
-results, so no claim names a tolerance.
+Every result carries its own allowed error (`layerlaws.numerics.bounded`), and so do sums, differences and compositions
+of results. So no claim needs a tolerance.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from layerlaws.language.dependence import changed, refuse_not_a_number
+from layerlaws.language.implementation import Implementation
 from layerlaws.numerics.bounded import Bounded, error_of, value_of
 from layerlaws.numerics.formats import ArrayLike
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Signed shares of the allowed error of many elements: their number, sum, and sum of squares.
+
+    A share is positive where the computed number is farther from 0 than the exact one. Rounding to nearest leaves a
+    mean near 0. An accumulator that truncates, as those of tensor cores do (arXiv 2512.07004), leaves a negative one,
+    which no bound on the worst case can see. The TOSA specification looks at the first two moments of dot products for
+    that reason.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.total + other.total, self.squares + other.squares)
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def rms(self) -> float:
+        """Root mean square."""
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
+
+
 @dataclass
 class Settlement:
     """What settling a claim that holds has shown.
 
-    used: the largest share of the allowed error that was used, 0 for exact claims.
-    telling: whether the claim could have failed for something that matters: the allowed error was smaller than
-    what was compared at one place at least.
+    used: the largest share of the allowed error that was used; 0 for exact claims. decisive: whether the claim could
+    have failed: at one place, at least, the allowed error was smaller than the values compared. moments: of the shares.
     """
 
     used: float = 0.0
-    telling: bool = True
+    decisive: bool = True
+    moments: Moments = field(default=Moments(), compare=False)
 
 
 class Claim:
-    """A statement about results that can be settled."""
+    """A statement about results."""
 
     def settle(self) -> Settlement:
-        """Raises Broken where the claim does not hold."""
+        """Raises Broken if the claim does not hold."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class closely(Claim):
-    """Both sides are equal, up to the rounding errors that each of them carries. names: of the sides, in messages."""
+    """Both sides are equal up to the rounding errors that they carry. names: what messages call the two sides."""
 
     left: Any
     right: Any
@@ -58,7 +91,7 @@ class closely(Claim):
 
 @dataclass(frozen=True)
 class at_most(Claim):
-    """The left side is at most the right one, up to the rounding errors that each of them carries."""
+    """The left side is at most the right one, up to the rounding errors that they carry."""
 
     left: Any
     right: Any
@@ -71,7 +104,7 @@ class at_most(Claim):
 
 @dataclass(frozen=True)
 class exactly(Claim):
-    """Both sides are the same numbers: no rounding is allowed. For integers, masks and exact zeros."""
+    """Both sides are equal without any rounding error. For integers, masks and exact zeros."""
 
     left: Any
     right: Any
@@ -81,21 +114,20 @@ class exactly(Claim):
             return _each(self.left, self.right, exactly)
         left, right = value_of(self.left), value_of(self.right)
         _same_shape(left, right)
-        different = np.asarray(left != right)  # not-a-number differs from everything, itself included
+        different = np.asarray(left != right)  # NaN differs from everything, including itself
         if different.any():
-            extent = f"{different.sum()} of {different.size} elements differ"
+            unequal = _unequal(left, right, different.shape, _largest(different))
             sides = (("left", self.left), ("right", self.right))
-            raise Broken(_where("differ", different, left, right, extent), sides)
-        return Settlement(telling=different.size > 0)
+            raise Broken(f"{unequal}: {different.sum()} of {different.size} elements differ", sides)
+        return Settlement(decisive=different.size > 0)
 
 
 @dataclass(frozen=True)
 class differ(Claim):
-    """A change of the input reaches the output: `one` and `other` are results of the same operation.
+    """A change of the input changes the output. one, other: results of one operation on two inputs.
 
-    `expected` holds the definition's results for the same two inputs. Where the definition's own results are
-    closer than their errors, nothing can be seen of the change, and the example is undecidable; where they are
-    the same, the claim asks for nothing.
+    expected: the definition's results on the same two inputs. If these differ by less than their errors, the change
+    cannot be seen and the example is undecidable; if they are equal, nothing is claimed.
     """
 
     one: Any
@@ -103,21 +135,19 @@ class differ(Claim):
     expected: tuple[Any, Any]
 
     def settle(self) -> Settlement:
-        from layerlaws.language.dependence import changed, refuse_not_a_number
-
         for computed, defined in zip((self.one, self.other), self.expected, strict=True):
             refuse_not_a_number(computed, defined)
         demanded = changed(*self.expected, demanded=True)
         if demanded and not changed(self.one, self.other):
             raise Broken("the change does not reach the output", (("before", self.one), ("after", self.other)))
-        return Settlement(telling=demanded)
+        return Settlement(decisive=demanded)
 
 
 @dataclass(frozen=True)
 class refused(Claim):
-    """Calling the operation with these arguments raises an error; `naming` is the argument at fault."""
+    """Calling the operation with these arguments raises an exception. naming: the argument at fault."""
 
-    operation: Any
+    operation: Implementation
     naming: str
     arguments: dict[str, Any]
 
@@ -133,7 +163,7 @@ class refused(Claim):
 
 @dataclass(frozen=True)
 class all_of(Claim):
-    """Each of several claims holds."""
+    """All of several claims hold."""
 
     claims: tuple[Claim, ...]
 
@@ -146,7 +176,7 @@ class all_of(Claim):
 
 
 def settle(claim: Any) -> Settlement:
-    """Settle what a law returned. Raises Broken where it does not hold, TypeError where it is no claim."""
+    """Settle what a law returned. Raises Broken if the claim does not hold, TypeError if it is not a claim."""
     if not isinstance(claim, Claim):
         raise TypeError(
             f"a law returns a claim, such as closely(left, right); this one returned {type(claim).__name__}"
@@ -158,11 +188,12 @@ def settle(claim: Any) -> Settlement:
 def _merged(settled: list[Settlement]) -> Settlement:
     if not settled:
         raise TypeError("a claim about nothing: an empty tuple of results or an all_of() without claims")
-    return Settlement(max(s.used for s in settled), any(s.telling for s in settled))
+    moments = functools.reduce(operator.add, (s.moments for s in settled))
+    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled), moments)
 
 
 def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
-    """Settle tuples of results element by element."""
+    """Settle a claim about each pair of two tuples of results."""
     if not (isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right)):
         count = [len(side) if isinstance(side, tuple) else 1 for side in (left, right)]
         raise Broken(f"{count[0]} results are not {count[1]}")
@@ -171,7 +202,7 @@ def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settleme
 
 def _same_shape(left: ArrayLike, right: ArrayLike) -> None:
     if np.shape(left) != np.shape(right) and np.shape(left) != () and np.shape(right) != ():
-        raise Broken(f"shape {np.shape(left)} is not {np.shape(right)}")
+        raise Broken(f"the left side has shape {np.shape(left)}, expected {np.shape(right)}")
 
 
 def _compare(
@@ -181,32 +212,35 @@ def _compare(
     one, other = value_of(left), value_of(right)
     allowed = np.asarray(error_of(left) + error_of(right))
     apart = np.where(one == other, 0.0, np.asarray(distance(one, other)))
-    silent = np.isinf(allowed)  # the format may have overflowed on the way: nothing is claimed
-    # Not-a-number is never within a bound, so that nan on both sides holds nowhere.
+    silent = np.isinf(allowed)  # intermediate results may have overflowed: nothing is claimed
+    # NaN is never within a bound, so NaN on both sides does not hold.
     bad = ~(apart <= allowed) & ~silent
     if bad.any():
-        extent = f"{bad.sum()} of {bad.size} elements"
+        worst = _largest(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0))
+        limit = float(np.broadcast_to(allowed, bad.shape)[worst])
         raise Broken(
-            _where(word, bad, one, other, extent, apart, allowed), tuple(zip(names, (left, right), strict=True))
+            f"{_unequal(one, other, bad.shape, worst)}: {float(apart[worst]):.3g} {word}, {limit:.3g} allowed "
+            f"({bad.sum()} of {bad.size} elements)",
+            tuple(zip(names, (left, right), strict=True)),
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
-    telling = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
-    return Settlement(float(np.max(share, initial=0.0)), bool(telling.any()))
+    decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))
+    claimed = ~silent & (allowed > 0) & np.isfinite(one) & np.isfinite(other)
+    outwards = np.sign(np.where(claimed, one - other, 0.0)) * np.sign(np.where(claimed, other, 0.0))
+    signed = np.where(claimed, share * outwards, 0.0).astype(np.float64)
+    moments = Moments(int(np.sum(claimed)), float(np.sum(signed)), float(np.sum(np.square(signed))))
+    return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()), moments)
 
 
-def _where(word: str, bad: Any, left: Any, right: Any, extent: str, apart: Any = None, allowed: Any = None) -> str:
-    """The message at the place where the claim is broken worst."""
-    place = (np.argmax(bad) if apart is None else
-             np.argmax(np.where(bad, np.where(np.isnan(apart), np.inf, apart - allowed), -1.0)))  # fmt: skip
-    index = tuple(int(i) for i in np.unravel_index(int(place), bad.shape))
-    one, other = (np.broadcast_to(side, bad.shape)[index] for side in (left, right))
-    message = f"{_number(one)} is not {_number(other)} at {list(index)}: "
-    if apart is None:
-        message += extent
-    else:
-        reach = float(np.broadcast_to(allowed, bad.shape)[index])
-        message += f"{float(apart[index]):.3g} {word}, {reach:.3g} allowed ({extent})"
-    return message
+def _largest(x: NDArray[Any]) -> tuple[int, ...]:
+    """The index of the first of the largest elements."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(x)), x.shape))
+
+
+def _unequal(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> str:
+    """The two elements at an index of the shape that both sides are broadcast to, as the beginning of a message."""
+    one, other = (np.broadcast_to(side, shape)[index] for side in (left, right))
+    return f"{_number(one)} is not {_number(other)} at {list(index)}"
 
 
 def _number(x: Any) -> str:

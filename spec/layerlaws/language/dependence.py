@@ -1,8 +1,8 @@
-"""Who depends on whom: which part of an input can change which part of an output.
+"""Dependence: which parts of an input can change which parts of an output.
 
-A dependence is shown by perturbation: a part of the input is rewritten, and an output that moves by more than
-its rounding error depends on it. An output that depends by the definition has to move, too ("life"); where the
-definition's own move drowns in rounding, the example is undecidable, never held.
+A dependence is shown by perturbation: one part of the input is rewritten, and an output that changes by more than its
+rounding error depends on that part. Where the output depends on it by the definition, it has to change, too; if the
+definition's own change is lost in rounding error, the example is undecidable, never held.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken, Undecidable
 
 Perturbation = Callable[[int], dict[str, Any]]
-"""The arguments of an operation, with part number i of the input rewritten."""
+"""From i to the arguments of an operation with part i of the input rewritten, or unchanged for i = -1."""
 
 
 def changed(before: Any, after: Any, demanded: bool = False) -> bool:
     """Whether two results differ somewhere by more than their errors.
 
-    demanded: the results are the definition's, and an implementation will have to show the change: it must be
-    so large that rounding cannot hide it (twice the errors), or be none at all. Raises Undecidable otherwise.
+    demanded: whether the results are the definition's and an implementation has to show the change. Then the change
+    must be larger than twice the errors, so that rounding cannot hide it, or zero; raises Undecidable otherwise.
     """
     moved, hidden = _moves(before, after, axis=None, demanded=demanded)
     if demanded and hidden and not moved:
@@ -34,7 +34,7 @@ def changed(before: Any, after: Any, demanded: bool = False) -> bool:
 
 
 def refuse_not_a_number(computed: Any, defined: Any) -> None:
-    """Raises Broken where a result is not a number though the definition's is: that shows no dependence."""
+    """Raises Broken where a result is NaN and the definition's is a number: NaN shows no dependence."""
     if isinstance(defined, tuple):
         for one, other in zip(computed, defined, strict=True):
             refuse_not_a_number(one, other)
@@ -45,12 +45,12 @@ def refuse_not_a_number(computed: Any, defined: Any) -> None:
 
 
 def dependence(operation: Any, perturbed: Perturbation, parts: int, axis: int, of: int = 0) -> NDArray[np.bool_]:
-    """Which places along an output axis move when part j of the input is rewritten.
+    """Which positions along an output axis change when part j of the input is rewritten.
 
-    operation: as a law receives it. perturbed: perturbed(-1) gives the arguments unchanged, perturbed(j) with
-    part j rewritten. axis: of the output that is watched; of: which output, where there are several.
-    Returns (extent of the axis, parts) bool. Raises Undecidable where the definition moves by less than
-    rounding can hide.
+    operation: as a law receives it, or anything else with `compare`. perturbed: gives the arguments, see
+    `Perturbation`. parts: how many parts the input has. axis: of the output. of: which output, if there are several.
+    Returns bool (extent of the axis, parts). Raises Undecidable if the definition changes by less than rounding can
+    hide, Broken if results are NaN.
     """
     computed, defined = operation.compare(**perturbed(-1))
     refuse_not_a_number(computed, defined)
@@ -71,7 +71,7 @@ def _one(result: Any, index: int) -> Any:
 
 
 def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) -> tuple[Any, Any]:
-    """Where along the axis (or whether anywhere) a result moved for sure, and where only within its errors."""
+    """Where along the axis (None: whether anywhere) a result changed beyond its errors, and where only within them."""
     if isinstance(before, tuple):
         pairs = [_moves(one, other, axis, demanded) for one, other in zip(before, after, strict=True)]
         return any(p[0] for p in pairs), any(p[1] for p in pairs)
@@ -83,7 +83,7 @@ def _moves(before: Any, after: Any, axis: int | None, demanded: bool = False) ->
         with quietly():
             apart = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities, too
         allowed = (2 if demanded else 1) * (error_of(before) + error_of(after))
-        moved = (np.isnan(apart) & np.isfinite(allowed)) | (apart > allowed)  # an infinite error claims nothing
+        moved = (np.isnan(apart) & np.isfinite(allowed)) | (apart > allowed)  # an infinite error bounds nothing
     hidden = ~moved & ~(apart == 0)
     if axis is None:
         return bool(moved.any()), bool(hidden.any())

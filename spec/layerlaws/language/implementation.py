@@ -1,4 +1,4 @@
-"""One backend's function for one operation, called as mathematics."""
+"""One backend's function for one operation, as laws call it: on arrays that carry their allowed errors."""
 
 from __future__ import annotations
 
@@ -7,93 +7,102 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from layerlaws.language.backend import Backend
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, stored, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.support.errors import Broken
-from layerlaws.support.printable import plain, told
+from layerlaws.support.printable import describe, printable
 from layerlaws.support.stopwatch import spends
 
 
 class Raised(Exception):
-    """The backend's function raised; `cause` is what it raised."""
+    """A function of the backend raised an exception, the `cause`."""
 
     def __init__(self, operation: str, cause: BaseException) -> None:
-        super().__init__(f"{operation} raised {told(cause)}")
+        super().__init__(f"{operation} raised {describe(cause)}")
         self.cause = cause
 
 
 class Unoffered(Exception):
-    """The backend does not offer what a law asks of it (a function, or gradients)."""
+    """The backend lacks what a law needs: a function, or gradients."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """Drawn inputs in a format, and what definitions say about them: evaluated once for all laws that ask."""
+    """Drawn inputs in a format, and the definitions' results on them, evaluated once for all laws.
+
+    said: results of definitions by the name of their operation.
+    """
 
     inputs: dict[str, Any]
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[tuple[str, Format], Any] = field(default_factory=dict)
 
-    def is_asked(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether the arguments are these very inputs, unchanged."""
+    def matches(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether the arguments are the very objects of the inputs, unchanged."""
         return arguments.keys() == self.inputs.keys() and all(arguments[name] is x for name, x in self.inputs.items())
 
 
 class Implementation:
     """One backend's function for one operation, in one format, as laws call it.
 
-    It takes arrays of the format (or earlier results, with their errors), and gives `Bounded` results: the
-    backend's numbers with the definition's error bound. Integers and masks come back as plain arrays.
+    It takes arrays of the format, or earlier results with their errors, and returns `Bounded` results: the backend's
+    numbers with the definition's error bounds. Integers and masks are returned as plain arrays. refusals: the argument
+    at fault and the exception of every call that had to be refused and was.
     """
 
-    def __init__(self, operation: Operation, backend: Any, format: Format, example: Example | None = None) -> None:
+    def __init__(self, operation: Operation, backend: Backend, format: Format, example: Example | None = None) -> None:
+        """example: the drawn inputs; the definition's results on them are computed once."""
         self.operation, self.backend, self.format, self.example = operation, backend, format, example
         self.name = operation.name
         self.refusals: list[tuple[str, BaseException]] = []
 
     def __call__(self, **arguments: Any) -> Any:
-        """The results, as mathematics: a `Bounded`, an array, or a tuple of them."""
+        """The results: a `Bounded`, an array, or a tuple of these."""
         return self.compare(**arguments)[0]
 
     @spends("definition")
     def definition(self, **arguments: Any) -> Any:
-        """What the definition says on the same arguments."""
-        if self.example is None or not self.example.is_asked(arguments):
-            return self.operation.definition(**self.exact(arguments))
-        if self.name not in self.example.said:
-            self.example.said[self.name] = self.operation.definition(**self.exact(arguments))
-        return self.example.said[self.name]
+        """The definition's results on the same arguments."""
+        if self.example is None or not self.example.matches(arguments):
+            return stored(self.operation.definition(**self.exact(arguments)))
+        key = (self.name, self.format)
+        if key not in self.example.said:
+            self.example.said[key] = stored(self.operation.definition(**self.exact(arguments)))
+        return self.example.said[key]
 
     def exact(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the definition is given them: what the backend gets, with the errors it comes with."""
+        """The arguments of the definition: the values that the backend is given, with the errors they carry."""
         return _mapped(arguments, self._exact)
 
     def compare(self, **arguments: Any) -> tuple[Any, Any]:
-        """The backend's results and the definition's, from one evaluation of each."""
+        """The backend's results and the definition's, each evaluated once."""
         expected = self.definition(**arguments)
         return self.beside(self.results(**arguments), expected), expected
 
     def beside(self, results: Any, expected: Any) -> Any:
-        """Plain results with the errors they may have. Raises Broken where they are not of the definition's shapes."""
+        """Plain results with the errors they may have. Raises Broken if their shapes are not the definition's."""
         if isinstance(expected, tuple):
             if not isinstance(results, tuple) or len(results) != len(expected):
                 raise Broken(f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays")
-            return tuple(map(self._with_error, results, expected))
-        return self._with_error(results, expected)
+            names = (f"result {number} of {self.name}" for number in range(len(expected)))
+            return tuple(map(self._with_error, names, results, expected))
+        return self._with_error(f"the result of {self.name}", results, expected)
 
     def results(self, **arguments: Any) -> Any:
-        """The backend's results as plain arrays, in the dtypes it chose."""
+        """The backend's results as NumPy arrays, in the dtypes it chose."""
         native = self.native(arguments)
         return self.back(self.raw(native))
 
     @spends("backend")
     def native(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the backend's own arrays: fresh copies, which it is trusted with."""
+        """The arguments as arrays of the backend, copied, so that the backend may overwrite them."""
         return _mapped(arguments, lambda x: self._into(np.array(self._plain(x), order="C", copy=True)))
 
-    def _into(self, array: Any) -> Any:
+    def _into(self, array: NDArray[Any]) -> Any:
         try:
             return self.backend.from_numpy(array)
         except Exception as error:
@@ -101,35 +110,35 @@ class Implementation:
 
     @spends("backend")
     def raw(self, native: Mapping[str, Any]) -> Any:
-        """The backend's own result. Raises `Raised` with whatever it raises."""
+        """The backend's own result. Raises `Raised` if the function raises, `Unoffered` if there is none."""
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
         try:
-            with np.errstate():  # what it sets does not outlive it
+            with np.errstate():  # restores what the function sets
                 return function(**native)
         except (Exception, SystemExit) as error:
             raise Raised(self.name, error) from error
 
     @spends("backend")
     def back(self, result: Any) -> Any:
-        """A native result as NumPy arrays."""
+        """A result of the backend as NumPy arrays. Raises Broken where it is not an array."""
         if isinstance(result, tuple):
             return tuple(self.back(part) for part in result)
         try:
             array = self.backend.to_numpy(result)
         except Exception as error:
             raise Broken(
-                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {told(error)}"
+                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}"
             ) from error
         if not isinstance(array, np.ndarray):
             raise Broken(f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it")
         if array.dtype.hasobject:
             raise Broken(f"{self.name} returned an array of Python objects")
-        return np.asarray(array)  # a subclass may compute as it likes
+        return np.asarray(array)  # a subclass may override arithmetic
 
     def refusal(self, naming: str, arguments: Mapping[str, Any]) -> Any:
-        """None where the backend refuses these arguments, else the result it gave for them."""
+        """None if the backend refuses these arguments, otherwise its result. naming: the argument at fault."""
         try:
             result = self.results(**arguments)
         except Raised as raised:
@@ -139,9 +148,9 @@ class Implementation:
 
     @spends("backend")
     def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
-        """Vector-Jacobian product: the gradient of sum(cotangent * result) by every float array argument.
+        """Vector-Jacobian product: the gradient of sum(cotangent * result) with respect to every float array argument.
 
-        Plain arrays, by argument name. Raises `Unoffered` on backends that do not differentiate.
+        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")
@@ -154,9 +163,9 @@ class Implementation:
         return {name: self.back(array) for name, array in gradients.items()}
 
     def compare_gradient(self, cotangent: Any, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The backend's gradient and the definition's, both with the error that a reverse sweep may have made.
+        """The backend's gradient and the definition's, both with the error that a reverse sweep may make.
 
-        cotangent: as for `gradient`; earlier results, too, with their errors.
+        cotangent: as for `gradient`, or earlier results with their errors.
         """
         weights = tuple(map(self._exact, cotangent)) if isinstance(cotangent, tuple) else self._exact(cotangent)
         expected = self.definition_gradient(weights, **arguments)
@@ -165,17 +174,20 @@ class Implementation:
     @spends("definition")
     def definition_gradient(self, weights: Any, **arguments: Any) -> dict[str, Any]:
         """The definition's gradient of sum(weights * results), with its errors."""
-        gradient: dict[str, Any] = vjp(self.operation.definition, self.exact(arguments))[1](weights)
-        return gradient
+        gradient = vjp(self.operation.definition, self.exact(arguments))[1](weights)
+        return {name: stored(x) for name, x in gradient.items()}
 
     def beside_gradient(self, gradients: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
-        """Plain gradients with the errors they may have. Raises Broken where they are by other arguments."""
+        """Plain gradients with the errors they may have. Raises Broken unless arguments and shapes are right."""
         if gradients.keys() != expected.keys():
             raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")
-        return {name: self._gradient_with_error(gradients[name], x) for name, x in expected.items()}
+        return {
+            name: self._gradient_with_error(f"the gradient of {self.name} by {name}", gradients[name], x)
+            for name, x in expected.items()
+        }
 
     def _plain(self, x: Any) -> Any:
-        """The array that the backend is given for an argument."""
+        """The array that the backend is given for an argument. Raises TypeError if rounding it would go uncounted."""
         if isinstance(x, Bounded):
             return x.value.astype(self.format.dtype)
         if x.dtype != self.format.dtype and is_float(x):
@@ -197,44 +209,45 @@ class Implementation:
             return Bounded(plain, error_of(x) + moved, self.format)
         return asbounded(plain, self.format)
 
-    def _gradient_with_error(self, gradient: Any, expected: Any) -> Any:
+    def _gradient_with_error(self, what: str, gradient: Any, expected: Any) -> Any:
         if isinstance(expected, tuple):
-            return tuple(map(self._gradient_with_error, gradient, expected))
-        return self._with_error(gradient, expected)
+            return tuple(self._gradient_with_error(what, *pair) for pair in zip(gradient, expected, strict=False))
+        return self._with_error(what, gradient, expected)
 
-    def _with_error(self, result: Any, expected: Any) -> Any:
+    def _with_error(self, what: str, result: Any, expected: Any) -> Any:
+        """A plain result with its allowed error. what: it is, in words, for messages."""
         if isinstance(result, tuple):
             raise Broken(f"{self.name} returned a tuple where one array belongs")
         if result.shape != np.shape(value_of(expected)):
             raise Broken(
-                f"{self.name} returned shape {result.shape}, not {np.shape(value_of(expected))}",
+                f"{what} has shape {result.shape}, expected {np.shape(value_of(expected))}",
                 (("returned", result), ("expected", expected)),
             )
         if not isinstance(expected, Bounded):
             return result
         if result.dtype.kind in "cOSU":
             raise Broken(f"{self.name} returned dtype {result.dtype}, not {self.format.name}")
-        # Where the definition has no number, there is nothing to compare with.
+        # Where the definition is not a number, there is nothing to compare with.
         allowed = np.where(np.isnan(expected.value), np.inf, expected.error)
         return Bounded(result.astype(expected.format.wide), allowed, expected.format)
 
 
 def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
-    """Drawn arguments in a format: every float array is rounded to it, and is exact from then on.
+    """Drawn arguments in a format: every float array is rounded to the format, and is exact from then on.
 
-    An argument called `dtype` becomes the format's name.
+    An argument called `dtype` becomes the name of the format.
     """
     cast = _mapped(arguments, lambda x: x.astype(format.dtype) if isinstance(x, np.ndarray) and is_float(x) else x)
     return {**cast, "dtype": format.name} if "dtype" in cast else cast
 
 
 def as_exact(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
-    """Arguments of a format as a definition takes them: every float array with an error of 0."""
+    """Arguments in a format as a definition takes them: every float array with error 0."""
     return _mapped(arguments, lambda x: asbounded(x, format) if is_float(x) else x)
 
 
 def _mapped(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """Arguments with every array in them changed, also inside tuples."""
+    """Arguments with `change` applied to every array, including those in tuples."""
     return {name: _changed(x, change) for name, x in arguments.items()}
 
 
@@ -247,4 +260,4 @@ def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
 def _described(x: Any) -> str:
     if isinstance(x, (tuple, list)):
         return f"a {type(x).__name__} of {len(x)}"
-    return plain(f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a "), 200)
+    return printable(f"a {type(x).__module__}.{type(x).__qualname__}".replace("a builtins.", "a "), 200)

@@ -1,12 +1,12 @@
-"""Hypothesis's strategies, each with a quick way to draw from it as well.
+"""Hypothesis strategies that can also be sampled fast, without a record of the choices made.
 
-Hypothesis records every choice, so that it can look for a smaller example when one fails; that costs 50 microseconds
-by the choice. A sweep over examples that many laws share needs no record: within `dealing`, one draw by Hypothesis
-seeds a generator, and the strategies made here are dealt from that. Searches for a counterexample draw every choice by
-Hypothesis. Strategies from elsewhere work, too; they are always drawn by Hypothesis.
+Hypothesis records every choice, so that it can shrink an example that fails; recording costs 50 microseconds per
+choice. A sweep over examples shared by many laws needs no record: within `fast_sampling`, Hypothesis draws one seed per
+test case, and the strategies of this module sample from a generator with that seed. Searches for a counterexample let
+Hypothesis draw every choice. Strategies from elsewhere work, too; Hypothesis always draws from them.
 
-Notes import this module in place of `hypothesis.strategies`, and call it `st`. Arguments have to be hashable (lists
-of choices may be lists).
+Notes import this module as `st` in place of `hypothesis.strategies`. Arguments must be hashable, except that the values
+of `sampled_from` may be a list.
 """
 
 from __future__ import annotations
@@ -24,93 +24,99 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = [
-    "DrawFn", "SearchStrategy", "binary", "booleans", "builds", "composite", "dealing", "fixed_dictionaries", "floats",
-    "integers", "just", "lists", "none", "one_of", "sampled_from", "seeds", "several", "text", "tuples",
+    "DrawFn", "SearchStrategy", "binary", "booleans", "builds", "composite", "fast_sampling", "fixed_dictionaries",
+    "floats", "integers", "just", "lists", "none", "one_of", "sampled_from", "seeds", "several", "text", "tuples",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-EVEN = 2**24
-"""How many integers are dealt evenly; of more, small ones are preferred, as Hypothesis does."""
+UNIFORM_RANGE = 2**24
+"""Longest range of integers that is sampled uniformly; in longer ones small integers are likelier, as in Hypothesis."""
 
-ENDS = 32
-"""One in so many integers of a range longer than this is one of its ends."""
+END_INTERVAL = 32
+"""In ranges longer than this, one integer in so many, on average, is an end of the range."""
 
-_DEALING = ContextVar("dealing", default=False)
+_FAST_SAMPLING = ContextVar("fast_sampling", default=False)
 
 
 @contextmanager
-def dealing() -> Iterator[None]:
-    """Within, examples are dealt."""
-    token = _DEALING.set(True)
+def fast_sampling() -> Iterator[None]:
+    """Sample the strategies of this module fast within the context."""
+    token = _FAST_SAMPLING.set(True)
     try:
         yield
     finally:
-        _DEALING.reset(token)
+        _FAST_SAMPLING.reset(token)
 
 
-class Dealer:
-    """What draws within one example: a draw function, for what is composite."""
+class Sampler:
+    """The draw function that composite strategies are given for one example.
+
+    draw: Hypothesis's own draw function. random: the generator of fast sampling, None where Hypothesis draws.
+    """
 
     def __init__(self, draw: DrawFn) -> None:
         self.draw = draw
         self.random: Random | None = None
-        if _DEALING.get():
-            seed = draw(_SEEDS)  # 0 in Hypothesis's first case, which is the simplest there is, and left to it
+        if _FAST_SAMPLING.get():
+            seed = draw(_SEEDS)  # 0 in Hypothesis's first test case, the simplest one, which Hypothesis draws itself
             self.random = Random(seed) if seed else None
 
     def __call__(self, strategy: SearchStrategy[T], label: object = None) -> T:
-        build = _BUILDERS.get(strategy)
-        if build is None and self.random is not None:
-            build = _DEALERS.get(strategy)
-        return self.draw(strategy, label) if build is None else cast(T, build(self))
+        sample = _COMPOSITES.get(strategy)
+        if sample is None and self.random is not None:
+            sample = _FAST.get(strategy)
+        return self.draw(strategy, label) if sample is None else cast(T, sample(self))
 
     def below(self, count: int) -> int:
-        """An integer in [0, count), each as likely; for dealers only."""
+        """A uniform integer in [0, count). For fast sampling only."""
         return int(cast(Random, self.random).random() * count)
 
 
-_SEEDS = st.integers(0, EVEN - 1)
+_SEEDS = st.integers(0, UNIFORM_RANGE - 1)
 
-_BUILDERS: WeakKeyDictionary[SearchStrategy[Any], Callable[[Dealer], Any]] = WeakKeyDictionary()
-"""How composite strategies draw; a call, whoever draws, which halves the cost of a draw by Hypothesis, too."""
+Sample = Callable[[Sampler], Any]
 
-_DEALERS: WeakKeyDictionary[SearchStrategy[Any], Callable[[Dealer], Any]] = WeakKeyDictionary()
-"""How the other strategies of this module are dealt."""
+_COMPOSITES: WeakKeyDictionary[SearchStrategy[Any], Sample] = WeakKeyDictionary()
+"""The functions of composite strategies. They are called directly, which halves the cost of Hypothesis's draws, too."""
+
+_FAST: WeakKeyDictionary[SearchStrategy[Any], Sample] = WeakKeyDictionary()
+"""The fast samplers of the other strategies of this module."""
 
 
 def composite(build: Callable[Concatenate[DrawFn, P], T]) -> Callable[P, SearchStrategy[T]]:
-    """`hypothesis.strategies.composite`; equal arguments give the same strategy, so that laws share its examples."""
+    """`hypothesis.strategies.composite`, but equal arguments give the same strategy: laws share its examples."""
 
-    @functools.lru_cache(maxsize=4096)  # arrays are of many shapes
+    @functools.lru_cache(maxsize=4096)  # arrays come in many shapes
     @functools.wraps(build)
     def strategy(*args: P.args, **options: P.kwargs) -> SearchStrategy[T]:
-        builder = functools.partial(_called, build, args, options)
-        made = _built(builder)
-        _BUILDERS[made] = builder
+        sample = functools.partial(_sampled, build, args, options)
+        made = _from_sample(sample)
+        _COMPOSITES[made] = sample
         return cast(SearchStrategy[T], made)
 
     return cast(Callable[P, SearchStrategy[T]], strategy)
 
 
-def _called(build: Callable[..., Any], args: Any, options: Any, draw: Dealer) -> Any:
-    return build(draw, *args, **options)
+def _sampled(build: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any], sampler: Sampler) -> Any:
+    return build(sampler, *args, **options)
 
 
 @st.composite
-def _built(draw: DrawFn, builder: Callable[[Dealer], Any]) -> Any:
-    """All strategies of `composite`: making each one with hypothesis.strategies.composite parses its source."""
-    return builder(Dealer(draw))
+def _from_sample(draw: DrawFn, sample: Sample) -> Any:
+    """The one Hypothesis composite behind every strategy of `composite`: making each of them one parses its source."""
+    return sample(Sampler(draw))
 
 
-def _dealt(strategy: SearchStrategy[T], deal: Callable[[Dealer], Any]) -> SearchStrategy[T]:
-    _DEALERS[strategy] = deal
+def _fast(strategy: SearchStrategy[T], sample: Callable[[Sampler], T]) -> SearchStrategy[T]:
+    """The strategy, registered with its fast sampler."""
+    _FAST[strategy] = sample
     return strategy
 
 
-seeds = _dealt(st.integers(0, EVEN - 1), lambda dealer: dealer.below(EVEN))
-"""Seeds of generators of bulk numbers."""
+seeds = _fast(st.integers(0, UNIFORM_RANGE - 1), lambda sampler: sampler.below(UNIFORM_RANGE))
+"""Seeds of the generators that make the numbers of arrays."""
 
 
 @functools.cache
@@ -118,45 +124,45 @@ def integers(least: int, most: int) -> SearchStrategy[int]:
     """Integers from least to most."""
     count = most - least + 1
 
-    def deal(dealer: Dealer) -> int:
-        if count > ENDS and not dealer.below(ENDS):
-            return (least, most)[dealer.below(2)]
-        if count <= EVEN:
-            return least + dealer.below(count)
-        return least + dealer.below(min(count, 2 ** dealer.below(count.bit_length() + 1)))
+    def sample(sampler: Sampler) -> int:
+        if count > END_INTERVAL and not sampler.below(END_INTERVAL):
+            return (least, most)[sampler.below(2)]
+        if count <= UNIFORM_RANGE:
+            return least + sampler.below(count)
+        return least + sampler.below(min(count, 2 ** sampler.below(count.bit_length() + 1)))
 
-    return _dealt(st.integers(least, most), deal)
+    return _fast(st.integers(least, most), sample)
 
 
 def sampled_from(values: Sequence[T]) -> SearchStrategy[T]:
-    """One of these, the first being the simplest."""
+    """One of these values; examples shrink towards the first."""
     return cast(SearchStrategy[T], _sampled_from(tuple(values), tuple(map(type, values))))
 
 
 @functools.cache
 def _sampled_from(values: tuple[Any, ...], types: tuple[type, ...]) -> SearchStrategy[Any]:
-    """types: as keys of a cache, (0, 1) and (False, True) are equal."""
-    return _dealt(st.sampled_from(values), lambda dealer: values[dealer.below(len(values))])
+    """types: part of the key of the cache, since (0, 1) and (False, True) are equal."""
+    return _fast(st.sampled_from(values), lambda sampler: values[sampler.below(len(values))])
 
 
 @functools.cache
 def booleans() -> SearchStrategy[bool]:
-    return _dealt(st.booleans(), lambda dealer: bool(dealer.below(2)))
+    return _fast(st.booleans(), lambda sampler: bool(sampler.below(2)))
 
 
 @functools.cache
 def floats(least: float, most: float) -> SearchStrategy[float]:
-    """Numbers from least to most that float16 represents; the ends should be such."""
+    """float16 numbers from least to most, which must be float16 numbers themselves."""
 
-    def deal(dealer: Dealer) -> float:
-        share = (0.0, 1.0)[dealer.below(2)] if not dealer.below(8) else cast(Random, dealer.random).random()
+    def sample(sampler: Sampler) -> float:
+        share = (0.0, 1.0)[sampler.below(2)] if not sampler.below(8) else cast(Random, sampler.random).random()
         return float(np.float16(least + share * (most - least)))
 
-    return _dealt(st.floats(least, most, width=16, allow_subnormal=False), deal)
+    return _fast(st.floats(least, most, width=16, allow_subnormal=False), sample)
 
 
 def just(value: T) -> SearchStrategy[T]:
-    return _dealt(st.just(value), lambda dealer: value)
+    return _fast(st.just(value), lambda sampler: value)
 
 
 def none() -> SearchStrategy[None]:
@@ -165,56 +171,56 @@ def none() -> SearchStrategy[None]:
 
 @functools.cache
 def one_of(*strategies: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    """From one of these, each as likely."""
-    return _dealt(st.one_of(*strategies), lambda dealer: dealer(strategies[dealer.below(len(strategies))]))
+    """A value of one of these strategies, each equally likely."""
+    return _fast(st.one_of(*strategies), lambda sampler: sampler(strategies[sampler.below(len(strategies))]))
 
 
 @functools.cache
 def lists(elements: SearchStrategy[T], *, min_size: int = 0, max_size: int) -> SearchStrategy[list[T]]:
     """Lists of min_size to max_size elements."""
 
-    def deal(dealer: Dealer) -> list[T]:
-        return [dealer(elements) for _ in range(min_size + dealer.below(max_size - min_size + 1))]
+    def sample(sampler: Sampler) -> list[T]:
+        return [sampler(elements) for _ in range(min_size + sampler.below(max_size - min_size + 1))]
 
-    return _dealt(st.lists(elements, min_size=min_size, max_size=max_size), deal)
+    return _fast(st.lists(elements, min_size=min_size, max_size=max_size), sample)
 
 
 @functools.cache
 def text(alphabet: str, *, max_size: int) -> SearchStrategy[str]:
-    """Strings of up to max_size letters."""
+    """Strings of up to max_size characters of the alphabet."""
 
-    def deal(dealer: Dealer) -> str:
-        return "".join(alphabet[dealer.below(len(alphabet))] for _ in range(dealer.below(max_size + 1)))
+    def sample(sampler: Sampler) -> str:
+        return "".join(alphabet[sampler.below(len(alphabet))] for _ in range(sampler.below(max_size + 1)))
 
-    return _dealt(st.text(alphabet, max_size=max_size), deal)
+    return _fast(st.text(alphabet, max_size=max_size), sample)
 
 
 @functools.cache
 def binary(*, max_size: int) -> SearchStrategy[bytes]:
-    """Strings of up to max_size bytes."""
-    return _dealt(
+    """Byte strings of up to max_size bytes."""
+    return _fast(
         st.binary(max_size=max_size),
-        lambda dealer: bytes(dealer.below(256) for _ in range(dealer.below(max_size + 1))),
+        lambda sampler: bytes(sampler.below(256) for _ in range(sampler.below(max_size + 1))),
     )
 
 
 @functools.cache
 def tuples(*strategies: SearchStrategy[Any]) -> SearchStrategy[tuple[Any, ...]]:
-    return _dealt(st.tuples(*strategies), lambda dealer: tuple(map(dealer, strategies)))
+    return _fast(st.tuples(*strategies), lambda sampler: tuple(map(sampler, strategies)))
 
 
 def fixed_dictionaries(strategies: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[dict[str, Any]]:
     chosen = dict(strategies)
-    return _dealt(st.fixed_dictionaries(chosen), lambda dealer: {name: dealer(x) for name, x in chosen.items()})
+    return _fast(st.fixed_dictionaries(chosen), lambda sampler: {name: sampler(x) for name, x in chosen.items()})
 
 
 def builds(build: Callable[..., T], *strategies: SearchStrategy[Any]) -> SearchStrategy[T]:
-    """What `build` makes of draws from these."""
-    return _dealt(st.builds(build, *strategies), lambda dealer: build(*map(dealer, strategies)))
+    """The results of `build` on values of these strategies."""
+    return _fast(st.builds(build, *strategies), lambda sampler: build(*map(sampler, strategies)))
 
 
 @composite
 def several(draw: DrawFn, strategy: SearchStrategy[Any], count: int) -> list[Any]:
-    """`count` examples in one; a single one where it is the simplest."""
-    dealt = cast(Dealer, draw).random is not None
-    return [draw(strategy) for _ in range(count if dealt else 1)]
+    """`count` examples at once; one where Hypothesis draws every choice, as it does in its first test case."""
+    fast = cast(Sampler, draw).random is not None
+    return [draw(strategy) for _ in range(count if fast else 1)]

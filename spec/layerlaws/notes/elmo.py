@@ -20,7 +20,6 @@ Shown by every_layer_has_a_say_from_layer_0_on.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     all_of,
     arrays,
@@ -99,7 +99,7 @@ def scores_become_weights_by_a_softmax(scalar_mix: Implementation, layers: Array
 
 
 @law(examples=4)
-def scores_of_1_0_0_are_not_those_weights(scalar_mix: Implementation, inputs: Arguments, format: Array) -> Claim:
+def scores_of_1_0_0_are_not_those_weights(scalar_mix: Implementation, inputs: Arguments, format: Format) -> Claim:
     """Convention. Scores 1, 0, 0 give weights e / (e + 2), 1 / (e + 2), 1 / (e + 2): 0.58, 0.21, 0.21."""
     signs = np.eye(3, dtype=format.dtype)[:, None, None, :]
     scores, one = np.array([1, 0, 0], format.dtype), np.array(1, format.dtype)
@@ -285,7 +285,7 @@ def every_layer_has_a_say_from_layer_0_on(
 @fault(
     scalar_mix,
     breaks=(equal_scores_give_the_mean, every_layer_has_a_say_from_layer_0_on),
-    kind="formula",
+    kind="boundary",
     repair="Mix layer 0, too.",
 )
 def leaves_out_layer_0(layers: Array, scores: Array, gamma: Array) -> Array:
@@ -297,7 +297,7 @@ def leaves_out_layer_0(layers: Array, scores: Array, gamma: Array) -> Array:
 @fault(
     scalar_mix,
     breaks=(a_mix_is_homogeneous, every_layer_has_a_say_from_layer_0_on),
-    kind="formula",
+    kind="scale",
     repair="Multiply by it.",
 )
 def forgets_the_scale(layers: Array, scores: Array, gamma: Array) -> Array:
@@ -367,7 +367,7 @@ def adds_the_mean_of_the_batch(layers: Array, scores: Array, gamma: Array) -> Ar
     return (mixed + np.mean(mixed, axis=0, keepdims=True)) / 2
 
 
-def explained(layers: Array, scores: Array, gamma: Array, cotangent: Array) -> tuple[Any, Any, Any]:
+def explained(layers: Array, scores: Array, gamma: Array, cotangent: Array) -> tuple[Array, Array, Array]:
     """The weights, <cotangent, layer_j> of each layer, and their weighted mean, with bounds."""
     weights = softmax(asbounded(scores))
     products = asbounded(layers.reshape(len(scores), -1)) @ asbounded(cotangent.reshape(-1))
@@ -431,7 +431,7 @@ def gradients_are_alive_where_layers_differ(
     cotangent = one.astype(layers.dtype)
     computed, expected = scalar_mix.compare_gradient(cotangent, layers=layers, scores=scores, gamma=gamma)
 
-    def sign(name: str, of: Array) -> Array:
+    def sign(name: str, of: Arguments) -> Array:
         told = np.abs(expected[name].value) > expected[name].error
         return np.where(told, np.sign(of[name].value), 0.0)
 
@@ -458,7 +458,7 @@ def descent_moves_the_weights_to_the_informative_layer(
     target = 2 * toy[informative]
     learned = {"scores": np.zeros(count, dtype), "gamma": np.ones((), dtype)}
     rates = {"scores": dtype.type(2), "gamma": dtype.type(0.25)}
-    gains: list[Any] = []  # what is to rise: the weight, the scale, and the loss with the sign changed
+    gains: list[Array] = []  # what is to rise: the weight, the scale, and the loss with the sign changed
     for _ in range(5):
         mix = scalar_mix(layers=toy, **learned)
         weight, loss = softmax(asbounded(learned["scores"]))[informative], np.sum(np.square(mix - target))
@@ -478,7 +478,7 @@ def descent_moves_the_weights_to_the_informative_layer(
         gradients_are_alive_where_layers_differ,
         descent_moves_the_weights_to_the_informative_layer,
     ),
-    kind="boundary",
+    kind="formula",
     repair="Ask the model for all hidden states.",
     seen="https://github.com/huggingface/transformers/pull/28563",
 )
@@ -528,7 +528,7 @@ def each_layer_has_one_score(scalar_mix: Implementation, layers: Array, scores: 
 @fault(
     scalar_mix,
     breaks=each_layer_has_one_score,
-    kind="boundary",
+    kind="refusal",
     repair="Compare their numbers.",
 )
 def mixes_as_many_as_there_are_of_both(layers: Array, scores: Array, gamma: Array) -> Array:
@@ -546,7 +546,7 @@ def the_scale_is_one_number(scalar_mix: Implementation, layers: Array, scores: A
 @fault(
     scalar_mix,
     breaks=the_scale_is_one_number,
-    kind="boundary",
+    kind="refusal",
     repair="Refuse them.",
 )
 def takes_the_first_of_several_scales(layers: Array, scores: Array, gamma: Array) -> Array:

@@ -20,6 +20,8 @@ Doubly Exponentially with Depth, 2021). Shown by equal_rows_stay_equal and only_
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from layerlaws.language import (
@@ -89,73 +91,17 @@ def feed_forward(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Ar
     x (B, T, D), w_1 (D, F), b_1 (F,), w_2 (F, D), b_2 (D,)  ->  (B, T, D)
     """
     width, hidden = x.shape[-1], b_1.shape[-1]
-    require(w_1.shape == (width, hidden), f"w_1 has the shape {w_1.shape}, not {(width, hidden)}")
-    require(w_2.shape == (hidden, width), f"w_2 has the shape {w_2.shape}, not {(hidden, width)}")
+    require(w_1.shape == (width, hidden), f"w_1 has shape {w_1.shape}, expected {(width, hidden)}")
+    require(w_2.shape == (hidden, width), f"w_2 has shape {w_2.shape}, expected {(hidden, width)}")
     return affine(relu(affine(x, w_1, b_1)), w_2, b_2)
 
 
-@law()
-def convolutions_of_width_one_are_the_same(
-    feed_forward: Implementation,
-    feed_forward_convolution: Implementation,
-    x: Array,
-    w_1: Array,
-    b_1: Array,
-    w_2: Array,
-    b_2: Array,
-) -> Claim:
-    """Two linear layers at every position and two convolutions of width 1 are one function."""
-    return closely(
-        feed_forward_convolution(x=x, kernel_1=w_1[None], b_1=b_1, kernel_2=w_2[None], b_2=b_2),
-        feed_forward(x=x, w_1=w_1, b_1=b_1, w_2=w_2, b_2=b_2),
-    )
-
-
-@st.composite
-def convolutions(draw: st.DrawFn) -> Arguments:
-    """The same with kernels of width 1."""
-    drawn = draw(networks())
-    return {
-        "x": drawn["x"],
-        "kernel_1": drawn["w_1"][None],
-        "b_1": drawn["b_1"],
-        "kernel_2": drawn["w_2"][None],
-        "b_2": drawn["b_2"],
-    }
-
-
-@operation(inputs=convolutions(), batch=("x",), differentiable=True)
-def feed_forward_convolution(x: Array, kernel_1: Array, b_1: Array, kernel_2: Array, b_2: Array) -> Array:
-    """Two convolutions of width 1 over the positions, with a ReLU between them.
-
-    x (B, T, D), kernel_1 (1, D, F), b_1 (F,), kernel_2 (1, F, D), b_2 (D,)  ->  (B, T, D)
-    """
-
-    def convolve(x: Array, kernel: Array, bias: Array, name: str) -> Array:
-        require(kernel.shape[0] == 1, f"{name} is {kernel.shape[0]} wide, not 1")
-        return affine(x, kernel[0], bias)
-
-    return convolve(relu(convolve(x, kernel_1, b_1, "kernel_1")), kernel_2, b_2, "kernel_2")
-
-
-def _network(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array, activate: Array = relu) -> Array:
+def _network(
+    x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array, activate: Callable[[Array], Array] = relu
+) -> Array:
     """The plain network with another activation; it refuses what does not fit together."""
     require(w_1.shape == w_2.T.shape == (x.shape[-1], b_1.size), "w_1 and w_2 do not fit")
     return (activate(x @ w_1 + b_1) @ w_2 + b_2).astype(x.dtype)
-
-
-@fault(
-    feed_forward_convolution,
-    breaks=convolutions_of_width_one_are_the_same,
-    kind="contract",
-    repair="Swap the axes.",
-)
-def reshapes_instead_of_transposing(x: Array, kernel_1: Array, b_1: Array, kernel_2: Array, b_2: Array) -> Array:
-    """(B, T, D) is reshaped to the (B, D, T) that a convolution wants, which mixes positions."""
-    require(len(kernel_1) == len(kernel_2) == 1, "kernels are 1 wide")
-    mixed = x.reshape(x.shape[0], x.shape[2], x.shape[1]).swapaxes(1, 2)
-    result = _network(mixed, kernel_1[0], b_1, kernel_2[0], b_2)
-    return result.swapaxes(1, 2).reshape(x.shape)
 
 
 @law(inputs=paper_networks(), examples=2)
@@ -173,7 +119,7 @@ def the_paper_has_2099712_parameters(feed_forward: Implementation, inputs: Argum
 @fault(
     feed_forward,
     breaks=(the_paper_has_2099712_parameters, "agrees_with_definition"),
-    kind="formula",
+    kind="axis",
     repair="They are (in, out): transpose when porting.",
     seen="https://github.com/AutoGPTQ/AutoGPTQ/pull/140",
 )
@@ -209,7 +155,7 @@ def hidden_widths_have_to_match(feed_forward: Implementation, inputs: Arguments,
 @fault(
     feed_forward,
     breaks=hidden_widths_have_to_match,
-    kind="formula",
+    kind="refusal",
     repair="Compare the widths, and raise ValueError.",
 )
 def ignores_surplus_hidden_units(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
@@ -229,18 +175,6 @@ def each_position_is_alone(feed_forward: Implementation, inputs: Arguments, seed
         return {**inputs, "x": rewritten(x, (slice(None), j), x[:, j] + noise)}
 
     return exactly(dependence(feed_forward, moved, x.shape[1], axis=1), np.eye(x.shape[1], dtype=bool))
-
-
-@fault(
-    feed_forward,
-    breaks=(each_position_is_alone, convolutions_of_width_one_are_the_same),
-    kind="formula",
-    repair="The width is 1.",
-)
-def looks_at_the_position_before(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
-    """Half of each row comes from the position before, as with a kernel of width 2."""
-    before = np.concatenate([x[:, :1], x[:, :-1]], axis=1)
-    return _network((x + before) / x.dtype.type(2), w_1, b_1, w_2, b_2)
 
 
 @fault(
@@ -283,21 +217,9 @@ def only_the_residual_keeps_rows_apart(
     x = inputs["x"]
     width = x.shape[-1]
     one, nothing = np.eye(width).astype(x.dtype), np.zeros(width, x.dtype)
-    attended, _ = multi_head_attention(
-        query=x,
-        key=x,
-        value=x,
-        w_q=0 * one,
-        w_k=one,
-        w_v=one,
-        w_o=one,
-        b_q=nothing,
-        b_k=nothing,
-        b_v=nothing,
-        b_o=nothing,
-        num_heads=1,
-        mask=None,
-    )
+    weights = {"w_q": 0 * one, "w_k": one, "w_v": one, "w_o": one}
+    biases = dict.fromkeys(("b_q", "b_k", "b_v", "b_o"), nothing)
+    attended, _ = multi_head_attention(query=x, key=x, value=x, **weights, **biases, num_heads=1, mask=None)
     alike = feed_forward(**{**inputs, "x": attended})
     apart = feed_forward(x=x + attended, **_identity(x))
     return all_of(
@@ -363,7 +285,7 @@ def hidden_units_may_be_exchanged(feed_forward: Implementation, inputs: Argument
 @fault(
     feed_forward,
     breaks=hidden_units_may_be_exchanged,
-    kind="boundary",
+    kind="formula",
     repair="It belongs to all of them.",
 )
 def rectifies_the_first_half_only(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
@@ -387,7 +309,7 @@ def hidden_units_may_be_rescaled(feed_forward: Implementation, inputs: Arguments
 @fault(
     feed_forward,
     breaks=(without_biases_the_even_part_is_the_absolute_value, hidden_units_may_be_rescaled),
-    kind="contract",
+    kind="formula",
     repair="Vaswani et al. have max(0, h).",
 )
 def activates_with_gelu(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
@@ -421,7 +343,7 @@ def keeps_the_residual_inside(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2:
 @fault(
     feed_forward,
     breaks=closed_units_leave_only_the_last_bias,
-    kind="size",
+    kind="formula",
     repair="They are 0.",
 )
 def lets_negative_numbers_leak(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
@@ -491,6 +413,76 @@ def transformer_feed_forward(random: np.random.Generator, B: int, T: int, D: int
 # --- feed_forward_convolution ---------------------------------------------------------------------------------
 
 
+@st.composite
+def convolutions(draw: st.DrawFn) -> Arguments:
+    """The same with kernels of width 1."""
+    drawn = draw(networks())
+    return {
+        "x": drawn["x"],
+        "kernel_1": drawn["w_1"][None],
+        "b_1": drawn["b_1"],
+        "kernel_2": drawn["w_2"][None],
+        "b_2": drawn["b_2"],
+    }
+
+
+@operation(inputs=convolutions(), batch=("x",), differentiable=True)
+def feed_forward_convolution(x: Array, kernel_1: Array, b_1: Array, kernel_2: Array, b_2: Array) -> Array:
+    """Two convolutions of width 1 over the positions, with a ReLU between them.
+
+    x (B, T, D), kernel_1 (1, D, F), b_1 (F,), kernel_2 (1, F, D), b_2 (D,)  ->  (B, T, D)
+    """
+
+    def convolve(x: Array, kernel: Array, bias: Array, name: str) -> Array:
+        require(kernel.shape[0] == 1, f"{name} is {kernel.shape[0]} wide, not 1")
+        return affine(x, kernel[0], bias)
+
+    return convolve(relu(convolve(x, kernel_1, b_1, "kernel_1")), kernel_2, b_2, "kernel_2")
+
+
+@law()
+def convolutions_of_width_one_are_the_same(
+    feed_forward: Implementation,
+    feed_forward_convolution: Implementation,
+    x: Array,
+    w_1: Array,
+    b_1: Array,
+    w_2: Array,
+    b_2: Array,
+) -> Claim:
+    """Two linear layers at every position and two convolutions of width 1 are one function."""
+    return closely(
+        feed_forward_convolution(x=x, kernel_1=w_1[None], b_1=b_1, kernel_2=w_2[None], b_2=b_2),
+        feed_forward(x=x, w_1=w_1, b_1=b_1, w_2=w_2, b_2=b_2),
+    )
+
+
+@fault(
+    feed_forward,
+    breaks=(each_position_is_alone, convolutions_of_width_one_are_the_same),
+    kind="mask",
+    repair="The width is 1.",
+)
+def looks_at_the_position_before(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
+    """Half of each row comes from the position before, as with a kernel of width 2."""
+    before = np.concatenate([x[:, :1], x[:, :-1]], axis=1)
+    return _network((x + before) / x.dtype.type(2), w_1, b_1, w_2, b_2)
+
+
+@fault(
+    feed_forward_convolution,
+    breaks=convolutions_of_width_one_are_the_same,
+    kind="axis",
+    repair="Swap the axes.",
+)
+def reshapes_instead_of_transposing(x: Array, kernel_1: Array, b_1: Array, kernel_2: Array, b_2: Array) -> Array:
+    """(B, T, D) is reshaped to the (B, D, T) that a convolution wants, which mixes positions."""
+    require(len(kernel_1) == len(kernel_2) == 1, "kernels are 1 wide")
+    mixed = x.reshape(x.shape[0], x.shape[2], x.shape[1]).swapaxes(1, 2)
+    result = _network(mixed, kernel_1[0], b_1, kernel_2[0], b_2)
+    return result.swapaxes(1, 2).reshape(x.shape)
+
+
 @law(inputs=convolutions(), width=st.integers(2, 4), examples=20)
 def wider_kernels_are_refused(
     feed_forward_convolution: Implementation,
@@ -511,7 +503,7 @@ def wider_kernels_are_refused(
 @fault(
     feed_forward_convolution,
     breaks=wider_kernels_are_refused,
-    kind="boundary",
+    kind="refusal",
     repair="Raise ValueError for a kernel that is wider than 1.",
 )
 def uses_the_first_tap_only(x: Array, kernel_1: Array, b_1: Array, kernel_2: Array, b_2: Array) -> Array:

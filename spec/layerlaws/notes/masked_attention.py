@@ -86,7 +86,7 @@ def the_mask_is_a_staircase(causal_mask: Implementation, queries: int, keys: int
 @fault(
     causal_mask,
     breaks=the_mask_is_a_staircase,
-    kind="formula",
+    kind="shift",
     repair="They have to end at the last key: j <= i + keys - queries.",
     seen="https://github.com/Dao-AILab/flash-attention/issues/517",
 )
@@ -149,7 +149,7 @@ def _attention(
     return weights / np.sum(weights, axis=axis, keepdims=True) @ value
 
 
-def _staircase(query: Array, key: Array, offset: int | None = None) -> Array:
+def _staircase(query: Array, key: Array, offset: int | None = None) -> Mask:
     length, keys = query.shape[-2], key.shape[-2]
     return np.tril(np.ones((length, keys), bool), keys - length if offset is None else offset)
 
@@ -227,7 +227,7 @@ def the_future_may_hold_anything(
 @fault(
     masked_self_attention,
     breaks=the_future_may_hold_anything,
-    kind="formula",
+    kind="mask",
     repair="Fill with -inf.",
     seen="https://github.com/google/flax/issues/982",
 )
@@ -263,9 +263,8 @@ MASK_BROKEN = (no_position_sees_the_future, the_future_may_hold_anything, no_gra
 )
 def masks_the_past_instead(query: Array, key: Array, value: Array) -> Array:
     """The triangle is the wrong way up: each position sees itself and what follows."""
-    return _attention(
-        query, key, value, np.triu(np.ones((query.shape[-2], key.shape[-2]), bool), key.shape[-2] - query.shape[-2])
-    )
+    length, keys = query.shape[-2], key.shape[-2]
+    return _attention(query, key, value, np.triu(np.ones((length, keys), bool), keys - length))
 
 
 @fault(
@@ -358,7 +357,7 @@ def strict_mask(query: Array, key: Array, value: Array) -> Array:
 @fault(
     masked_self_attention,
     breaks=the_first_position_returns_its_own_value,
-    kind="formula",
+    kind="axis",
     repair="It has to run over the keys, the last axis of the scores.",
     seen="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
 )
@@ -382,7 +381,7 @@ def a_query_of_zeros_gives_the_running_mean(
 @fault(
     masked_self_attention,
     breaks=(a_query_of_zeros_gives_the_running_mean, a_prefix_needs_no_more_than_itself),
-    kind="formula",
+    kind="scale",
     repair="Mask the scores, or divide by the new sum.",
 )
 def masks_after_the_softmax(query: Array, key: Array, value: Array) -> Array:
@@ -418,7 +417,7 @@ def positions_may_be_permuted_with_their_mask(
 @fault(
     masked_self_attention,
     breaks=positions_may_be_permuted_with_their_mask,
-    kind="mask",
+    kind="formula",
     repair="Leave it out.",
 )
 def weighs_near_keys_more(query: Array, key: Array, value: Array) -> Array:
@@ -560,18 +559,18 @@ def only_the_shift_hides_the_word_to_be_predicted(
     words = np.eye(8)  # a table of distinct rows
     length = targets.shape[1]
 
-    def attended(sequence: Array) -> Array:
+    def attended(sequence: Ids) -> Array:
         rows = words[sequence][:, None]  # (B, 1, T, 8)
         return masked_self_attention(query=np.zeros_like(rows), key=rows, value=rows)
 
-    def leaks(shifted: bool) -> Array:
+    def fed(sequence: Ids) -> Ids:
+        return teacher_forcing(targets=sequence, begin=begin, end=end)[0][:, :-1]
+
+    def leaks(shifted: bool) -> Mask:
         seen = []
         for j in range(length):
             other = rewritten(targets, (0, j), (targets[0, j] + 1) % 6)
-            pair = [
-                teacher_forcing(targets=t, begin=begin, end=end)[0][:, :-1] if shifted else t for t in (targets, other)
-            ]
-            one, two = map(attended, pair)
+            one, two = (attended(fed(t) if shifted else t) for t in (targets, other))
             seen.append((np.abs(one.value - two.value) > one.error + two.error).any(axis=(0, 1, 3)))
         return np.stack(seen, axis=1)
 
@@ -586,7 +585,7 @@ def only_the_shift_hides_the_word_to_be_predicted(
         copying_the_input_cannot_be_right,
         only_the_shift_hides_the_word_to_be_predicted,
     ),
-    kind="formula",
+    kind="shift",
     repair="Put begin in front of the inputs.",
     seen="https://github.com/huggingface/transformers/issues/27517",
 )

@@ -24,8 +24,6 @@ rows_farther_apart_may_be_more_alike and at_width_512_likeness_first_rises_at_la
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from layerlaws.language import (
@@ -102,6 +100,17 @@ def sinusoidal_positions(positions: Ids, width: int, dtype: str) -> Array:
     return rounded(interleaved(angles, width), dtype)
 
 
+def _checked(positions: Ids, width: int, dtype: str) -> Array:
+    """The positions in double, after what the definition refuses."""
+    sinusoidal_positions(positions[:1], width, dtype)
+    return asbounded(positions, DOUBLE)[:, None]
+
+
+def _doubled(x: Array) -> Array:
+    """Numbers that a faulty step has left, as exact ones to go on with in double."""
+    return asbounded(np.asarray(x, np.float64), DOUBLE)
+
+
 @fault(
     sinusoidal_positions,
     breaks="agrees_with_definition",
@@ -126,7 +135,7 @@ def position_zero_is_zeros_and_ones(
 whole_pairs = waves(least=2)
 
 
-def pairs_of(rows: Array) -> tuple[Any, Any]:
+def pairs_of(rows: Array) -> tuple[Array, Array]:
     """The sines and the cosines of whole pairs of columns: without the last sine of an odd width."""
     whole = rows.shape[1] // 2 * 2
     return rows[:, 0:whole:2], rows[:, 1:whole:2]
@@ -141,16 +150,10 @@ def each_pair_of_columns_lies_on_the_unit_circle(
     return closely(np.square(sines) + np.square(cosines), np.ones(sines.shape))
 
 
-def _checked(positions: Ids, width: int, dtype: str) -> Array:
-    """The positions in double, after what the definition refuses."""
-    sinusoidal_positions(positions[:1], width, dtype)
-    return asbounded(positions, DOUBLE)[:, None]
-
-
 @fault(
     sinusoidal_positions,
     breaks=(position_zero_is_zeros_and_ones, each_pair_of_columns_lies_on_the_unit_circle),
-    kind="boundary",
+    kind="order",
     repair="They alternate.",
     seen="https://github.com/facebookresearch/fairseq/issues/4648",
 )
@@ -182,11 +185,6 @@ def four_columns_are_two_plain_waves(
     return closely(rows, rounded(interleaved(angles, 4), dtype))
 
 
-def _doubled(x: Array) -> Array:
-    """Numbers that a faulty step has left, as exact ones to go on with in double."""
-    return asbounded(np.asarray(x, np.float64), DOUBLE)
-
-
 @fault(
     sinusoidal_positions,
     breaks=four_columns_are_two_plain_waves,
@@ -214,7 +212,7 @@ def every_other_pair_of_twice_the_width(
 @fault(
     sinusoidal_positions,
     breaks=(four_columns_are_two_plain_waves, every_other_pair_of_twice_the_width),
-    kind="boundary",
+    kind="scale",
     repair="Divide 2i by d.",
     seen="https://github.com/ml-explore/mlx/pull/3614",
 )
@@ -241,7 +239,7 @@ def floors_the_exponent(positions: Ids, width: int, dtype: str) -> Array:
 @fault(
     sinusoidal_positions,
     breaks=every_other_pair_of_twice_the_width,
-    kind="formula",
+    kind="boundary",
     repair="Its last column is a sine.",
 )
 def an_odd_width_ends_on_zero(positions: Ids, width: int, dtype: str) -> Array:
@@ -254,7 +252,7 @@ def an_odd_width_ends_on_zero(positions: Ids, width: int, dtype: str) -> Array:
 @fault(
     sinusoidal_positions,
     breaks=every_other_pair_of_twice_the_width,
-    kind="formula",
+    kind="scale",
     repair="Frequencies belong to the width itself.",
 )
 def an_odd_width_is_cut_from_the_next(positions: Ids, width: int, dtype: str) -> Array:
@@ -276,7 +274,7 @@ def negative_positions_mirror_the_waves(
 @fault(
     sinusoidal_positions,
     breaks=(position_zero_is_zeros_and_ones, negative_positions_mirror_the_waves),
-    kind="boundary",
+    kind="shift",
     repair="Position 0 is 0.",
     seen="https://github.com/facebookresearch/fairseq/issues/1177",
 )
@@ -291,8 +289,10 @@ far_positions = st.builds(
         "width": width,
         "dtype": "float64",
     },
-    seeds, st.integers(1, 5), st.integers(1, 9),
-)  # fmt: skip
+    seeds,
+    st.integers(1, 5),
+    st.integers(1, 9),
+)
 
 
 @law(inputs=far_positions)
@@ -339,7 +339,7 @@ def a_row_depends_on_its_position_only(
 @fault(
     sinusoidal_positions,
     breaks=a_row_depends_on_its_position_only,
-    kind="formula",
+    kind="contract",
     repair="Read the argument.",
 )
 def numbers_the_rows_itself(positions: Ids, width: int, dtype: str) -> Array:
@@ -427,7 +427,7 @@ def positions_in_half_precision(positions: Ids, width: int, dtype: str) -> Array
 @fault(
     sinusoidal_positions,
     breaks=(the_first_ten_thousand_rows_differ, a_million_is_as_exact_as_one, negative_positions_mirror_the_waves),
-    kind="boundary",
+    kind="size",
     repair="Compute the waves.",
 )
 def a_table_of_5000_rows(positions: Ids, width: int, dtype: str) -> Array:
@@ -439,7 +439,7 @@ def a_table_of_5000_rows(positions: Ids, width: int, dtype: str) -> Array:
 @fault(
     sinusoidal_positions,
     breaks=(a_row_depends_on_its_position_only, the_first_ten_thousand_rows_differ),
-    kind="boundary",
+    kind="formula",
     repair="Slice it.",
     seen="https://github.com/DiffPoseTalk/DiffPoseTalk/issues/20",
 )
@@ -472,7 +472,7 @@ def rows_farther_apart_may_be_more_alike(
 @fault(
     sinusoidal_positions,
     breaks=(four_columns_are_two_plain_waves, rows_farther_apart_may_be_more_alike),
-    kind="boundary",
+    kind="shift",
     repair="Count pairs from 0.",
 )
 def pairs_counted_from_one(positions: Ids, width: int, dtype: str) -> Array:
@@ -527,7 +527,7 @@ def a_row_without_columns_is_refused(
 @fault(
     sinusoidal_positions,
     breaks=a_row_without_columns_is_refused,
-    kind="axis",
+    kind="refusal",
     repair="Refuse it.",
 )
 def rows_of_no_columns(positions: Ids, width: int, dtype: str) -> Array:
@@ -548,7 +548,7 @@ def sines_in_whole_numbers_are_refused(
 @fault(
     sinusoidal_positions,
     breaks=sines_in_whole_numbers_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse dtypes without fractions.",
 )
 def casts_to_any_dtype(positions: Ids, width: int, dtype: str) -> Array:

@@ -32,6 +32,7 @@ from layerlaws.language import (
     Cost,
     Ids,
     Implementation,
+    Mask,
     all_of,
     arrays,
     asbounded,
@@ -124,13 +125,13 @@ def the_decoders_inputs_are_embedded_where_they_stand(
     return closely(target_embedding(**inputs), rows)
 
 
-def _embedded(inputs: Arguments, **changed: Any) -> Array:
+def _embedded(inputs: Arguments, **changed: Array) -> Array:
     """The definition with other arguments, once it has refused what it refuses."""
     target_embedding(**inputs)
     return target_embedding(**{**inputs, **changed})
 
 
-def _fed(inputs: Arguments) -> Array:
+def _fed(inputs: Arguments) -> Ids:
     """The targets shifted by one. (B, T)."""
     first = np.full((len(inputs["targets"]), 1), inputs["begin"])
     return np.concatenate([first, inputs["targets"]], axis=1)[:, :-1]
@@ -178,13 +179,13 @@ def another_begin_symbol_changes_the_first_step_only(target_embedding: Implement
     return all_of(changes, closely(one[:, 1:], two[:, 1:]))
 
 
-def _looked_up(inputs: Arguments, words: Ids, places: Array) -> Array:
+def _looked_up(inputs: Arguments, words: Ids, places: Ids) -> Array:
     """Rows of these words at these positions, once the definition has refused what it refuses."""
     target_embedding(**inputs)
     return inputs["token_table"][words] + inputs["position_table"][places]
 
 
-def _places(inputs: Arguments) -> Array:
+def _places(inputs: Arguments) -> Ids:
     """The positions of the steps. (T,)."""
     return np.arange(inputs["targets"].shape[1])
 
@@ -238,7 +239,7 @@ def words_without_positions(**inputs: Any) -> Array:
 @fault(
     target_embedding,
     breaks=(position_is_part_of_the_embedding, "batches_are_independent"),
-    kind="formula",
+    kind="axis",
     repair="Positions run along the sequence.",
     seen="https://github.com/AkiRusProd/numpy-transformer/issues/1",
 )
@@ -251,7 +252,7 @@ def the_batch_takes_the_positions(**inputs: Any) -> Array:
 @fault(
     target_embedding,
     breaks=position_is_part_of_the_embedding,
-    kind="boundary",
+    kind="shift",
     repair="Slice it.",
     seen="https://github.com/DiffPoseTalk/DiffPoseTalk/issues/20",
 )
@@ -299,7 +300,7 @@ def word_zero_is_padding(**inputs: Any) -> Array:
     return _embedded(inputs, token_table=np.where(padding, 0.0, inputs["token_table"]))
 
 
-def rows_read(inputs: Arguments) -> Arguments:
+def rows_read(inputs: Arguments) -> dict[str, Mask]:
     """Which rows of each table some step reads."""
     read = {"token_table": [inputs["begin"], *inputs["targets"][:, :-1].flat], "position_table": _places(inputs)}
     return {name: np.isin(np.arange(len(inputs[name])), rows) for name, rows in read.items()}
@@ -322,7 +323,7 @@ def rows_that_no_step_reads_have_no_effect(target_embedding: Implementation, inp
         the_first_step_knows_the_begin_symbol_alone,
         a_prefix_of_the_targets_has_the_first_embeddings,
     ),
-    kind="boundary",
+    kind="shift",
     repair="The first step has row 0.",
     seen="https://github.com/huggingface/transformers/issues/19240",
 )
@@ -402,7 +403,7 @@ def words_outside_the_vocabulary_are_refused(
 @fault(
     target_embedding,
     breaks=words_outside_the_vocabulary_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def wraps_words_around(**inputs: Any) -> Array:
@@ -424,7 +425,7 @@ def a_last_target_outside_the_vocabulary_is_refused(
 @fault(
     target_embedding,
     breaks=a_last_target_outside_the_vocabulary_is_refused,
-    kind="boundary",
+    kind="refusal",
     repair="Check all.",
 )
 def checks_what_it_embeds_only(**inputs: Any) -> Array:
@@ -443,7 +444,7 @@ def more_targets_than_positions_are_refused(target_embedding: Implementation, in
 @fault(
     target_embedding,
     breaks=more_targets_than_positions_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def no_position_behind_the_table(**inputs: Any) -> Array:
@@ -463,7 +464,7 @@ def words_and_positions_of_different_widths_are_refused(target_embedding: Implem
 @fault(
     target_embedding,
     breaks=words_and_positions_of_different_widths_are_refused,
-    kind="axis",
+    kind="refusal",
     repair="Compare the widths.",
 )
 def spreads_a_single_column(**inputs: Any) -> Array:

@@ -96,29 +96,25 @@ class Mixed(Format):
         return self.parts[3]
 
 
-@cache
 def mixed(store: str, accumulate: str, keep: str, multiply: str = "") -> Format:
     """The one object for an arithmetic of these formats; the storage format itself where all are alike.
 
     Raises ValueError where sums are added up in, or arrays kept in, a format narrower than the storage format.
     """
-    parts = (_POSSIBLE["store"][store], FORMATS[accumulate], FORMATS[keep])
+    stored, kept = _POSSIBLE["store"][store], FORMATS[keep]
     for part, name in (("accumulate", accumulate), ("keep", keep)):
-        if FORMATS[name].precision < parts[0].precision:
+        if FORMATS[name].precision < stored.precision:
             raise ValueError(f"{part} is {name}, which is narrower than the {store} that is stored")
     product = _POSSIBLE["multiply"][multiply or keep]
-    if product.precision > parts[2].precision:
-        product = parts[2]
-    if all(part is parts[0] for part in (*parts, product)):
-        return parts[0]
-    stored, added, kept = parts
-    return Mixed(
-        stored.name,
-        stored.precision,
-        stored.smallest_normal,
-        stored.largest,
-        parts=(stored, added, kept, product),
-    )
+    return _interned(stored, FORMATS[accumulate], kept, kept if product.precision > kept.precision else product)
+
+
+@cache
+def _interned(store: Format, accumulate: Format, keep: Format, multiply: Format) -> Format:
+    if accumulate is keep is multiply is store:
+        return store
+    parts = (store, accumulate, keep, multiply)
+    return Mixed(store.name, store.precision, store.smallest_normal, store.largest, parts=parts)
 
 
 def described(format: Format) -> str:
@@ -132,6 +128,8 @@ def described(format: Format) -> str:
 
 def joint(formats: tuple[Format, ...]) -> Format:
     """The narrowest of each part of several arithmetics of one storage format: what all of them keep to."""
+    if len(formats) == 1:
+        return formats[0]
     narrowest = [min((getattr(f, part) for f in formats), key=lambda f: f.precision)
                  for part in ("accumulate", "keep", "multiply")]  # fmt: skip
     return mixed(formats[0].name, *(f.name for f in narrowest))

@@ -96,12 +96,15 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Bounded:
     value = contract([x.value for x in parts])
     sizes = [np.abs(x.double) + x.absolute for x in multiplied]
     size = contract(sizes)
-    error = _lost(arithmetic, terms, size, inputs, output, extents, sizes)
+    carried: Any = 0.0
     for k, x in enumerate(multiplied):
         if type(x.absolute) is not float:
             others = [np.abs(y.double) for y in multiplied[:k]]
-            error = error + contract([*others, x.absolute, *sizes[k + 1 :]])
-    error = np.where(np.isfinite(size), error * rounding.MARGIN, np.where(np.isnan(value), 0.0, np.inf))
+            carried = carried + contract([*others, x.absolute, *sizes[k + 1 :]])
+    if len(parts) == 1:
+        return Bounded(value, rounding.of_sum(arithmetic, value, terms, size, carried), arithmetic)
+    error = (_lost(arithmetic, terms, size, inputs, output, extents, sizes) + carried) * rounding.MARGIN
+    error = np.where(np.isfinite(size), error, np.where(np.isnan(value), 0.0, np.inf))
     return Bounded(value, rounding.kept(arithmetic, value, error), arithmetic)
 
 
@@ -141,15 +144,14 @@ def _lost(arithmetic: Format, terms: int, size: Array, inputs: list[str], output
           sizes: list[Array]) -> Array:  # fmt: skip
     """What rounding adds, before the result is kept: see `_einsum`."""
     format, count = arithmetic.accumulate, len(inputs)
-    if count == 1:
-        return rounding.of_adding(format, terms, size, 0.0)
     own = sum(bool(set(s) - set(output) - set("".join(inputs[:k] + inputs[k + 1 :]))) for k, s in enumerate(inputs))
     stored = own + count - 2 if arithmetic.keep.precision < format.precision else 0
-    growth = terms * format.unit if count == 2 else format.growth(terms + count - 2)
+    roundings = terms * rounding.products(arithmetic)
+    growth = roundings * format.unit if count == 2 else format.growth(math.ceil(roundings) + count - 2)
     growth += arithmetic.keep.growth(stored) * (1 + growth)
     if arithmetic.multiply is not arithmetic.keep:
         growth += arithmetic.multiply.growth(2 * (count - 2)) * (1 + growth)
-    error: Array = growth * size + terms * np.minimum(size, format.smallest_normal)
+    error: Array = growth * size + roundings * np.minimum(size, format.smallest_normal)
     if stored or count > 2:
         narrow = arithmetic.keep if stored else format
         error = error + _between(narrow, terms, inputs, output, extents, sizes) * (size > 0)

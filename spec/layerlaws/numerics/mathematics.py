@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerlaws.numerics.arrays import Array
 from layerlaws.numerics.bounded import value_of
 from layerlaws.numerics.formats import ArrayLike
 from layerlaws.numerics.reverse_mode import with_slope
 from layerlaws.numerics.rounding import ERF
+from layerlaws.numerics.tape import constant, kept_in_parts
 
 
 def require(condition: Any, message: str) -> None:
@@ -60,10 +62,28 @@ def gelu(x: Any) -> Any:
     return x * (0.5 * (1.0 + erf(x * root(0.5))))
 
 
-def affine(x: Any, weight: Any, bias: Any) -> Any:
+def affine(x: Array, weight: Array, bias: Array) -> Array:
     """x weight + bias, the bias as one more term of the sums: kernels start from it, or add it last. (n, m), (m,)."""
-    ones = np.ones((*x.shape[:-1], 1), x.dtype)
-    return np.concatenate([x, ones], axis=-1) @ np.concatenate([weight, bias[None]], axis=0)
+    return linear_sum((x, weight), bias=bias)
+
+
+def linear_sum(*products: tuple[Array, Array], bias: Array | None = None) -> Array:
+    """x w + y v + ... (+ bias), one sum, in any order and in any parts.
+
+    Arguments x (..., n), y (..., k), ... with the same leading axes; weights w (n, m), v (k, m), ...; bias (m,)
+    ->  (..., m)
+    """
+    factors, weights = [x for x, _ in products], [w for _, w in products]
+    if bias is not None:
+        factors.append(np.ones((*factors[0].shape[:-1], 1), factors[0].dtype))
+        weights.append(bias[None])
+    total = np.concatenate(factors, axis=-1) @ np.concatenate(weights, axis=0)
+    pieces = [(constant(x), constant(w)) for x, w in products]
+
+    def parts() -> list[Array]:
+        return [x @ w for x, w in pieces] + ([] if bias is None else [constant(bias)])
+
+    return kept_in_parts(total, parts)
 
 
 def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:

@@ -102,7 +102,9 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
         return share
     sizes = (sizes_of(left) @ sizes_of(right)).reshape(shape)
     sums, arrays = share.format.accumulate, share.format.keep
-    lost = other * sums.unit + (arrays.unit if arrays.precision < sums.precision else 0.0)
+    lost = other * rounding.products(share.format) * sums.unit
+    if arrays.precision < sums.precision:
+        lost += arrays.unit
     extra = np.where(np.isfinite(sizes), lost * sizes, np.inf)
     return summed(Bounded(share.value, share.error + extra, share.format), left.shape[-1], sizes)
 

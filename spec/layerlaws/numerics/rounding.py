@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerlaws.numerics.formats import Format
+from layerlaws.numerics.sizes import product_of_sizes
 
 Array = NDArray[Any]
 
@@ -56,6 +57,13 @@ ERF_ERROR = 4 * 2.0**-53
 error function never grows a relative change), and less than one ulp for the result (glibc, Errors in Math Functions).
 """
 
+
+SPLIT = ("bf16x3",)
+"""Product formats in which an operand is the sum of two numbers of half the bits."""
+
+SPLIT_PRODUCTS = 3 * (1 + 2.0**-6)
+"""How many products of parts are added up for one product, relatively to its size: three, and a part may be larger
+than the number by half a unit in its last place, 2**-8 of it."""
 
 UNDERFLOW = 4 * float(np.finfo(np.float64).smallest_subnormal)
 """What the double in which an error is computed may lose to underflow, in the products of one rule."""
@@ -158,13 +166,19 @@ def of_constants(format: Format, value: Array, bits: int | None = None) -> Array
     What fills more bits than that has been rounded by whoever wrote it down, and an implementation may round another
     form of the same constant: 1/sqrt(2) for sqrt(2), say.
     """
-    mantissa, _ = np.frexp(value)
-    scaled = np.ldexp(mantissa, format.precision if bits is None else bits)
-    exact = (scaled == np.rint(scaled)) & (
-        (value == 0) | ((np.abs(value) >= format.smallest_normal) & (np.abs(value) <= format.largest))
-    )
+    exact = represented(format, value, format.precision if bits is None else bits)
     inexact = np.where(exact | ~np.isfinite(value), 0, value)
     return once(format, as_double(inexact), roundings=1 if bits in (None, format.precision) else 2)
+
+
+def represented(format: Format, value: Array, bits: int) -> Array:
+    """Whether numbers are 0, or in the normal range of a format and of so many bits."""
+    mantissa, _ = np.frexp(value)
+    scaled = np.ldexp(mantissa, bits)
+    size = np.abs(value)
+    within: Array = (value == 0) | ((size >= format.smallest_normal) & (size <= format.largest))
+    short: Array = (scaled == np.rint(scaled)) & within
+    return short
 
 
 def of_sum(arithmetic: Format, value: Array, terms: int | Array, size: Array, carried: Error) -> Array:
@@ -174,8 +188,17 @@ def of_sum(arithmetic: Format, value: Array, terms: int | Array, size: Array, ca
     (Jeannerod and Rump, Improved error bounds for inner products in floating-point arithmetic, SIAM J. Matrix Anal.
     Appl. 34(2), 2013). Each partial sum may be flushed. Where one may overflow, nothing is claimed. Then the sum is
     rounded once to the format it is kept in. value: the sum itself.
+
+    That holds for terms of the format they are added up in. Those kept in a wider one are rounded to it first, or as
+    they are added: u size more, and size up by as much. A single term was kept before, and stays as it is.
     """
-    return kept(arithmetic, value, of_adding(arithmetic.accumulate, terms, size, carried))
+    sums = arithmetic.accumulate
+    if not _holds(sums, arithmetic.keep):
+        carried = carried + sums.unit * size + np.minimum(size, terms * sums.smallest_normal)
+        size = size * (1 + sums.unit)
+    error = of_adding(sums, terms, size, carried)
+    rounded = kept(arithmetic, value, error)
+    return error if rounded is error else np.where(np.asarray(terms) <= 1, error, rounded)
 
 
 def of_adding(format: Format, terms: int | Array, size: Array, carried: Error) -> Array:
@@ -190,9 +213,15 @@ def of_adding(format: Format, terms: int | Array, size: Array, carried: Error) -
 
 def kept(arithmetic: Format, value: Array, error: Array) -> Array:
     """The error of what has been accumulated, once it is rounded to the format that arrays are kept in."""
-    if arithmetic.keep.precision >= arithmetic.accumulate.precision:
+    if _holds(arithmetic.keep, arithmetic.accumulate):
         return error
     return once(arithmetic.keep, as_double(value), error)
+
+
+def _holds(one: Format, other: Format) -> bool:
+    """Whether one format represents all normal numbers of another: float16 lacks the range of bfloat16."""
+    precise = one.precision >= other.precision
+    return precise and one.largest >= other.largest and one.smallest_normal <= other.smallest_normal
 
 
 def _settled(
@@ -244,24 +273,35 @@ def _binary(carry: Callable[[Array, Array, Error, Array, Error], Error], roundin
 def _matmul(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
     if arithmetic.multiply is not arithmetic.keep:
         ea, eb = (_rounded_for_products(arithmetic.multiply, x, e) for x, e in ((a, ea), (b, eb)))
-    return kept(arithmetic, y, _of_products(arithmetic.accumulate, y, a, ea, b, eb))
+    roundings = a.shape[-1] * products(arithmetic)
+    return kept(arithmetic, y, _of_products(arithmetic.accumulate, roundings, a, ea, b, eb))
+
+
+def products(arithmetic: Format) -> float:
+    """How many products are formed and added up for one."""
+    return SPLIT_PRODUCTS if arithmetic.multiply.name in SPLIT else 1
 
 
 def _rounded_for_products(format: Format, x: Array, error: Error) -> Array:
     """The error of operands once they are rounded to the format that products are formed in.
 
     Two roundings of each are counted: tensor cores that are given a float32 drop its last bits (NVIDIA, CUTLASS
-    documentation, functionality: tf32 by truncation), and of the four products of split numbers one is left out.
+    documentation, functionality: tf32 by truncation), and of the four products of split numbers one is left out. The
+    second part of a split number may be flushed, while the number itself is far from it. Operands that are known and
+    short enough for the format, or for the first part alone, lose nothing.
     """
-    return once(format, x, error, roundings=2)
+    split = format.name in SPLIT
+    lost = once(format, x, error, roundings=2) + (format.smallest_normal if split else 0.0) * (x != 0)
+    short = represented(format, x, format.precision // 2 if split else format.precision)
+    return np.where(short & (np.asarray(error) == 0), 0.0, lost)
 
 
-def _of_products(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
-    """The error of a @ b as it is accumulated in a format."""
+def _of_products(format: Format, roundings: float, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    """The error of a @ b as it is accumulated in a format, in so many roundings."""
     size_a, size_b = (np.abs(x) if type(e) is float else np.abs(x) + e for x, e in ((a, ea), (b, eb)))
     size = product_of_sizes(size_a, size_b)
     if math.isfinite(_largest(size)):
-        return _of_inner_products(format, size, a, ea, size_b, eb)
+        return _of_inner_products(format, roundings, size, a, ea, size_b, eb)
     # Unknown: a row or column with an unknown number, and an infinity times a number of unknown sign.
     ea, eb = np.broadcast_to(ea, a.shape), np.broadcast_to(eb, b.shape)
     blind_a, blind_b = (ea > 0) & (ea >= np.abs(a)), (eb > 0) & (eb >= np.abs(b))
@@ -274,49 +314,21 @@ def _of_products(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Er
     unknown = sum(one.astype(float) @ other.astype(float) for one, other in meetings) > 0
     a, ea, b, eb = (np.where(np.isfinite(x), x, 0.0) for x in (a, ea, b, eb))
     size_b = np.abs(b) + eb
-    return np.where(unknown, np.inf, _of_inner_products(format, (np.abs(a) + ea) @ size_b, a, ea, size_b, eb))
+    size = (np.abs(a) + ea) @ size_b
+    return np.where(unknown, np.inf, _of_inner_products(format, roundings, size, a, ea, size_b, eb))
 
 
-def product_of_sizes(a: Any, b: Any) -> Array:
-    """At least a @ b, for numbers that are not negative, and where it is large: formed in float32, in half the time.
-
-    Each operand is rounded to float32 once, and an inner product of K terms is, with nothing to cancel, at least
-    (1 - u)**(K + 2) of the exact one (Higham 2002, section 3.1), u = 2**-24, as long as nothing underflows. It is
-    divided by less than that, 1 - (K + 4) u, which covers the division in double as well.
-    """
-    terms = a.shape[-1]
-    if a.size * b.shape[-1] < _LARGE or a.ndim < 2 or b.ndim < 2 or terms > 2**16 or not (_safe(a) and _safe(b)):
-        double: Array = np.asarray(a @ b)
-        return double
-    short: Array = a.astype(np.float32) @ b.astype(np.float32)
-    enough: Array = short.astype(np.float64) / (1 - (terms + 4) * 2.0**-24)
-    return enough
-
-
-_LARGE = 2**20
-"""Multiplications from which on looking at the operands first pays."""
-
-
-def _safe(x: Array) -> bool:
-    """Whether products of such numbers, and sums of 2**16 of them, stay within float32: all are 0 or near 1."""
-    largest = _largest(x)
-    if not largest <= 2.0**50:
-        return False
-    if np.minimum.reduce(x, axis=None, initial=1.0) >= 2.0**-60:
-        return True
-    return not ((x > 0) & (x < 2.0**-60)).any()
-
-
-def _of_inner_products(format: Format, size: Array, a: Array, ea: Error, size_b: Array, eb: Error) -> Array:
+def _of_inner_products(
+    format: Format, roundings: float, size: Array, a: Array, ea: Error, size_b: Array, eb: Error
+) -> Array:
     """The error of a @ b, all finite; size_b: |b| + eb, size: (|a| + ea) @ size_b."""
-    terms = a.shape[-1]
-    growth = terms * format.unit
+    growth = roundings * format.unit
     error: Array = np.asarray(size * growth)
     if type(ea) is not float:
         error += product_of_sizes(ea, size_b)
     if type(eb) is not float:
         error += product_of_sizes(np.abs(a), eb)
-    error += terms * np.minimum(size, format.smallest_normal)
+    error += roundings * np.minimum(size, format.smallest_normal)
     error *= MARGIN
     if not _largest(size) * (1 + growth) <= format.largest:
         error[size * (1 + growth) > format.largest] = np.inf

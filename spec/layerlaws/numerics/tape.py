@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from layerlaws.numerics.accumulation import taken
-from layerlaws.numerics.bounded import REARRANGEMENTS, Bounded
+from layerlaws.numerics.bounded import REARRANGEMENTS, Bounded, asbounded
 from layerlaws.numerics.pullbacks import SLOPES, of_extreme, places, product, scattered, times
-from layerlaws.numerics.rounding import DECISIONS, quietly
+from layerlaws.numerics.rounding import DECISIONS, MARGIN, quietly
 
 Pull = Callable[[Any], Any]
 """From the adjoint of a result to its share in the adjoint of an operand."""
@@ -106,6 +107,25 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 def constant(x: Any) -> Any:
     """The array of a `Variable`, cut off from what it was computed from; anything else as it is."""
     return x.primal if isinstance(x, Variable) else x
+
+
+def kept_in_parts(total: Any, parts: Callable[[], Sequence[Any]]) -> Any:
+    """A sum that may have been added up from parts, each of which was kept, in any order.
+
+    In a format that sums are accumulated in as they are kept, that is one more order of summation and costs nothing.
+    Where sums are kept in a narrower format, each part and each sum of some of them is rounded to it: n parts, and
+    n - 2 sums before the last, none of them larger than the sizes of all parts together. parts: called only there.
+    """
+    whole = constant(total)
+    if not isinstance(whole, Bounded) or whole.format.keep.precision >= whole.format.accumulate.precision:
+        return total
+    with quietly():
+        pieces = [asbounded(constant(part), whole.format) for part in parts()]
+        sizes = functools.reduce(np.add, [np.abs(part.double) + part.absolute for part in pieces])
+        kept, rounded = whole.format.keep, max(len(pieces) - 1, 0)
+        extra = (rounded * kept.unit * sizes + 2 * rounded * np.minimum(sizes, kept.smallest_normal)) * MARGIN
+        loosened = Bounded(whole.value, whole.absolute + np.where(np.isnan(extra), np.inf, extra), whole.format)
+    return Variable(loosened, (total, lambda s: s)) if isinstance(total, Variable) else loosened
 
 
 def elementwise(result: Any, operands: tuple[Any, ...], slopes: tuple[Any, ...]) -> Variable:

@@ -1,6 +1,6 @@
-"""The report of a directory of records: README.md for a forge, with plots beside it; index.html for a browser.
+"""The report on a directory of records: README.md and plots for a forge, index.html for a browser.
 
-A pure function of the records and the catalogue: the same records always give the same files.
+It depends only on the records and the catalogue: the same records always give the same files.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = ["write_report"]
 def write_report(directory: Path) -> list[Path]:
     """Read all records of a directory and write README.md, index.html and the plots of benchmarks into it.
 
-    Raises RecordError where there is no record, where one cannot be read or is of another suite version, and
-    where a file of that name is there which no report wrote; OSError where the directory cannot be written.
+    Returns the paths written. Raises RecordError if there is no record, if one cannot be read or is of another suite
+    version, or if a file to be replaced was not written by a report; OSError if the directory cannot be written.
     """
     report = report_of(records_in(directory), catalogue())
     speed = speed_of(benchmarks_in(directory), catalogue())
@@ -47,7 +47,7 @@ def write_report(directory: Path) -> list[Path]:
 
 
 def _refuse_to_overwrite(path: Path) -> None:
-    """Somebody's own README is no report: leave it alone."""
+    """Raises RecordError if the file exists and was not written by a report."""
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:500]:
         raise RecordError(
             f"{path} was not written by `layerlaws report`: move it, or keep records in another directory"

@@ -1,4 +1,4 @@
-"""How much of the allowed error implementations used: per operation and dtype, and the worst of a note."""
+"""The shares of the allowed error that implementations used, per operation and dtype, and the worst of a note."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from layerlaws.report.contents import NOT_RUN, Accuracy
 from layerlaws.running.journal import Record
 
 ACCURACY = {"agrees_with_definition": "result", "gradient_agrees_with_definition": "gradient"}
-"""Laws whose share of the allowed error says how accurate an operation is, and of what."""
+"""The laws whose share of the allowed error measures accuracy, and what it is the accuracy of."""
 
 
 def accuracy_of(note: Note, records: Sequence[Record], verdicts: Sequence[Mapping[str, Verdict]]) -> Iterable[Accuracy]:
-    """The shares of each operation of a note, results and gradients, in each dtype that a backend offers.
+    """The shares of each operation of a note, for results and gradients, in each dtype that a backend offers.
 
-    Operations that are exact wherever they are right (integers, masks) are left out.
+    Operations without rounding (on integers or masks) are left out.
     """
     for case in note.cases:
         if case.law.name not in ACCURACY:
@@ -32,7 +32,7 @@ def accuracy_of(note: Note, records: Sequence[Record], verdicts: Sequence[Mappin
 
 
 def worst_of(note: Note, verdicts: Sequence[Mapping[str, Verdict]]) -> tuple[str, ...]:
-    """Of each backend, the worst share that a held law of `ACCURACY` used in the note; "" where there is none."""
+    """For each backend, the worst share that a held law of `ACCURACY` used in the note; "" if there is none."""
     ids = [case.id for case in note.cases if case.law.name in ACCURACY]
     return tuple(_worst(of[id] for id in ids if id in of) for of in verdicts)
 
@@ -43,15 +43,17 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
 
 
 def _counts(verdict: Verdict) -> bool:
-    """Whether shares say all: those of a law that failed leave out what failed."""
+    """Whether shares are complete: those of a failed law leave out the example that failed."""
     return verdict.state in ("held", "stale")
 
 
-def _shares(verdict: Verdict | None, dtype: str, record: Record) -> tuple[str, str]:
+def _shares(verdict: Verdict | None, dtype: str, record: Record) -> tuple[str, str, str]:
     if verdict is None:
-        return NOT_RUN, ""
+        return NOT_RUN, "", ""
     if not _counts(verdict):
-        return verdict.state, ""
+        return verdict.state, "", ""
     if dtype in verdict.accuracy:
-        return text.share(verdict.accuracy[dtype].worst), text.share(verdict.accuracy[dtype].median)
-    return ("no example" if dtype in record.header.dtypes else "not offered"), ""
+        shares = verdict.accuracy[dtype]
+        mean = f"{shares.mean:+.3f}" if shares.elements else ""
+        return text.share(shares.worst), text.share(shares.median), mean
+    return ("no example" if dtype in record.header.dtypes else "not offered"), "", ""

@@ -1,4 +1,4 @@
-"""What a report consists of: plain text, cut and cleaned, which each format escapes in its own way."""
+"""The contents of a report as clean text of bounded length, which each output format escapes in its own way."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ NOT_RUN = "not run"
 
 MEANINGS = {**STATES, NOT_RUN: "the run did not reach or did not select the law"}
 
-PLAIN = ("held", "missing", "unavailable", NOT_RUN)
-"""States that say all there is to say."""
+SELF_EXPLANATORY = ("held", "missing", "unavailable", NOT_RUN)
+"""The states that need no further explanation."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a law on one backend, ready to print.
+    """The result of a law on one backend, ready to print.
 
-    share: worst share of the allowed error, "" for a law that did not hold. examples: telling ones of all.
-    script: what reproduces the counterexample, seen from the directory of the records.
+    sentence: the law's. share: the worst share of the allowed error, "" for a law that did not hold. examples: how many
+    are decisive, out of all. script: the path of the counterexample script, relative to the records.
     """
 
     backend: str
@@ -44,16 +44,16 @@ class Result:
         return self.state in UNEXPECTED
 
     @property
-    def plain(self) -> bool:
-        """Whether the state says it all."""
-        return self.state in PLAIN
+    def self_explanatory(self) -> bool:
+        """Whether there is nothing to report but the state."""
+        return self.state in SELF_EXPLANATORY
 
 
 @dataclass(frozen=True)
 class Law:
-    """A law of the catalogue and what came of it on every backend.
+    """A law of the catalogue and its result on every backend.
 
-    faults: which columns of its note's kill matrix it notices.
+    faults: the columns of its note's kill matrix whose faults break it.
     """
 
     id: str
@@ -64,11 +64,10 @@ class Law:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that laws must notice.
+    """A fault that laws have to detect.
 
-    column: its mark in the kill matrix. source: where it was shipped, or "constructed".
-    laws: ids of those that notice; of a fault that comes with every operation, names.
-    operation: its name, or how many operations it is made for.
+    column: its label in the kill matrix. operation: its name, or the number of operations for a generic fault. source:
+    where the fault was shipped, or "constructed". laws: ids of the laws that detect it; names for a generic fault.
     """
 
     column: str
@@ -81,7 +80,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Erratum:
-    """A mistake that a note corrects, and the ids of the laws that show it."""
+    """A mistake that a note corrects, and the ids of the laws that demonstrate it."""
 
     text: str
     laws: tuple[str, ...]
@@ -89,21 +88,21 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Worst and median share of the allowed error of one operation in one dtype, on each backend, as text.
+    """Shares of the allowed error of one operation in one dtype on each backend, as text.
 
-    of: what is accurate, "result" or "gradient". shares: (worst, median) for each backend, or
-    (why there is none, "").
+    of: "result" or "gradient". shares: of each backend (worst, median, mean of the signed shares), the last "" where
+    the record lacks it; or (the reason why there is none, "", "").
     """
 
     operation: str
     of: str
     dtype: str
-    shares: tuple[tuple[str, str], ...]
+    shares: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One note on every backend."""
+    """One note, with its results on every backend. worst: the worst share of the allowed error by backend, or ""."""
 
     name: str
     title: str
@@ -115,26 +114,26 @@ class Row:
 
     @property
     def counts(self) -> list[list[tuple[str, int]]]:
-        """Of each backend, how many laws are in each state, states that none is in left out."""
+        """For each backend, how many laws are in each state, without empty states."""
         return [counted(column) for column in zip(*(law.results for law in self.laws), strict=True)]
 
     @property
     def shipped(self) -> int:
-        """How many of the faults were seen in a public library or repository."""
+        """How many of the faults were found in a public library or repository."""
         return sum(fault.source != "constructed" for fault in self.faults)
 
     @property
     def kills(self) -> int:
-        """How many pairs of a law and a fault of the note there are in which the law notices the fault."""
+        """How many pairs of a law and a fault of the note there are in which the law detects the fault."""
         return sum(len(fault.laws) for fault in self.faults)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report shows.
+    """Everything that a report shows.
 
-    generic: faults that come with every operation. beyond: results for laws that are not in the catalogue (notes of
-    other packages).
+    provenance: one row per fact, its name first. generic: the faults of laws that come with every operation. beyond:
+    results for laws that are not in the catalogue (those of notes in other packages).
     """
 
     backends: tuple[str, ...]
@@ -146,12 +145,12 @@ class Report:
 
     @property
     def laws(self) -> int:
-        """How many laws the catalogue has."""
+        """The number of laws in the catalogue."""
         return sum(len(row.laws) for row in self.rows)
 
     @property
     def summary(self) -> str:
-        """How much was held to how much, and how many verdicts are unexpected."""
+        """The numbers of backends, laws and notes, of unexpected verdicts and of known deviations."""
         counts = ((len(self.backends), "backend"), (self.laws, "law"), (len(self.rows), "note"))
         backends, laws, notes = (text.number(n, what) for n, what in counts)
         unexpected = (
@@ -173,7 +172,7 @@ class Report:
 
     @property
     def totals(self) -> list[list[tuple[str, int]]]:
-        """Of each backend, how many laws of the catalogue are in each state."""
+        """For each backend, how many laws of the catalogue are in each state."""
         columns = zip(*(law.results for row in self.rows for law in row.laws), strict=True)
         return [counted(column) for column in columns]
 

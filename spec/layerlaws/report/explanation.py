@@ -1,4 +1,4 @@
-"""Notes, laws and failures in words, for a terminal or a log."""
+"""Notes, operations and laws as text, for a terminal."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ WIDTH = 80
 
 
 def explain(name: str) -> str:
-    """A note, an operation or a law in words: prose, definition, laws, faults with their sources.
+    """A note, an operation or a law as text: prose, definition, laws, faults with their sources.
 
-    Raises WrongUse, with near names, for a name that is none of these.
+    Raises WrongUse, with similar names, for any other name.
     """
     known = catalogue()
-    names = {note.name for note in known.notes} | set(known.operations) | {
-        part for case in known.cases for part in (case.id, case.law.name)
-    }  # fmt: skip
+    names = (
+        {note.name for note in known.notes}
+        | set(known.operations)
+        | {part for case in known.cases for part in (case.id, case.law.name)}
+    )
     known_name(name, names, "note, operation or law")
     for note in known.notes:
         if note.name == name:
@@ -38,7 +40,7 @@ def explain(name: str) -> str:
 
 
 def notes_table(known: Catalogue) -> str:
-    """The notes as a Markdown table: operations, numbers of laws and faults, and what each says."""
+    """The notes as a Markdown table: operations, numbers of laws and faults, title."""
     rows = [
         (
             f"`{note.name}`",
@@ -61,7 +63,7 @@ def _note(note: Note) -> str:
 
 
 def _laws(cases: Sequence[Case]) -> Iterator[str]:
-    """A law that several operations obey, once."""
+    """The laws; one that several operations obey is listed once."""
     same: dict[str, list[Case]] = {}
     for case in cases:
         same.setdefault(case.law.name, []).append(case)
@@ -74,26 +76,30 @@ def _operation(known: Catalogue, name: str) -> str:
     operation = known.operations[name]
     cases = [case for case in known.cases if operation in case.operations]
     faults = [fault for note in known.notes for fault in note.faults if fault.operation is operation]
-    return "\n\n".join([
-        f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
-        _definition(operation.definition),
-        "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
-        "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
-    ])  # fmt: skip
+    return "\n\n".join(
+        [
+            f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
+            _definition(operation.definition),
+            "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
+            "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
+        ]
+    )
 
 
 def _law(case: Case) -> str:
     faults = [fault for fault in faults_of(case.note) if case in noticed_by(fault, case.note)]
-    return "\n\n".join([
-        f"{case.id}, of the note {case.note.name}",
-        textwrap.fill(case.law.statement, WIDTH),
-        inspect.getsource(case.law.state).rstrip(),
-        "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
-    ])  # fmt: skip
+    return "\n\n".join(
+        [
+            f"{case.id}, of the note {case.note.name}",
+            textwrap.fill(case.law.statement, WIDTH),
+            inspect.getsource(case.law.state).rstrip(),
+            "Proven by\n---------\n" + "\n".join(map(_fault, faults)),
+        ]
+    )
 
 
 def _definition(definition: Callable[..., Any]) -> str:
-    """Its source, without decorators."""
+    """The source of a definition, without its decorators."""
     lines = inspect.getsource(definition).rstrip().splitlines()
     return "\n".join(dropwhile(lambda line: not line.startswith("def "), lines))
 
@@ -103,7 +109,7 @@ def _entry(name: str, sentence: str) -> str:
 
 
 def _filled(text: str, first: str, others: str) -> str:
-    """Links and names stay in one piece."""
+    """The text wrapped, without breaking links and names."""
     return textwrap.fill(
         text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
     )

@@ -1,4 +1,4 @@
-"""A report in GitHub's Markdown."""
+"""A report in GitHub Flavored Markdown."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from tabulate import tabulate
 
 from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
 from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report.words import WORDS
 
 IN_FULL = 25
-"""How many unexpected verdicts are shown with their counterexamples."""
+"""How many unexpected verdicts are shown in full."""
 
 _SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> str:
-    """The report as the text of a README. more: sections by their titles, paragraphs each."""
+    """The report as the text of a README. more: further sections, as lists of paragraphs by title."""
     names = [escaped(name) for name in report.backends]
     sections = {
         "": [
             f"<!-- {MARK}; change the records, not this file -->",
             "# layerlaws report",
-            f"{report.summary} Every law stands in [index.html](index.html).",
+            f"{report.summary} Every law stands in [index.html](index.html); [Words](#words) explains the terms.",
             *(f"**{escaped(warning)}**" for warning in report.warnings),
         ],
         "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
@@ -31,8 +32,9 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
-            "Worst / median share of the allowed error; what correct arithmetic in that format can lose at most is 1. "
-            "Operations that are exact wherever they are right (integers, masks) are left out.",
+            "Worst / median [share of the allowed error](#words) and, in newer records, the mean over all elements, "
+            "positive away from 0. What correct arithmetic in that format can lose at most is 1. Operations that are "
+            "exact wherever they are right (integers, masks) are left out.",
             _table(["operation", "of its", "dtype", *names], _accuracy(report.rows)),
         ],
         **(more or {}),
@@ -42,6 +44,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
             "`layerlaws explain OPERATION` says what is wrong with each.",
             _table(["operation", "fault", "laws that notice", "seen"], map(_fault, _faults(report))),
         ],
+        "Words": ["\n".join(f"- **{word}**: {sentence}" for word, sentence in WORDS.items())],
     }
     if report.beyond:
         sections["Laws beyond the catalogue"] = [_states(report.beyond)]
@@ -50,14 +53,14 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
 
 
 def escaped(text: str) -> str:
-    """Text that means only itself in Markdown, anywhere but at the beginning of a line."""
+    """The text escaped for Markdown, anywhere but at the beginning of a line."""
     return _SPECIAL.sub(r"\\\1", text)
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     body = [list(row) for row in rows]
     table = str(tabulate(body, list(head), tablefmt="github", disable_numparse=True))
-    return re.sub("  +", " ", table) if body else "None."  # not aligned: forges show no file beyond 500 kB
+    return re.sub("  +", " ", table) if body else "None."  # no alignment: forges do not show files beyond 500 kB
 
 
 def _matrix(report: Report, names: Sequence[str]) -> str:
@@ -74,7 +77,7 @@ def _legend() -> str:
 
 
 def _unexpected(results: Sequence[Result]) -> list[str]:
-    """The first ones in full; the others by name, since forges do not show files of any length."""
+    """The first ones in full, the others by name, since forges do not show large files."""
     sections = [_result(result) for result in results[:IN_FULL]]
     if len(results) > IN_FULL:
         sections += ["### Others, in full in index.html", _states(results[IN_FULL:])]
@@ -88,19 +91,21 @@ def _states(results: Iterable[Result]) -> str:
 
 def _result(result: Result) -> str:
     head = f"### {escaped(result.backend)}: {escaped(result.law)} is {result.state}"
-    told = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
-    parts = [head, *(f"{what}: {escaped(text)}" for what, text in told.items() if text)]
+    texts = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
+    parts = [head, *(f"{what}: {escaped(text)}" for what, text in texts.items() if text)]
     code = [f"{name} = {value}" for name, value in result.counterexample]
     if code:
-        parts += [f"Smallest input found ({escaped(result.input_dtype)}), and both sides:", _fenced("\n".join(
-            code + [f"# {name}:\n{value}" for name, value in result.sides]))]  # fmt: skip
+        parts += [
+            f"Smallest input found ({escaped(result.input_dtype)}), and both sides:",
+            _fenced("\n".join(code + [f"# {name}:\n{value}" for name, value in result.sides])),
+        ]
     if result.script:
         parts.append(f"Again: `python {result.script}`")
     return "\n\n".join(parts)
 
 
 def _fenced(code: str) -> str:
-    """A block of code, in a fence longer than any inside."""
+    """A block of code in a fence longer than any in the code."""
     longest = max((len(run) for run in re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}python\n{code}\n{fence}"
@@ -116,7 +121,7 @@ def _known(results: Iterable[Result]) -> str:
 
 def _accuracy(rows: Iterable[Row]) -> Iterable[list[str]]:
     for line in (line for row in rows for line in row.accuracy):
-        shares = [f"{worst} / {median}" if median else worst for worst, median in line.shares]
+        shares = [" / ".join(part for part in parts if part) for parts in line.shares]
         yield [escaped(part) for part in (line.operation, line.of, line.dtype, *shares)]
 
 

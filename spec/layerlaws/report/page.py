@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no network, and no script to be read."""
+"""A report as one self-contained HTML page that needs no network and is readable without its script."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from layerlaws.report.contents import MEANINGS, Fault, Report
 from layerlaws.report.plots import Plots
 from layerlaws.report.speed import Speed
 from layerlaws.report.svg import STYLE
+from layerlaws.report.words import WORDS
 
 HERE = Path(__file__).parent
 
 
 def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = None, missing: str = "") -> str:
-    """The report as the text of a page. Everything put into the template is escaped.
+    """The report as HTML. The template escapes everything it is given.
 
-    missing: what plots lack. The page allows its own style and its own script, by their hashes, and nothing else.
+    missing: why plots are missing, "" if none is. The page's security policy allows its own style and script, by their
+    hashes, and nothing else.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -36,12 +38,17 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "breakable": _breakable, "link": text.link, "link_name": text.link_name, "hashed": _hashed, "heads": _heads,
+        "breakable": _breakable,
+        "link": text.link,
+        "link_name": text.link_name,
+        "hashed": _hashed,
+        "heads": _heads,
         "dots": _dots,
-    }  # fmt: skip
+    }
     return environment.get_template("template.html.j2").render(
         report=report,
         meanings=MEANINGS,
+        words=WORDS,
         unexpected=UNEXPECTED,
         mark=text.MARK,
         text=text,
@@ -59,17 +66,17 @@ def _read(name: str) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """An identifier that may be broken after dots and underscores, escaped (no entity contains either)."""
+    """An identifier, escaped, with line breaks allowed after dots and underscores, which no entity contains."""
     return Markup(str(escape(name)).replace("_", "_<wbr>").replace(".", ".<wbr>"))
 
 
 def _hashed(code: str) -> Markup:
-    """What a content security policy calls this style or script."""
+    """The source of a style or script in a content security policy: its hash."""
     return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'")
 
 
 def _columns(backends: Sequence[str]) -> str:
-    """Style that depends on the number and names of backends: one column marked, shown alone, or named on a phone."""
+    """The style rules of each backend's column: marked, shown alone, or labelled on a narrow screen."""
     rules = []
     for i, name in enumerate(backends, 2):
         rules += [
@@ -82,12 +89,12 @@ def _columns(backends: Sequence[str]) -> str:
 
 
 def _css_string(name: str) -> str:
-    """A name as a string of CSS in which every character but letters, digits and spaces is a number."""
+    """A name as a CSS string, with all characters but letters, digits and spaces escaped."""
     return '"' + re.sub(r"[^A-Za-z0-9 ]", lambda found: f"\\{ord(found[0]):06x}", name) + '"'
 
 
 def _heads(faults: Sequence[Fault], generic: Sequence[Fault]) -> str:
-    """The heads of the columns of a kill matrix, one character wide, written downwards."""
+    """The column labels of a kill matrix, written downwards, one character wide."""
     longest = max((len(fault.column) for fault in faults), default=1)
     columns = [fault.column.rjust(longest) for fault in faults] + [" " * longest]
     columns += [fault.column.rjust(longest) for fault in generic]
@@ -95,7 +102,7 @@ def _heads(faults: Sequence[Fault], generic: Sequence[Fault]) -> str:
 
 
 def _dots(noticed: Collection[str], faults: Sequence[Fault], generic: Sequence[Fault]) -> str:
-    """A line of a kill matrix: a dot for each fault, a full one where the law notices it."""
+    """A row of a kill matrix: a filled dot for each fault that the law detects, a small one for others."""
 
     def line(columns: Sequence[Fault]) -> str:
         return "".join("●" if fault.column in noticed else "·" for fault in columns)

@@ -1,7 +1,7 @@
-"""Plots of benchmarks: how many times as fast, how near to the machine's ceilings, how time grows.
+"""Plots of benchmarks: ratios of times, a roofline, and growth of time with a size.
 
-Needs matplotlib, which is imported only here and only when something is drawn. The same records and the same
-matplotlib give the same files.
+They need matplotlib, which is imported only here and only to draw. The same records and the same version of matplotlib
+give the same files.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MISSING = (
 )
 
 WIDTH = 10.0
-"""Of every figure, in units of 72 pixels."""
+"""Width of every figure in inches of 72 pixels."""
 
 MARKS = "osD^vPX*"
 
 Plots = Mapping[str, Mapping[str, Plot]]
-"""By the slug of a run, then by kind: headlines, ratios, roofline, growth."""
+"""Plots by the slug of their run and their kind: headlines, ratios, roofline, growth."""
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "layerlaws", "text.parse_math": False, "font.size": 11,
@@ -42,7 +42,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def plots_of(speed: Speed) -> tuple[Plots, str]:
-    """The plots, and what is missing, in words: "" where nothing is."""
+    """The plots, and why they are missing if they are: "" otherwise."""
     if not speed.runs:
         return {}, ""
     try:
@@ -56,37 +56,61 @@ def plots_of(speed: Speed) -> tuple[Plots, str]:
 
 
 def _plots(run: Run, colours: Mapping[str, int]) -> Iterator[tuple[str, Plot]]:
-    """The plots of one run for which it has numbers, by kind."""
+    """The plots of one run by kind, without those that have no data."""
     claims = [measured.line for measured in run.headlines if any(entry.faster for entry in measured.line.entries)]
     compared = [line for line in run.lines if sum(entry.faster is not None for entry in line.entries) > 1]
     points = [(line, entry) for line in run.lines for entry in line.entries if entry.flops and entry.intensity]
     if claims:
-        yield "headlines", _finished(
-            _ratios(claims, set(), colours, "how many times as fast"), run, "headlines", "Headlines of the notes",
-            "How many times as fast the first workload is as the second, on each backend; logarithmic.",
-        )  # fmt: skip
+        yield (
+            "headlines",
+            _finished(
+                _ratios(claims, set(), colours, "how many times as fast"),
+                run,
+                "headlines",
+                "Headlines of the notes",
+                "How many times as fast the first workload is as the second, on each backend; logarithmic.",
+            ),
+        )
     if compared:
-        yield "ratios", _finished(
-            _ratios(compared, {"numpy"}, colours, "speed, NumPy = 1"), run, "ratios", "Speed against NumPy",
-            "How many times as fast as NumPy each backend is, for each workload; logarithmic, faster to the right.",
-        )  # fmt: skip
+        yield (
+            "ratios",
+            _finished(
+                _ratios(compared, {"numpy"}, colours, "speed, NumPy = 1"),
+                run,
+                "ratios",
+                "Speed against NumPy",
+                "How many times as fast as NumPy each backend is, for each workload; logarithmic, faster to the right.",
+            ),
+        )
     if points:
-        yield "roofline", _finished(
-            _roofline(run, points, colours), run, "roofline", "Roofline",
-            "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
-            "machine reached between the rounds with a large matrix product and a large copy; hollow marks are forward "
-            "and gradient. All are medians.",
-        )  # fmt: skip
+        yield (
+            "roofline",
+            _finished(
+                _roofline(run, points, colours),
+                run,
+                "roofline",
+                "Roofline",
+                "FLOP per second reached, against FLOP per byte that has to move; both logarithmic. Lines are what the "
+                "machine reached between the rounds with a large matrix product and a large copy; hollow marks are "
+                "forward and gradient. All are medians.",
+            ),
+        )
     if run.curves:
-        yield "growth", _finished(
-            _growth(run.curves, colours), run, "growth", "Growth",
-            "Median time against one size; both logarithmic. In the legend the fitted power of the size.",
-        )  # fmt: skip
+        yield (
+            "growth",
+            _finished(
+                _growth(run.curves, colours),
+                run,
+                "growth",
+                "Growth",
+                "Median time against one size; both logarithmic. In the legend the fitted power of the size.",
+            ),
+        )
 
 
 def _finished(figure: Figure, run: Run, kind: str, title: str, description: str) -> Plot:
     for artist in figure.findobj():
-        artist.set_clip_on(False)  # nothing is drawn outside, and clip paths would take half the file
+        artist.set_clip_on(False)  # nothing needs clipping, and clip paths take half the file
     drawing = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(drawing, format="svg", transparent=True, metadata=nothing)
@@ -94,7 +118,7 @@ def _finished(figure: Figure, run: Run, kind: str, title: str, description: str)
 
 
 def _figure(height: float, **options: Any) -> tuple[Figure, Any]:
-    """A figure that no window system knows of, and its axes."""
+    """A figure, unknown to pyplot, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -102,23 +126,23 @@ def _figure(height: float, **options: Any) -> tuple[Figure, Any]:
 
 
 def _ratios(lines: Sequence[Line], without: set[str], colours: Mapping[str, int], label: str) -> Figure:
-    """A bar for each backend in each line, from 1 to its ratio; a word where it has no time."""
-    rows = [(line, [entry for entry in line.told if entry.backend not in without]) for line in lines]
-    height = sum(len(told) + 0.8 for _, told in rows)
+    """A bar from 1 to the ratio for each backend in each line; its state where it has no time."""
+    rows = [(line, [entry for entry in line.reported if entry.backend not in without]) for line in lines]
+    height = sum(len(entries) + 0.8 for _, entries in rows)
     figure, axes = _figure(1.1 + 0.19 * height)
-    _ratio_axis(axes, [entry.faster for _, told in rows for entry in told if entry.faster], label)
+    _ratio_axis(axes, [entry.faster for _, entries in rows for entry in entries if entry.faster], label)
     place = 0.0
     ticks = []
-    for line, told in rows:
-        ticks.append((place + (len(told) - 1) / 2, _label(line)))
-        for entry in told:
+    for line, entries in rows:
+        ticks.append((place + (len(entries) - 1) / 2, _label(line)))
+        for entry in entries:
             _bar(axes, place, entry, line, colours)
             place += 1
         place += 0.8
     axes.set_ylim(place - 0.8, -0.8)
     axes.set_yticks(*zip(*ticks, strict=True), color=INK)
     axes.tick_params(axis="y", length=0)
-    _legend(axes, [name for name in colours if any(e.backend == name for _, told in rows for e in told)], colours)
+    _legend(axes, [name for name in colours if any(e.backend == name for _, entries in rows for e in entries)], colours)
     return figure
 
 
@@ -131,9 +155,15 @@ def _bar(axes: Axes, place: float, entry: Entry, line: Line, colours: Mapping[st
     bar.set_gid(f"{TIP}{line.workload}, {line.mode}, {entry.backend}: {entry.ratio}")
     right = entry.faster >= 1
     axes.annotate(
-        entry.ratio, (entry.faster, place), (4 if right else -4, 0), textcoords="offset points",
-        va="center", ha="left" if right else "right", fontsize=9, color=SOFT,
-    )  # fmt: skip
+        entry.ratio,
+        (entry.faster, place),
+        (4 if right else -4, 0),
+        textcoords="offset points",
+        va="center",
+        ha="left" if right else "right",
+        fontsize=9,
+        color=SOFT,
+    )
 
 
 def _ratio_axis(axes: Axes, ratios: Sequence[float], label: str) -> None:
@@ -149,7 +179,7 @@ def _ratio_axis(axes: Axes, ratios: Sequence[float], label: str) -> None:
 
 
 def _roofline(run: Run, points: Sequence[tuple[Line, Entry]], colours: Mapping[str, int]) -> Figure:
-    """Marks under the ceilings: filled for forward, hollow for other modes."""
+    """Markers below the ceilings: filled for forward, hollow for other modes."""
     figure, axes = _figure(5.6)
     intensities = [entry.intensity for _, entry in points if entry.intensity]
     ridges = [roof.flops / roof.bandwidth for roof in run.roofs]
@@ -157,15 +187,20 @@ def _roofline(run: Run, points: Sequence[tuple[Line, Entry]], colours: Mapping[s
     for roof, dash in zip(run.roofs, ("-", "--", ":", "-.") * len(run.roofs), strict=False):
         bend = min(max(roof.flops / roof.bandwidth, ends[0]), ends[1])
         xs = (ends[0], bend, ends[1])
-        told = f"{_short(roof.device)}: {scaled(roof.flops, 'FLOP/s')}, {scaled(roof.bandwidth, 'B/s')}"
-        axes.plot(xs, [min(roof.flops, roof.bandwidth * x) for x in xs], dash, color=SOFT, linewidth=1.4, label=told)
+        label = f"{_short(roof.device)}: {scaled(roof.flops, 'FLOP/s')}, {scaled(roof.bandwidth, 'B/s')}"
+        axes.plot(xs, [min(roof.flops, roof.bandwidth * x) for x in xs], dash, color=SOFT, linewidth=1.4, label=label)
     for line, entry in points:
         i = colours[entry.backend]
         tip = f"{line.workload}, {line.mode}, {entry.backend}: {scaled(entry.flops, 'FLOP/s')}"
         axes.plot(
-            [entry.intensity], [entry.flops], MARKS[i % len(MARKS)], color=series(i), markersize=6.5, gid=f"{TIP}{tip}",
+            [entry.intensity],
+            [entry.flops],
+            MARKS[i % len(MARKS)],
+            color=series(i),
+            markersize=6.5,
+            gid=f"{TIP}{tip}",
             markerfacecolor=series(i) if line.mode == "forward" else PAPER,
-        )  # fmt: skip
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*ends)
@@ -181,7 +216,7 @@ def _roofline(run: Run, points: Sequence[tuple[Line, Entry]], colours: Mapping[s
 
 
 def _growth(curves: Sequence[Curve], colours: Mapping[str, int]) -> Figure:
-    """A panel for each workload and size; those of one size share their axes, side by side."""
+    """A panel for each workload and size, sorted by size."""
     panels: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in sorted(curves, key=lambda curve: curve.size):
         panels.setdefault((curve.size, curve.workload, curve.mode), []).append(curve)
@@ -199,9 +234,13 @@ def _panel(axes: Axes, key: tuple[str, str, str], curves: Sequence[Curve], colou
     for curve in curves:
         i = colours[curve.backend]
         axes.plot(
-            *zip(*curve.points, strict=True), marker=MARKS[i % len(MARKS)], markersize=4.5, linewidth=1.4,
-            color=series(i), label=f"{_short(curve.backend)}: {_short(size)}^{curve.exponent:.2f}",
-        )  # fmt: skip
+            *zip(*curve.points, strict=True),
+            marker=MARKS[i % len(MARKS)],
+            markersize=4.5,
+            linewidth=1.4,
+            color=series(i),
+            label=f"{_short(curve.backend)}: {_short(size)}^{curve.exponent:.2f}",
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(
@@ -218,7 +257,7 @@ def _panel(axes: Axes, key: tuple[str, str, str], curves: Sequence[Curve], colou
 
 
 def _ticks(axis: Any, values: Sequence[float], words: Callable[[float], str]) -> None:
-    """Labels in words: at powers of ten, and between them where the values lie close together."""
+    """Tick labels at powers of ten, and between them where the values are close together."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     spread = max(values) / min(values)
@@ -228,7 +267,7 @@ def _ticks(axis: Any, values: Sequence[float], words: Callable[[float], str]) ->
 
 
 def _legend(axes: Axes, names: Sequence[str], colours: Mapping[str, int], marks: str = "s") -> None:
-    """The backends above the axes."""
+    """A legend of the backends above the axes."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -236,9 +275,14 @@ def _legend(axes: Axes, names: Sequence[str], colours: Mapping[str, int], marks:
         for n in names
     ]
     axes.legend(
-        handles, [_short(name) for name in names], loc="lower left", bbox_to_anchor=(0, 1), ncols=4,
-        handletextpad=0.2, borderaxespad=0.2,
-    )  # fmt: skip
+        handles,
+        [_short(name) for name in names],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=4,
+        handletextpad=0.2,
+        borderaxespad=0.2,
+    )
 
 
 def _label(line: Line) -> str:
@@ -247,5 +291,5 @@ def _label(line: Line) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for the plot; the tables have the whole."""
-    return text.line(name, 34).lstrip("_")  # matplotlib leaves out of legends what begins with an underscore
+    """A name cut to leave room for the plot; the tables have it in full."""
+    return text.line(name, 34).lstrip("_")  # matplotlib omits labels with a leading underscore

@@ -1,4 +1,4 @@
-"""Where the records of a report come from: who ran what, where, how, and how far."""
+"""The provenance of a report's records: what ran, where, how, and how far."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from layerlaws.running.journal import Record
 
 
 def names_of(records: Sequence[Record]) -> tuple[str, ...]:
-    """What to call each record: its backend, and its file where two records are of the same backend."""
+    """The name of each record: its backend, with its file if two records are of the same backend."""
     times = Counter(record.header.backend for record in records)
     return tuple(
         text.line(record.header.backend, 60)
@@ -21,7 +21,7 @@ def names_of(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def warnings_of(names: Sequence[str], records: Sequence[Record]) -> tuple[str, ...]:
-    """What a reader must know before any number: runs that did not end, or held only some laws."""
+    """Warnings about runs that did not finish, or that were asked for some laws only."""
     warnings = []
     for name, record in zip(names, records, strict=True):
         if not record.complete:
@@ -33,7 +33,7 @@ def warnings_of(names: Sequence[str], records: Sequence[Record]) -> tuple[str, .
 
 
 def provenance_of(records: Sequence[Record], laws: Set[str]) -> tuple[tuple[str, ...], ...]:
-    """One row per fact: its name, then the fact for each record. laws: ids of those in the catalogue."""
+    """One row per fact: its name, then its value for each record. laws: ids of those in the catalogue."""
     facts: dict[str, Callable[[Record], object]] = {
         "state": lambda record: "complete" if record.complete else "INCOMPLETE",
         "laws": lambda record: f"{len(laws & {verdict.id for verdict in record.verdicts}):,} of {len(laws):,}",
@@ -48,7 +48,7 @@ def provenance_of(records: Sequence[Record], laws: Set[str]) -> tuple[tuple[str,
         "seconds": lambda record: f"{record.seconds:,.1f}" if record.complete else "unknown",
         "examples": lambda record: f"{sum(verdict.examples for verdict in record.verdicts):,}",
         "of these undecidable": lambda record: f"{sum(verdict.undecidable for verdict in record.verdicts):,}",
-        "of these telling": lambda record: f"{sum(verdict.telling for verdict in record.verdicts):,}",
+        "of these telling": lambda record: f"{sum(verdict.decisive for verdict in record.verdicts):,}",
     }
     rows = ((name, *(text.line(fact(record)) for record in records)) for name, fact in facts.items())
     return tuple(row for row in rows if any(row[1:]))

@@ -1,4 +1,4 @@
-"""The file that `layerlaws new` writes: a backend that runs at once, with every operation missing."""
+"""Writes the file of `layerlaws new`: a backend that runs at once, with every operation missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def to_numpy(array):
 
 
 def scaffold(name: str, directory: Path) -> Path:
-    """Write NAME.py. Raises WrongUse for a name that is no identifier, and where the file exists."""
+    """Write NAME.py into a directory. Raises WrongUse if the name is not an identifier, or if the file exists."""
     stem = name.removesuffix(".py")
     if not stem.isidentifier() or keyword.iskeyword(stem):
         raise WrongUse(f"{name!r} cannot be a module's name; use letters, digits and underscores")

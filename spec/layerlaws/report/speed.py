@@ -1,6 +1,6 @@
-"""What a report says about speed: plain text, cut and cleaned, and numbers, for tables and plots.
+"""The part of a report on speed: clean text of bounded length, and numbers, for tables and plots.
 
-Only a right answer has a time: whatever else came of a workload on a backend is a word, and enters no ratio.
+Only a correct result has a time. Anything else that became of a workload on a backend is a state, and enters no ratio.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ COLUMNS = (
     "dtype", "median", "quartiles", "rounds", "speed, NumPy = 1", "time, fastest = 1", "peak memory", "of the ceiling",
     "text per second", "of the allowed error",
 )  # fmt: skip
-"""What is told of a timing, in the order of `Entry.facts`."""
+"""The columns of a table of timings, in the order of `Entry.facts`."""
 
 
 NOTHING = "There is no benchmark record here. `layerlaws bench` writes one; then write the report again."
@@ -28,12 +28,11 @@ HOW = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One backend on one workload. All numbers are None where no time may be shown, and where one is not known.
+    """One backend on one workload. A number is None if it is unknown; all are None if no time may be shown.
 
-    seconds: median. faster: how many times as fast as NumPy. behind: time over the fastest backend's. memory: peak
-    bytes. share: of the speed that the machine's ceilings allow. rate: bytes of text per second.
-    intensity: FLOP per byte that has to move. flops: per second. used: largest share of the
-    allowed error.
+    seconds: median. faster: NumPy's time over this one. behind: this time over the fastest backend's. memory: peak, in
+    bytes. share: of the speed that the machine's ceilings allow. rate: bytes of text per second. intensity: FLOP per
+    byte that has to move. flops: FLOP per second. used: largest share of the allowed error.
     """
 
     backend: str
@@ -54,17 +53,17 @@ class Entry:
 
     @property
     def brief(self) -> str:
-        """The median time, or the state in a word."""
+        """The median time, or the state."""
         return self.state if self.seconds is None else scaled(self.seconds, "s")
 
     @property
     def ratio(self) -> str:
-        """How many times as fast."""
+        """`faster` as text, for example "2.50×"."""
         return times(self.faster)
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """In words, by `COLUMNS`; a dash where there is no number."""
+        """The values of `COLUMNS`; a dash for those that are unknown."""
         return (
             self.dtype or NONE,
             self.brief,
@@ -90,16 +89,16 @@ class Line:
     entries: tuple[Entry, ...]
 
     @property
-    def told(self) -> tuple[Entry, ...]:
-        """Entries with more to tell than that there was nothing to run."""
+    def reported(self) -> tuple[Entry, ...]:
+        """The entries of backends that the workload could be run on."""
         return tuple(entry for entry in self.entries if entry.state not in ("missing", "unavailable", "not run"))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A claim of a note, and what came of it in one run.
+    """A claim of a note about speed, as measured in one run.
 
-    line: of two workloads, "fast against slow"; `faster` of an entry is the slow one's time over the fast one's.
+    line: on both workloads, "fast against slow"; `faster` of its entries is the slow one's time over the fast one's.
     """
 
     claim: str
@@ -109,9 +108,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Curve:
-    """Time against one size of a workload on one backend, all other sizes fixed.
+    """Time against one size of a workload on one backend, with all other sizes fixed.
 
-    points: size and median seconds, by size. exponent: p where time grows as size to the power p, fitted.
+    points: (size, median seconds), sorted by size. exponent: the fitted p if time grows as size to the power p.
     """
 
     workload: str
@@ -124,7 +123,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Roof:
-    """What a device reached while workloads were timed: FLOP per second, bytes per second."""
+    """The FLOP per second and the bytes per second that a device reached while workloads were timed."""
 
     device: str
     flops: float
@@ -133,7 +132,7 @@ class Roof:
 
 @dataclass(frozen=True)
 class Run:
-    """One benchmark record. slug: its name as a part of file names and anchors, unique in the report."""
+    """One benchmark record. slug: its name in file names and anchors, unique in the report."""
 
     name: str
     slug: str
@@ -146,7 +145,7 @@ class Run:
 
     @property
     def growth(self) -> list[tuple[str, ...]]:
-        """Workload, mode, least and largest size, then the fitted power of that size for each backend."""
+        """Rows of workload, mode, smallest and largest size, then the fitted power of the size for each backend."""
         panels: dict[tuple[str, str, str], dict[str, Curve]] = {}
         for curve in self.curves:
             panels.setdefault((curve.workload, curve.mode, curve.size), {})[curve.backend] = curve
@@ -161,17 +160,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Speed:
-    """Everything a report says about speed. provenance: one row per fact, its name first, then for each run."""
+    """Everything that a report shows about speed. provenance: one row per fact, its name before its values by run."""
 
     runs: tuple[Run, ...] = ()
     provenance: tuple[tuple[str, ...], ...] = ()
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """Those of all runs: each has its colour in the plots."""
+        """The backends of all runs; each has its own colour in the plots."""
         return tuple(dict.fromkeys(name for run in self.runs for name in run.backends))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader must know before any number."""
+        """Warnings about the runs, for the head of the report."""
         return tuple(warning for run in self.runs for warning in run.warnings)

@@ -1,4 +1,4 @@
-"""What a report says about speed, in GitHub's Markdown; plots are files beside it."""
+"""The part of a report on speed in GitHub Flavored Markdown, with plots as separate files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layerlaws.report.svg import Plot
 
 
 def speed_sections(speed: Speed, plots: Plots, missing: str) -> dict[str, list[str]]:
-    """The section on speed, as `as_markdown` takes it. missing: what plots lack."""
+    """The section on speed for `as_markdown`. missing: why plots are missing, "" if none is."""
     if not speed.runs:
         return {"Speed": [NOTHING]}
     parts = [
@@ -39,10 +39,14 @@ def _run(run: Run, plots: Mapping[str, Plot]) -> list[str]:
 
 def _headlines(headlines: Iterable[Measured]) -> str:
     rows = [
-        [escaped(m.claim), _linked(m.source), *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
-         "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.told) or "not run"]
+        [
+            escaped(m.claim),
+            _linked(m.source),
+            *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
+            "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.reported) or "not run",
+        ]
         for m in headlines
-    ]  # fmt: skip
+    ]
     return _table(["claim", "source", "compared", "setting", "measured: times as fast"], rows)
 
 
@@ -52,19 +56,22 @@ def _measured(entry: Entry) -> str:
 
 def _matrix(run: Run) -> str:
     rows = (
-        [f"`{line.workload}`" if line.workload.isidentifier() else escaped(line.workload), escaped(line.mode),
-         *map(_cell, line.entries)]
+        [
+            f"`{line.workload}`" if line.workload.isidentifier() else escaped(line.workload),
+            escaped(line.mode),
+            *map(_cell, line.entries),
+        ]
         for line in run.lines
-    )  # fmt: skip
+    )
     return _table(["workload", "mode", *map(escaped, run.backends)], rows)
 
 
 def _cell(entry: Entry) -> str:
-    """Time and ratio, the fastest in bold; or a word."""
+    """Time and ratio, in bold for the fastest; or the state."""
     if entry.seconds is None:
         return escaped(entry.state)
-    told = f"{entry.brief}, {entry.ratio}" if entry.faster else entry.brief
-    return f"**{told}**" if entry.behind == 1 else told
+    cell = f"{entry.brief}, {entry.ratio}" if entry.faster else entry.brief
+    return f"**{cell}**" if entry.behind == 1 else cell
 
 
 def _growth(run: Run) -> str:
@@ -76,6 +83,6 @@ def _timings(lines: Iterable[Line]) -> str:
     rows = [
         map(escaped, (line.workload, line.mode, line.setting, entry.backend, *entry.facts, entry.reason))
         for line in lines
-        for entry in line.told
+        for entry in line.reported
     ]
     return _table(["workload", "mode", "setting", "backend", *COLUMNS, "remark"], rows)

@@ -1,4 +1,4 @@
-"""Works out what a report says about speed from benchmark records and the catalogue."""
+"""Makes the part of a report on speed from benchmark records and the catalogue."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from layerlaws.report.speed import Curve, Entry, Line, Measured, Roof, Run, Spee
 from layerlaws.report.units import scaled
 
 BASELINE = "numpy"
-"""The backend that the others are compared with."""
+"""The backend that others are compared with."""
 
 MODES = {"gradient": "forward and gradient"}
-"""What modes are called, where not by their own name."""
+"""Labels of modes that are not their names."""
 
 Backends = Mapping[str, str]
-"""Name of each backend in the record, and how it is shown."""
+"""Labels of backends by their names in the record."""
 
 
 def speed_of(records: Sequence[BenchmarkRecord], catalogue: Catalogue) -> Speed:
-    """What these benchmark records say."""
+    """The part of a report on these benchmark records."""
     names = _names(records)
     runs = tuple(_run(*each, catalogue) for each in zip(records, names, _slugs(names), strict=True))
     return Speed(runs, _provenance(runs, records))
@@ -50,7 +50,7 @@ def _run(record: BenchmarkRecord, name: str, slug: str, catalogue: Catalogue) ->
 
 
 def _roofs(timings: Iterable[Timing]) -> Iterator[Roof]:
-    """For each device the medians of what it reached while the workloads were timed."""
+    """For each device, the median rates that it reached while the workloads were timed."""
     reached: dict[str, list[tuple[float, float]]] = {}
     for t in timings:
         if t.purpose == "workload" and t.state == "timed" and _positive(t.peak) and _positive(t.bandwidth):
@@ -60,7 +60,7 @@ def _roofs(timings: Iterable[Timing]) -> Iterator[Roof]:
 
 
 def _lines(timings: Iterable[Timing], backends: Backends, catalogue: Catalogue) -> Iterator[Line]:
-    """Workloads in the order of the record; where one was timed twice on a backend, the later time counts."""
+    """The workloads in the order of the record; if one was timed twice on a backend, the later time counts."""
     says = {workload.name: workload.says for note in catalogue.notes for workload in note.workloads}
     grouped: dict[tuple[str, str, str], dict[str, Timing]] = {}
     for t in timings:
@@ -96,12 +96,12 @@ def _entry(backend: str, t: Timing | None, baseline: Timing | None, least: float
 
 
 def _word(backend: str, t: Timing | None) -> Entry:
-    """What came of it, where that is no time, and why."""
+    """An entry without a time: its state and the reason."""
     return Entry(backend, t.state, text.line(t.reason)) if t else Entry(backend, "not run")
 
 
 def _headlines(timings: Iterable[Timing], backends: Backends, catalogue: Catalogue) -> Iterator[Measured]:
-    """Every claim of which the run timed both sides, or tried to; where both have a time, the fast one stands first."""
+    """The claims of which a run timed both sides or tried to, described by a backend that has both times, if any."""
     sources = {headline.claim: headline.source for note in catalogue.notes for headline in note.headlines}
     sides: dict[str, dict[str, list[Timing]]] = {}
     for t in timings:
@@ -119,7 +119,7 @@ def _headlines(timings: Iterable[Timing], backends: Backends, catalogue: Catalog
 
 
 def _compared(backend: str, sides: Sequence[Timing]) -> Entry:
-    """How many times as fast the fast side is; where one of the two has no time, what came of it."""
+    """How many times as fast the fast side is; the state if one of the sides has no time."""
     untimed = [t for t in sides if t.state != "timed"]
     if untimed or len(sides) != 2:
         return _word(backend, untimed[0] if untimed else None)
@@ -139,17 +139,17 @@ def _mode(mode: str) -> str:
 
 
 def _sizes(t: Timing) -> str:
-    """Sizes in words: B 8, T 512."""
+    """The sizes as text, for example "B 8, T 512"."""
     return text.line(", ".join(f"{name} {count:,}" for name, count in t.sizes.items()), 120)
 
 
 def _positive(x: float) -> bool:
-    """Whether it is a number above 0: a cost says 0 where it says nothing, and JSON may hold NaN and infinity."""
+    """Whether a number is finite and above 0: unknown costs are 0, and JSON may contain NaN and infinity."""
     return math.isfinite(x) and x > 0
 
 
 def _warnings(name: str, record: BenchmarkRecord) -> tuple[str, ...]:
-    """What a reader must know before any number."""
+    """Warnings about a record, for the head of the report."""
     header = record.header
     warnings = []
     if not record.complete:
@@ -166,7 +166,7 @@ def _warnings(name: str, record: BenchmarkRecord) -> tuple[str, ...]:
 
 
 def _provenance(runs: Sequence[Run], records: Sequence[BenchmarkRecord]) -> tuple[tuple[str, ...], ...]:
-    """One row per fact: its name, then the fact for each record."""
+    """One row per fact: its name, then its value for each record."""
     names = "state", "suite", "date", "seconds", "backends", "threads", "clocks", "ceilings", "memory", "environment"
     rows = [[name] for name in names]
     for run, record in zip(runs, records, strict=True):
@@ -195,7 +195,7 @@ def _provenance(runs: Sequence[Run], records: Sequence[BenchmarkRecord]) -> tupl
 
 
 def _names(records: Sequence[BenchmarkRecord]) -> list[str]:
-    """What to call each record: by its name, and its file where two have the same name."""
+    """The name of each record, with its file if two have the same name."""
     times = Counter(record.header.name for record in records)
     return [
         text.line(record.header.name, 60)
@@ -206,7 +206,7 @@ def _names(records: Sequence[BenchmarkRecord]) -> list[str]:
 
 
 def _slugs(names: Iterable[str]) -> list[str]:
-    """Names as parts of file names, told apart by a number where two are the same."""
+    """Names made fit for file names, and numbered if several are equal."""
     slugs: list[str] = []
     for name in names:
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-") or "benchmark"

@@ -1,6 +1,7 @@
-"""Makes a drawing of matplotlib's fit for a page: small, in the colours of the page, and readable aloud.
+"""Prepares matplotlib's SVG for a page: small, in the colours of the page, and accessible to screen readers.
 
-matplotlib draws with stand-in colours; here they become CSS variables, so that one drawing serves light and dark.
+matplotlib draws with placeholder colours. They become CSS variables here, so that one drawing has a light and a dark
+form.
 """
 
 from __future__ import annotations
@@ -12,23 +13,31 @@ from xml.etree import ElementTree
 from layerlaws.report.text import MARK
 
 INK, SOFT, RULE, PAPER = "#010001", "#010002", "#010003", "#010004"
-"""Stand-ins for the colours of text, of lesser text, of lines, and of the ground."""
+"""Placeholders for the colours of text, secondary text, lines, and background."""
 
 TIP = "tip:"
-"""How the id of an element begins that carries a text to show on hovering."""
+"""Prefix of the id of an element whose id is a tooltip."""
 
 _SERIES = {
     f"series-{i}": colours
     for i, colours in enumerate(
-        (("#0065a8", "#62b5f5"), ("#c24e00", "#ff9a57"), ("#00805c", "#45cfa3"), ("#a8447f", "#f09cc8"),
-         ("#8a6a00", "#dfc04d"), ("#5b4bb7", "#b3a7ff"), ("#4f7d1f", "#a5d36f"), ("#5a6168", "#b4bac0"))
+        (
+            ("#0065a8", "#62b5f5"),
+            ("#c24e00", "#ff9a57"),
+            ("#00805c", "#45cfa3"),
+            ("#a8447f", "#f09cc8"),
+            ("#8a6a00", "#dfc04d"),
+            ("#5b4bb7", "#b3a7ff"),
+            ("#4f7d1f", "#a5d36f"),
+            ("#5a6168", "#b4bac0"),
+        )
     )
-}  # fmt: skip
-"""Colours of backends in light and dark; more backends share colours, and differ in the shape of their marks."""
+}
+"""Light and dark colours of backends. Further backends reuse them with other marker shapes."""
 
 _PAGE = {"ink": ("#1d2125", "#e6e8ea"), "soft": ("#565d64", "#a6adb4"), "rule": ("#d5d9dd", "#3a4047"),
          "paper": ("#ffffff", "#15181b")}  # fmt: skip
-"""The page's own colours, for plots that stand alone."""
+"""Light and dark colours of the page, for plots in files of their own."""
 
 _SPACE = "http://www.w3.org/2000/svg"
 _TEXTS = {f"{{{_SPACE}}}{tag}" for tag in ("text", "tspan", "title")}
@@ -38,7 +47,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing as SVG. name: of its file, without suffix. inline: for a page that has `STYLE`; alone: a file."""
+    """A drawing as SVG. name: of its file, without suffix. inline: for a page with `STYLE`. alone: for a file."""
 
     name: str
     title: str
@@ -48,7 +57,7 @@ class Plot:
 
 
 def series(i: int) -> str:
-    """The stand-in for the colour of the i-th backend."""
+    """The placeholder for the colour of backend i."""
     return f"#0200{i % len(_SERIES):02x}"
 
 
@@ -58,15 +67,15 @@ def _variables(colours: dict[str, tuple[str, str]]) -> str:
 
 
 STYLE = _variables(_SERIES)
-"""What a page needs to show plots inline, beside its own colours."""
+"""The style that a page needs for inline plots, in addition to its own colours."""
 
-_STAND_INS = {INK: "ink", SOFT: "soft", RULE: "rule", PAPER: "paper"} | {
+_PLACEHOLDERS = {INK: "ink", SOFT: "soft", RULE: "rule", PAPER: "paper"} | {
     series(i): f"series-{i}" for i in range(len(_SERIES))
 }
 
 
 def plot_of(drawing: str, name: str, title: str, description: str) -> Plot:
-    """A plot from what matplotlib wrote. name: unique in the page."""
+    """A plot from the SVG that matplotlib wrote. name: unique in the page."""
     ElementTree.register_namespace("", _SPACE)
     root = ElementTree.fromstring(drawing)
     for parent in list(root.iter()):
@@ -84,16 +93,15 @@ def plot_of(drawing: str, name: str, title: str, description: str) -> Plot:
         root.insert(i, child)
     inline = ElementTree.tostring(root, encoding="unicode")
     style = ElementTree.Element(f"{{{_SPACE}}}style")
-    style.text = (
-        f"{_variables(_PAGE | _SERIES)} svg {{ background: var(--paper) }}"  # its own ground: readable anywhere
-    )
+    # With a background of its own, the plot is readable anywhere.
+    style.text = f"{_variables(_PAGE | _SERIES)} svg {{ background: var(--paper) }}"
     root.insert(2, style)
     alone = ElementTree.tostring(root, encoding="unicode")
     return Plot(name, title, description, inline, f"<!-- {MARK}; change the records, not this file -->\n{alone}\n")
 
 
 def _rename(root: ElementTree.Element, name: str) -> None:
-    """Ids that something refers to get the plot's name before them, tips become titles, and the others go."""
+    """Prefix ids that are referred to with the plot's name, turn tooltips into titles, and remove other ids."""
     wanted = {value.removeprefix("#") for e in root.iter() for key, value in e.items() if key == _LINK}
     for element in root.iter():
         if _LINK in element.attrib:
@@ -108,9 +116,9 @@ def _rename(root: ElementTree.Element, name: str) -> None:
 
 
 def _lighten(element: ElementTree.Element) -> None:
-    """Short numbers, the page's colours and font, no space that only indents.
+    """Shorten numbers, use the page's colours and font, and remove indentation.
 
-    Styles become attributes: a page whose security policy knows each of its styles by a hash allows no others.
+    Styles become attributes, since the page's security policy forbids inline styles.
     """
     declarations = (part.partition(":") for part in element.attrib.pop("style", "").split(";") if part.strip())
     element.attrib |= {key.strip(): value.strip() for key, _, value in declarations if key.strip() != "font-family"}
@@ -120,7 +128,7 @@ def _lighten(element: ElementTree.Element) -> None:
         if key == "transform" and value.startswith("rotate(-0 "):
             del element.attrib[key]
         else:
-            element.set(key, f"var(--{_STAND_INS[value]})" if value in _STAND_INS else value)
+            element.set(key, f"var(--{_PLACEHOLDERS[value]})" if value in _PLACEHOLDERS else value)
     if element.tag not in _TEXTS and not (element.text or "").strip():
         element.text = None
     element.tail = None

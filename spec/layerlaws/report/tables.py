@@ -1,6 +1,6 @@
-"""What a report says, as tables of plain text, worked out from records and the catalogue.
+"""Makes the contents of a report from records and the catalogue.
 
-Denominators come from the catalogue: a law that a run did not reach is "not run", and only "held" counts as held.
+The catalogue determines the number of laws: a law without a verdict is "not run", and only "held" counts as held.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from layerlaws.running.journal import Record
 from layerlaws.support.errors import RecordError
 
 Verdicts = Sequence[Mapping[str, Verdict]]
-"""Of each record, the verdicts by the id of their law."""
+"""For each record, its verdicts by the id of their law."""
 
 
 def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
-    """The report of these records. Raises RecordError where one is of another suite version than this one."""
+    """The report on these records. Raises RecordError if one is of another suite version."""
     for record in records:
         if record.header.suite != __version__:
             raise RecordError(
@@ -57,10 +57,16 @@ def _row(
     note: Note, names: Sequence[str], records: Sequence[Record], verdicts: Verdicts, generic: Sequence[Fault]
 ) -> Row:
     faults = [
-        Fault(str(i + 1), fault.name, fault.operation.name, fault.description, fault.seen,
-              tuple(case.id for case in noticed_by(fault, note)))
+        Fault(
+            str(i + 1),
+            fault.name,
+            fault.operation.name,
+            fault.description,
+            fault.seen,
+            tuple(case.id for case in noticed_by(fault, note)),
+        )
         for i, fault in enumerate(note.faults)
-    ]  # fmt: skip
+    ]
     ids = {case.law.name: case.id for case in note.cases}
     errata = tuple(Erratum(e.text, tuple(ids[law] for law in e.laws)) for e in errata_of(note))
     laws = tuple(_law(case, names, verdicts, [*faults, *generic]) for case in note.cases)
@@ -88,7 +94,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         diagnosis=text.line(verdict.diagnosis, 600),
         link=text.link(verdict.link),
         share=_worst(verdict),
-        examples=f"{verdict.telling:,}/{verdict.examples:,}" if verdict.examples else "",
+        examples=f"{verdict.decisive:,}/{verdict.examples:,}" if verdict.examples else "",
         input_dtype=text.line(verdict.dtype, 40),
         counterexample=_code(verdict.counterexample),
         sides=_code(verdict.sides),
@@ -101,19 +107,25 @@ def _code(named: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _worst(verdict: Verdict) -> str:
-    """The worst share of the allowed error; "" where a claim failed, since shares leave out what failed."""
+    """The worst share of the allowed error; "" if the law failed, since shares leave out the failing example."""
     if verdict.state not in ("held", "stale") or not verdict.accuracy:
         return ""
     return text.share(max(shares.worst for shares in verdict.accuracy.values()))
 
 
 def _generic(catalogue: Catalogue) -> tuple[Fault, ...]:
-    """The faults that come with operations, each once, marked a, b, c, ..."""
+    """The faults that come with every operation, each once, labelled a, b, c, ..."""
     found = [fault for operation in catalogue.operations.values() for fault in generic_laws.faults_of(operation)]
     times = Counter(fault.name for fault in found)
     first = {fault.name: fault for fault in reversed(found)}
     return tuple(
-        Fault(chr(ord("a") + i), name, f"each of {n} operations", first[name].description, first[name].seen,
-              first[name].breaks)
+        Fault(
+            chr(ord("a") + i),
+            name,
+            f"each of {n} operations",
+            first[name].description,
+            first[name].seen,
+            first[name].breaks,
+        )
         for i, (name, n) in enumerate(times.items())
-    )  # fmt: skip
+    )

@@ -1,6 +1,6 @@
-"""What a record says, made fit to print: short, visible characters only, links that are links.
+"""Sanitizes the text of records: bounded length, visible characters only, and only links to web pages.
 
-Names, messages and links come from backends, so they can hold anything. Here they are cut and cleaned; each
+Names, messages and links come from backends, so they may contain anything. They are cut and cleaned here; each output
 format then escapes them in its own way.
 """
 
@@ -11,22 +11,22 @@ import unicodedata
 from urllib.parse import urlsplit
 
 MARK = "written by layerlaws report"
-"""Stands in the first lines of every file a report writes."""
+"""Marks every file that a report writes, in its first lines."""
 
 LINE, BLOCK, LINK = 300, 1000, 500
-"""Longest line of prose, block of code and link, in characters."""
+"""Maximum length of a line of prose, a block of code, and a link, in characters."""
 
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#@!$&'()*+,;=%]+")
 _THREAD = re.compile(r"/([^/]+/[^/]+)/(?:issues|pull|discussions)/(\d+)/?")
 
 
 def line(text: object, longest: int = LINE) -> str:
-    """Text on one line, cut where it is longer than `longest`."""
+    """The text on one line, cut to `longest` characters."""
     return " ".join(block(text, longest).split())
 
 
 def block(text: object, longest: int = BLOCK) -> str:
-    """Text with its line breaks, cut where it is longer than `longest`."""
+    """The text with its line breaks, cut to `longest` characters."""
     whole = str(text)
     shown = _visible(whole[:longest].strip())
     if len(whole) <= longest:
@@ -35,7 +35,7 @@ def block(text: object, longest: int = BLOCK) -> str:
 
 
 def link(url: object) -> str:
-    """The URL where it is a plain http or https one, otherwise nothing."""
+    """The URL if it is an ordinary http or https one, otherwise ""."""
     text = str(url)
     if len(text) > LINK or not _URL_CHARACTERS.fullmatch(text):
         return ""
@@ -43,12 +43,12 @@ def link(url: object) -> str:
         parts = urlsplit(text)
     except ValueError:
         return ""
-    # a user name before the host is there to make one host look like another
+    # a user name in front of the host can make it look like another host
     return text if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc else ""
 
 
 def link_name(url: str) -> str:
-    """What to call a link: owner/repository#number for a thread on GitHub, otherwise host and path."""
+    """The label of a link: owner/repository#number for a thread on GitHub, otherwise host and path."""
     parts = urlsplit(url)
     thread = _THREAD.fullmatch(parts.path)
     if thread and parts.hostname == "github.com":
@@ -57,17 +57,17 @@ def link_name(url: str) -> str:
 
 
 def number(n: int, what: str) -> str:
-    """A number of things: 1 law, 2 laws."""
+    """A number of things, for example "1 law" or "2 laws"."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def share(used: float) -> str:
-    """A share of the allowed error, in two digits."""
+    """A share of the allowed error with two significant digits."""
     return f"{used:.2g}"
 
 
 def _visible(text: str) -> str:
-    """Control characters, marks that turn the direction of writing, and half characters, spelled out."""
+    """The text with control characters, bidirectional marks and lone surrogates escaped."""
     return "".join(
         c if c in "\n\t" or not unicodedata.category(c).startswith("C") else c.encode("unicode_escape").decode()
         for c in text

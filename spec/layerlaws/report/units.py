@@ -1,17 +1,17 @@
-"""Measured numbers in words: three digits, and the unit in which they are easiest to read."""
+"""Formats measured numbers with three significant digits and suitable units."""
 
 from __future__ import annotations
 
 import math
 
 NONE = "–"
-"""Stands where there is no number."""
+"""Stands for a number that is unknown."""
 
 _PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "µ", 1e-9: "n"}
 
 
 def digits(x: float) -> str:
-    """A number in three digits, never in powers of ten: 0.0123, 1.23, 123, 12,300."""
+    """A number with three significant digits, never in scientific notation: 0.0123, 1.23, 123, 12,300."""
     rounded = float(f"{x:.3g}")
     if not math.isfinite(x) or rounded == 0:
         return f"{x:g}"
@@ -19,7 +19,7 @@ def digits(x: float) -> str:
 
 
 def scaled(x: float | None, unit: str) -> str:
-    """A quantity with its decimal prefix: 12.3 ms, 4.56 GB, 789 kFLOP/s."""
+    """A quantity with a decimal prefix: 12.3 ms, 4.56 GB, 789 kFLOP/s."""
     if x is None:
         return NONE
     if x == 0:
@@ -29,7 +29,7 @@ def scaled(x: float | None, unit: str) -> str:
 
 
 def round_scaled(x: float, unit: str) -> str:
-    """A round quantity, as beside an axis: 10 ms, 2.5 MB."""
+    """A quantity without trailing zeros, for axes: 10 ms, 2.5 MB."""
     number, _, rest = scaled(x, unit).partition(" ")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {rest}".strip()
 

@@ -1,1 +1,1 @@
-"""Many laws on many backends in processes of their own, and the record that is kept of it."""
+"""Holds many backends to many laws in worker processes, and keeps the records."""

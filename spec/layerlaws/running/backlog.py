@@ -1,4 +1,4 @@
-"""One backend's part of a run: the laws that wait, those under way, and the verdicts there are."""
+"""One backend's part of a run: laws that wait, laws in progress, and verdicts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from layerlaws.running.processes import Worker
 from layerlaws.running.worker import Facts, Task
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
-"""Verdicts of an operation that may be lost in this way, before its other laws are given up."""
+"""How many verdicts of an operation may be lost in each state before its remaining laws are given up."""
 
 MOST_TIMED_OUT = 10
-"""Time-outs of a backend before all its laws are given up. One that never returns would take a day otherwise."""
+"""Time-outs of a backend before its remaining laws are given up. One that never returns would take a day otherwise."""
 
 Listener = Callable[[Verdict], None]
 
 
 class Backlog:
-    """The laws one backend is held to. unfinished: ids of those without a verdict; waiting: of those not sent out."""
+    """The laws one backend is held to. unfinished: ids of those without a verdict; waiting: of those not yet sent."""
 
     def __init__(self, task: Task, cases: Sequence[Case], journal: Journal | None, listen: Listener) -> None:
         self.task, self.journal, self.listen = task, journal, listen
@@ -32,49 +32,49 @@ class Backlog:
         self.unfinished = set(self.cases)
         self.waiting = list(self.cases)
         self.verdicts: list[Verdict] = []
-        self._at: dict[Worker, str] = {}
+        self._operations: dict[Worker, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
 
     def begin(self, facts: Facts) -> None:
-        """Take over what the record holds already, and settle what needs no worker."""
+        """Take over the verdicts of a resumed record, and give up all laws if the backend cannot be loaded."""
         for verdict in self.journal.kept if self.journal else ():
-            self._settle(verdict, kept=True)
+            self._record(verdict, kept=True)
         if facts.state:
             self.give_up(facts.state, facts.reason)
 
     def take(self, worker: Worker) -> str:
-        """The next law for a worker, "" where none waits.
+        """The next law for a worker, "" if none waits.
 
-        It comes from the operation that the worker is at, or from one that no other is at: laws of one operation
-        share their inputs, which each process draws for itself.
+        It is of the worker's current operation or, failing that, of one that no other worker is on: laws of one
+        operation share their inputs, which each process draws for itself.
         """
-        here, elsewhere = self._at.get(worker, ""), set(self._at.values())
+        here, elsewhere = self._operations.get(worker, ""), set(self._operations.values())
         operations = {law: self.cases[law].operation.name for law in self.waiting}
         law = min(operations, key=lambda law: (operations[law] != here, operations[law] in elsewhere), default="")
         if law:
             self.waiting.remove(law)
-            self._at[worker] = operations[law]
+            self._operations[worker] = operations[law]
         return law
 
     def forget(self, worker: Worker) -> None:
-        """The worker has ended, and is at no operation any more."""
-        self._at.pop(worker, None)
+        """Remove a worker that has ended."""
+        self._operations.pop(worker, None)
 
     def finish(self, worker: Worker, message: dict[str, Any]) -> None:
-        """Take down the verdict that a worker came to."""
-        blank = self._blank(worker.law, "crashed")
+        """Record the verdict in a worker's message."""
+        fallback = self._unheld(worker.law, "crashed")
         try:
             verdict = Verdict.from_json(message["verdict"])
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
-            verdict = replace(blank, reason=f"what the process sent is no verdict: {nonsense}")
-        place = {name: getattr(blank, name) for name in ("backend", "note", "operation", "law")}
-        self._settle(replace(verdict, **place))
+            verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
+        identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law")}
+        self._record(replace(verdict, **identity))
 
     def lose(self, worker: Worker, late: bool) -> None:
-        """Write down that a worker came to no verdict; where that happens again and again, give up."""
+        """Record that a worker died or is late, and give up laws where that has happened too often."""
         state = "timed out" if late else "crashed"
         reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
-        self._settle(replace(self._blank(worker.law, state, reason), seconds=round(worker.elapsed, 3)))
+        self._record(replace(self._unheld(worker.law, state, reason), seconds=round(worker.elapsed, 3)))
         operation = self.cases[worker.law].operation.name
         self._lost[operation, state] += 1
         lost = self._lost[operation, state]
@@ -86,16 +86,16 @@ class Backlog:
             self.give_up(state, f"not held: the backend {state} {timed_out} times before")
 
     def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None) -> None:
-        """Settle these laws, and by default all that wait, without holding them."""
+        """Record this state and reason for laws, by default all that wait, without holding the backend to them."""
         for law in list(self.waiting if laws is None else laws):
-            self._settle(self._blank(law, state, reason))
+            self._record(self._unheld(law, state, reason))
 
-    def _blank(self, law: str, state: str, reason: str = "") -> Verdict:
+    def _unheld(self, law: str, state: str, reason: str = "") -> Verdict:
         case = self.cases[law]
         return Verdict(self.task.backend, case.note.name, case.operation.name, case.law.name, state, reason)
 
-    def _settle(self, verdict: Verdict, kept: bool = False) -> None:
-        """A verdict has fallen: write it down, say so, and close the record after the last one."""
+    def _record(self, verdict: Verdict, kept: bool = False) -> None:
+        """Record a verdict, report it, and close the record after the last one."""
         self.unfinished.discard(verdict.id)
         if verdict.id in self.waiting:
             self.waiting.remove(verdict.id)

@@ -1,8 +1,8 @@
-"""Scripts that reproduce what a run found: one for every unexpected verdict that has an input.
+"""Scripts that reproduce failures: one for every unexpected verdict with a counterexample.
 
-They stand beside the records, in counterexamples/BACKEND/OPERATION.LAW.py, and need layerlaws and the backend only.
-What they say of a backend comes from its record, which is not trusted: arguments are printed again from the values
-they stand for, everything else is a string literal or a comment.
+They are written next to the records, to counterexamples/BACKEND/OPERATION.LAW.py, and need only layerlaws and the
+backend. Records are not trusted: arguments are parsed and printed again, and everything else that a record says becomes
+a string literal or a comment.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import sys
 
 import numpy as np
 {imports}
-import layerlaws
-{unpacking}
+from layerlaws import {names}
+
 BACKEND = {backend}
 LAW = {law}
 DTYPE = {dtype}
@@ -40,14 +40,14 @@ ARGUMENTS = {{
 {arguments}
 }}
 
-example = layerlaws.hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)
 print(example)
 sys.exit(not example.holds)
 '''
 
 
 def script_path(verdict: Verdict) -> PurePosixPath | None:
-    """Where the script of a verdict stands, seen from the directory of the record; None where there is none."""
+    """The path of a verdict's script relative to the directory of the record; None if there is no script."""
     if not verdict.unexpected or not verdict.counterexample or script(verdict) is None:
         return None
     return _folder(verdict.backend) / (re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.") + ".py")
@@ -58,9 +58,9 @@ def _folder(backend: str) -> PurePosixPath:
 
 
 def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) -> list[Path]:
-    """Write the scripts of a backend's verdicts beside its record, in place of those of an earlier run.
+    """Write the scripts of a backend's verdicts next to its record, replacing those of an earlier run.
 
-    Returns their paths. Raises OSError where they cannot be written.
+    Returns their paths. Raises OSError if they cannot be written.
     """
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(directory / _folder(backend))
@@ -76,7 +76,7 @@ def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) ->
 
 
 def script(verdict: Verdict) -> str | None:
-    """The script that holds the backend to the law on this verdict's input; None where the input is not whole."""
+    """The script that holds the backend to the law on the counterexample; None if that was cut."""
     try:
         arguments = {
             name: whole(evaluated(verdict.packed.get(name, text))) for name, text in verdict.counterexample.items()
@@ -88,23 +88,25 @@ def script(verdict: Verdict) -> str | None:
     return TEMPLATE.format(
         comment=_comment(verdict),
         imports="import ml_dtypes  # NumPy knows bfloat16 from it\n" if verdict.dtype == "bfloat16" else "",
-        unpacking="from layerlaws.literals import unpacked\n" if packed else "",
-        backend=ascii(verdict.backend), law=ascii(verdict.id), dtype=ascii(verdict.dtype),
+        names="hold, unpacked" if packed else "hold",
+        backend=ascii(verdict.backend),
+        law=ascii(verdict.id),
+        dtype=ascii(verdict.dtype),
         arguments="\n".join(lines),
-    )  # fmt: skip
+    )
 
 
 def _comment(verdict: Verdict) -> str:
-    """The law, what was seen, and the diagnosis, as comments: whatever they say, they stay comments."""
+    """The law, what was seen, and the diagnosis, as comments, whatever text they contain."""
     sentence = next((case.law.statement for case in catalogue().cases if case.id == verdict.id), "")
     parts = [f"Law: {sentence}", f"Seen: {verdict.reason}"]
     if verdict.diagnosis:
         parts.append(f"Known fault: {verdict.diagnosis}")
     if verdict.backend.endswith(".py"):
         parts.append("Run this where the path of the backend leads to it.")
-    return "".join(f"# {line}\n" for part in parts for line in textwrap.wrap(_plain(part), WIDTH - 2, max_lines=12))
+    return "".join(f"# {line}\n" for part in parts for line in textwrap.wrap(_ascii(part), WIDTH - 2, max_lines=12))
 
 
-def _plain(text: str) -> str:
-    """The text in printable characters of ASCII, on one line."""
+def _ascii(text: str) -> str:
+    """The text in printable ASCII characters on one line."""
     return "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text[:4000])

@@ -1,10 +1,9 @@
-"""The record of a run: JSON Lines, written as verdicts fall, so that a run killed at any moment keeps what it saw.
+"""Records of runs: JSON Lines, written verdict by verdict, so that a run killed at any moment loses nothing.
 
-The first line is a header (what ran, where, with which settings), then comes one line per verdict, and last a
-footer. A record without its footer is incomplete, and everything that reads it says so. While a run is under
-way its record is called NAME.jsonl.part; it takes the place of an earlier NAME.jsonl only once it is complete.
-An unfinished one can be resumed by a run of the same laws with the same settings, code and versions; a run that starts
-over leaves it as NAME.jsonl.part~.
+The first line is a header (what ran, where, with which settings), followed by one line per verdict and a footer. A
+record without a footer is incomplete, and everything that reads it says so. During a run the record is called
+NAME.jsonl.part; it replaces an earlier NAME.jsonl only when it is complete. An incomplete record can be resumed by a
+run of the same laws with the same settings, code and versions; a run that starts over renames it NAME.jsonl.part~.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from typing import Any
 from layerlaws.checking.verdict import Verdict
 from layerlaws.support.errors import RecordError as RecordError
 from layerlaws.support.jsonlines import LineFile, check_types, read_entries, read_lines
-from layerlaws.support.printable import plain
+from layerlaws.support.printable import printable
 
 SCHEMA = 1
 """Version of the format of records."""
@@ -34,21 +33,21 @@ SCHEMA = 1
 _log = logging.getLogger(__name__)
 
 START_OVER = "without --resume the run starts over"
-"""What to do about a record that cannot be resumed."""
+"""Ends the messages about records that cannot be resumed."""
 
 LONGEST_HEADER = 2**16
-"""Bytes of a first line that are looked at to see what kind of record it begins."""
+"""How many bytes of a first line are read to find out the kind of a record."""
 
 LIBRARIES = ("numpy", "hypothesis", "torch", "tokenizers", "tiktoken", "sentencepiece", "subword-nmt", "ml_dtypes")
-"""Packages whose versions stand in the header, where installed."""
+"""Packages whose versions the header lists, if they are installed."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What ran, where, and how.
+    """What ran, where, and with which settings.
 
-    laws: how many laws the run set out to hold the backend to. whole: whether that was the whole catalogue.
-    seed: None where examples are the same in every run. code: a digest of the backend's source.
+    laws: how many laws the run was asked for. whole: whether these are the whole catalogue. seed: None for the same
+    examples in every run. code: a digest of the backend's source.
     """
 
     backend: str
@@ -67,7 +66,7 @@ class Header:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Header:
-        """Read it back. Raises TypeError where a field is of another kind."""
+        """The header with these fields. Raises TypeError if one is unknown, missing, or of another type."""
         header = cls(**fields)
         check_types(header)
         return header
@@ -75,7 +74,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Record:
-    """One backend's run, read back. seconds: spent on its laws by all workers; complete: whether it came to its end."""
+    """One backend's run, read back. complete: whether it has its footer. seconds: spent on the laws by all workers."""
 
     path: Path
     header: Header
@@ -90,7 +89,7 @@ class Record:
 
 
 def environment() -> dict[str, str]:
-    """Interpreter, platform and versions of the libraries that matter."""
+    """Interpreter, platform, number of cores, and versions of `LIBRARIES`."""
     found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     found["cores"] = str(os.cpu_count() or 1)
     for library in LIBRARIES:
@@ -102,23 +101,22 @@ def environment() -> dict[str, str]:
 
 
 def record_name(backend: str) -> str:
-    """The file name of a backend's record: `./my_backend.py` gives my_backend.jsonl."""
+    """The file name of a backend's record, for example my_backend.jsonl for `./my_backend.py`."""
     stem = Path(backend).stem if backend.endswith(".py") else backend
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") + ".jsonl"
 
 
 class Journal:
-    """Writes one record, line by line. A context manager; leaving it by `close` alone writes the footer.
+    """Writes one record, line by line. A context manager; only `close` writes the footer.
 
-    kept: verdicts that an unfinished record held already.
+    kept: the verdicts of the record that is resumed.
     """
 
     def __init__(self, directory: Path, header: Header, resume: bool = False) -> None:
         """Open the record and write its header.
 
-        resume: go on where an unfinished record ends; a complete one is kept as it is. Raises OSError where the
-        directory cannot be written, and RecordError where another run is writing the record or where the one to
-        resume is of other settings.
+        resume: continue an incomplete record; a complete one is kept as it is. Raises OSError if the directory cannot
+        be written, and RecordError if another run is writing the record, or if the one to resume has other settings.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / record_name(header.backend)
@@ -129,9 +127,9 @@ class Journal:
         self.verdicts = 0
         self._file = LineFile(self.part)
         try:
-            self._finished = resume and not self._file.size and self._stands(header)
+            self._finished = resume and not self._file.size and self._is_complete(header)
             if resume and self._file.size:
-                self._take_up(header)
+                self._continue(header)
             elif not self._finished:
                 self._set_aside()
                 self._file.cut(0)
@@ -141,12 +139,12 @@ class Journal:
             raise
 
     def add(self, verdict: Verdict) -> None:
-        """Write down a verdict, now."""
+        """Append a verdict."""
         self._file.append({"kind": "verdict", **verdict.to_json()})
         self.verdicts += 1
 
     def close(self, seconds: float) -> Path:
-        """The run is complete: write the footer and put the record in its place. seconds: spent on its laws."""
+        """Write the footer and publish the complete record. seconds: spent on the laws. Returns the path."""
         if self._finished:
             self.part.unlink()
         else:
@@ -156,7 +154,7 @@ class Journal:
         return self.path
 
     def _set_aside(self) -> None:
-        """Keep what an unfinished run left, and say where."""
+        """Copy the verdicts of an incomplete record, and log where to."""
         with self.part.open("rb") as file:
             verdicts = sum(1 for _ in file) - 1
         if verdicts > 0:
@@ -165,18 +163,20 @@ class Journal:
             _log.warning(
                 "this run starts over; %d verdicts of an unfinished one are kept in %s: to go on from them, stop this "
                 "run, rename that file to %s, and add --resume",
-                verdicts, aside, self.part.name,
-            )  # fmt: skip
+                verdicts,
+                aside,
+                self.part.name,
+            )
 
-    def _take_up(self, header: Header) -> None:
-        """Keep the verdicts of the unfinished record, and cut off what else stands there."""
+    def _continue(self, header: Header) -> None:
+        """Keep the verdicts of the incomplete record, and truncate it after the last of them."""
         record = read_record(self.part)
         _same_run(record, header)
         self.kept, self.verdicts = record.verdicts, len(record.verdicts)
         self._file.cut(max(end for fields, end in read_lines(self.part) if fields.get("kind") != "footer"))
 
-    def _stands(self, header: Header) -> bool:
-        """Whether the record is complete already: of several backends, some were finished before the run ended."""
+    def _is_complete(self, header: Header) -> bool:
+        """Whether the record to resume is complete: an interrupted run may have finished some of its backends."""
         if not self.path.exists():
             return False
         record = read_record(self.path)
@@ -192,41 +192,41 @@ class Journal:
 
 
 def _same_run(record: Record, header: Header) -> None:
-    """Refuse to resume a record that a run with this header would not have written. Raises RecordError."""
+    """Raises RecordError if the record to resume is not of a run with this header."""
     for name, value in asdict(header).items():
         found = getattr(record.header, name)
         if name != "started" and found != value:
-            what = f"of {name} {plain(found, 100)}, not {plain(value, 100)}"
+            what = f"of {name} {printable(found, 100)}, not {printable(value, 100)}"
             if isinstance(value, dict):
                 changed = sorted(k for k in value.keys() | found.keys() if found.get(k) != value.get(k))
-                what = f"with another {plain(', '.join(changed), 100)}"
+                what = f"with another {printable(', '.join(changed), 100)}"
             elif name == "code":
                 what = "of another version of the backend's code"
             raise RecordError(f"cannot resume {record.path}: it is {what}; {START_OVER}")
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Raises RecordError where it is none, is damaged, or is of another schema."""
+    """Read a record. Raises RecordError if the file is not a record, is damaged, or is of another schema."""
     header, verdicts, seconds = read_entries(path, "header", SCHEMA, Header.from_json, "verdict", Verdict.from_json)
     return Record(path, header, tuple(verdicts), seconds is not None, seconds or 0.0)
 
 
 def record_paths(directory: Path, kind: str = "header") -> list[Path]:
-    """Records of a kind in a directory: complete ones, and unfinished ones that have no complete one.
+    """The paths of records of a kind in a directory: complete ones, and incomplete ones without a complete one.
 
-    Files that are no record of any kind count as conformance records, so that reading them says what is wrong.
+    Files that are not records of any kind count as conformance records, so that reading them reports what is wrong.
     """
     complete = {path.name: path for path in sorted(directory.glob("*.jsonl"))}
     parts = [
         path
         for path in sorted(directory.glob("*.jsonl.part"))
-        if path.name[: -len(".part")] not in complete and path.stat().st_size  # of an empty one nothing is known
+        if path.name[: -len(".part")] not in complete and path.stat().st_size  # an empty one says nothing
     ]
     return [path for path in [*complete.values(), *parts] if (_kind(path) == "benchmark") == (kind == "benchmark")]
 
 
 def _kind(path: Path) -> str:
-    """What the first line says the file is, "" where it does not say."""
+    """The kind of record according to the first line, "" if it does not say."""
     if not path.is_file():
         return ""
     try:
@@ -237,10 +237,17 @@ def _kind(path: Path) -> str:
     return str(fields.get("kind", "")) if isinstance(fields, dict) else ""
 
 
-def records_in(directory: Path) -> list[Record]:
-    """All records of a directory, by backend name: complete ones, and unfinished ones that have no complete one.
+def records_at(path: Path) -> list[Record]:
+    """All records of a directory, or the single record at this path. Raises RecordError if there is none."""
+    if not path.exists():
+        raise RecordError(f"there is no file or directory {path}")
+    return records_in(path) if path.is_dir() else [read_record(path)]
 
-    Raises RecordError for a file that is no record, and where the directory holds none.
+
+def records_in(directory: Path) -> list[Record]:
+    """All records of a directory, sorted by backend: complete ones, and incomplete ones without a complete one.
+
+    Raises RecordError for a file that is not a record, and if the directory holds none.
     """
     records = [read_record(path) for path in record_paths(directory)]
     if not records:

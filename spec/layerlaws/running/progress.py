@@ -1,10 +1,10 @@
-"""A run as it goes, and what it came to, on a terminal or in a log."""
+"""The progress of a run and its summary, on a terminal or in a log."""
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,34 +22,42 @@ from layerlaws.running.runner import Plan
 from layerlaws.support.stopwatch import PARTS
 
 SHOWN = 2
-"""Failures of a backend that are printed in full; of the others, what was seen."""
+"""How many failures of a backend are printed in full; the others are summarized."""
+
+NAMED = 6
+"""How many operations of one arithmetic are named; of more, only the number is printed."""
 
 COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a plain line for every tenth of the work, and for everything unexpected."""
+    """A progress bar on a terminal; elsewhere a line for every tenth of the work and for every unexpected verdict."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console
         self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self.task = self.bar.add_task("", total=total)
         self.begin(total, "holding laws", "laws")
 
     def begin(self, total: int, doing: str, unit: str) -> None:
-        """Start over with other work."""
+        """Start again with other work. doing: what it is, for the bar. unit: what is counted."""
         self.total, self.doing, self.unit, self.done, self.unexpected = total, doing, unit, 0, 0
         self.bar.reset(self.task, total=total, description=doing)
 
-    def heard(self, verdict: Verdict) -> None:
-        """Count a verdict; say so at once where it is unexpected."""
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict, and print it at once if it is unexpected."""
         self.step(verdict.state if verdict.unexpected else "", f"{verdict.backend}: {verdict.id}")
 
     def step(self, unexpected: str, what: str) -> None:
-        """Count one more. unexpected: the state to print before `what`, or ""."""
+        """Count one unit of work. unexpected: the state to print, before `what`; "" to print nothing."""
         self.done += 1
         if unexpected:
             self.unexpected += 1
@@ -81,6 +89,8 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
         console.print(_examples(backend.name, own), markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
+        for line in _arithmetics(own):
+            console.print(line, markup=False)
     if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
@@ -88,7 +98,7 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
 
 
 def _failures(console: Console, name: str, failures: Sequence[Verdict], output: Path | None) -> None:
-    """The first failures in full, a line for each of the others; a diagnosis is given once."""
+    """Print the first failures in full and the others in brief, each diagnosis once."""
     diagnosed: set[str] = set()
     for verdict in failures[:SHOWN]:
         known = verdict.diagnosis in diagnosed
@@ -104,7 +114,7 @@ def _failures(console: Console, name: str, failures: Sequence[Verdict], output: 
 
 
 def _brief(text: str) -> str:
-    """The first line of a reason, on two lines of a terminal at most."""
+    """The first line of a reason, cut to two lines of a terminal."""
     return "\n".join(textwrap.wrap(text.partition("\n")[0], 76, max_lines=2, placeholder=" ..."))
 
 
@@ -124,7 +134,7 @@ def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
 
 
 def _durations(verdicts: Sequence[Verdict]) -> str:
-    """How long the laws took, one after the other, and what that time went into."""
+    """The total time of the laws, and what it was spent on."""
     seconds = sum(verdict.seconds for verdict in verdicts)
     shares = {part: sum(verdict.spent.get(part, 0.0) for verdict in verdicts) / seconds for part in PARTS}
     parts = [f"{share:.0%} {part}" for part, share in shares.items()]
@@ -133,7 +143,7 @@ def _durations(verdicts: Sequence[Verdict]) -> str:
 
 
 def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
-    """How much was tried, and how close the most inaccurate operation came to its bound."""
+    """The number of examples, and the largest share of the allowed error that an operation used."""
     executed, undecidable = (sum(getattr(v, field) for v in verdicts) for field in ("examples", "undecidable"))
     line = f"{name}: {executed} examples, {undecidable} undecidable"
     shares = [
@@ -146,3 +156,20 @@ def _examples(name: str, verdicts: Sequence[Verdict]) -> str:
         return line
     worst, operation, dtype = max(shares)
     return f"{line}; largest share of the allowed error: {worst:.2f} ({operation}, {dtype})"
+
+
+def _arithmetics(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The tightest arithmetics of half precision that the results of operations fit, and how many fit each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for verdict in verdicts:
+        if verdict.law != "agrees_with_definition" or verdict.state != "held":
+            continue
+        for dtype, words in verdict.arithmetic.items():
+            if not verdict.accuracy[dtype].elements:  # nothing that is rounded
+                continue
+            found.setdefault(dtype, {}).setdefault(words, []).append(verdict.operation)
+    for by_words in found.values():
+        for words, operations in sorted(by_words.items(), key=lambda item: -len(item[1])):
+            names = f" ({', '.join(operations)})" if len(operations) <= NAMED else ""
+            line = f"{words}: {len(operations)} operation{'s' * (len(operations) > 1)}{names}"
+            yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")

@@ -1,8 +1,8 @@
-"""Hold backends to laws in worker processes, writing each verdict down as it falls.
+"""Holds backends to laws in worker processes, and records each verdict at once.
 
-A worker serves one backend only (`layerlaws.running.worker`), so what a backend does to its process harms no verdicts
-but its own; a process that dies or does not answer costs one verdict. Nothing of this rests on the process behaving:
-the run reads a socket without waiting, looks at the clock, and kills.
+A worker serves one backend only (`layerlaws.running.worker`), so a backend that corrupts its process affects only its
+own verdicts; a process that dies or hangs costs one verdict. This does not rely on the worker's cooperation: the run
+reads from a non-blocking socket, watches the clock, and kills the process.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from layerlaws.running.worker import Facts, Task
 from layerlaws.support.errors import RecordError, WrongUse
 
 TIME_LIMITS = {"quick": 60.0, "standard": 120.0, "thorough": 900.0}
-"""Seconds one law may take, by profile."""
+"""Time limit of one law in seconds, by profile."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do.
+    """What a run has to do.
 
-    notes, laws: names of those selected; empty for all. output: None to keep no record. limit: seconds one law may
-    take, 0 for those of the profile. resume: go on where an unfinished record ends.
+    cases: the laws. notes, laws: the names by which they were selected; empty for all. output: the directory of the
+    records, None for no records. jobs: number of worker processes. limit: seconds per law, 0 for the profile's. resume:
+    continue incomplete records.
     """
 
     backends: Sequence[Facts]
@@ -47,11 +48,10 @@ class Plan:
 
 
 def run(plan: Plan, listen: Listener) -> list[Verdict]:
-    """Do what the plan says. `listen` hears each verdict as it falls.
+    """Carry out a plan and return the verdicts. listen: called with each verdict as soon as it is known.
 
-    Returns the verdicts. Raises WrongUse or RecordError before anything runs where records would overwrite each
-    other, cannot be written or cannot be resumed, and RecordError where one cannot be written any more; what was
-    finished stands in it.
+    Raises WrongUse or RecordError before anything runs if records would overwrite each other, cannot be written or
+    cannot be resumed; RecordError later if one can no longer be written, with the verdicts so far recorded.
     """
     limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
 
 
 def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> None:
-    """Give every idle worker a law, end those there is none for, and start as many more as may run."""
+    """Give every idle worker a law, end those without one, and start new workers for waiting laws, up to `jobs`."""
     for worker in [worker for worker in workers if not worker.law]:
         if law := backlogs[worker.task.backend].take(worker):
             worker.send(law)
@@ -93,21 +93,23 @@ def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> N
 
 
 def _attend(worker: Worker, backlog: Backlog) -> bool:
-    """Take down what a worker says, or what became of it. Returns whether it is of further use."""
-    dead, loaded = worker.dead, worker.loaded  # asked first: what a dead worker has said is all there then
+    """Handle a worker's messages or its death. Returns whether it can be used further."""
+    dead, loaded = worker.dead, worker.loaded  # read first: all messages of a dead worker have arrived then
     said = worker.hear()
     spent = False
     if said and not loaded:
         try:
             facts = facts_of(worker, said)
-        except WrongUse as wrong:  # the file was there when the run began
+        except WrongUse as wrong:  # the file existed when the run began
             facts = Facts(worker.task.backend, state="error", reason=str(wrong))
         if facts.state:
             spent = True
             backlog.give_up(facts.state, f"it could not be loaded again: {facts.reason}", [worker.law])
             worker.law = ""
     for message in said:
-        if worker.law and message.get("law") == worker.law:  # else a copy of the worker speaks: the backend forked
+        if (
+            worker.law and message.get("law") == worker.law
+        ):  # otherwise the backend forked, and the copy of the worker sent it
             backlog.finish(worker, message)
             worker.law, spent = "", spent or bool(message.get("spent"))
     late = worker.overdue > 0

@@ -1,4 +1,4 @@
-"""Examples on which known deviations showed in an earlier run, from its record: tried first in the next one."""
+"""Witnesses: examples from the record of an earlier run that show known deviations, run first in the next one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from layerlaws.support.errors import RecordError
 
 
 def witness(directory: str, backend: Backend, case: Case) -> dict[str, Any] | None:
-    """The example on which a backend's known deviation from a law showed, and its format's name as `format`.
+    """The example that showed a backend's known deviation from a law, with the name of its format as `format`.
 
-    None where the directory holds no record that says so.
+    None if the directory has no record of it.
     """
     if not directory or case.id not in backend.known:
         return None

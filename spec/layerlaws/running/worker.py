@@ -1,23 +1,12 @@
 """A worker process: loads one backend and holds it to the laws it is sent.
 
 It serves a single backend from its start to its end, so whatever that backend does to the process harms no other.
-It talks to the run over a socket, in lines of JSON: standard output is the backend's, and leads nowhere.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import json
-import os
-import queue
-import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from layerlaws.backends import load_backend, source_code
 from layerlaws.checking.check import check
@@ -25,10 +14,11 @@ from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
-from layerlaws.running.tampering import originals, replaced
+from layerlaws.running.channel import Channel, isolate, set_alarm, spare_cuda
+from layerlaws.running.tampering import Snapshot, snapshot, tampered
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
-from layerlaws.support.printable import plain, told
+from layerlaws.support.printable import describe, printable
 
 LONGEST_DEVICE = 200
 """Characters of a backend's description of its device that are kept."""
@@ -36,7 +26,7 @@ LONGEST_DEVICE = 200
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to know.
+    """What a worker is to do.
 
     limit: seconds a law may take. memory: bytes it may use, 0 for any number. witnesses: a directory with records of
     earlier runs, or "".
@@ -52,9 +42,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a backend once it is loaded: for the header of its record, and for tables.
+    """What is known of a backend once it is loaded, without holding it in the parent process.
 
-    state, reason: of all its verdicts, where it cannot be held to any law. code: a digest of its source.
+    state, reason: of all its verdicts, where it cannot be held to any law. code: a digest of its source. gradient:
+    whether it offers one.
     """
 
     name: str
@@ -64,6 +55,7 @@ class Facts:
     code: str = ""
     state: str = ""
     reason: str = ""
+    gradient: bool = False
 
     @property
     def unavailable(self) -> str:
@@ -72,42 +64,50 @@ class Facts:
 
 
 def serve(connection: socket.socket, task: Task) -> None:
-    """Load the backend, say what it is, and hold it to laws by id until the connection ends."""
-    _set_apart(task.memory)
-    intact, pid = originals(), os.getpid()
-
-    def send(**message: Any) -> None:
-        if os.getpid() != pid:
-            os._exit(1)  # the backend forked, and its copy of this process came back here
-        connection.sendall(json.dumps(message).encode() + b"\n")
-
-    wanted = _wanted(connection)
-    try:
-        backend = load_backend(task.backend, catalogue())
-        facts = _facts(backend)
-    except WrongUse as wrong:
-        send(wrong=plain(wrong))
+    """Load the backend, report what it is, and hold it to laws by id until the connection ends."""
+    isolate(task.memory)
+    intact, channel = snapshot(), Channel(connection)
+    backend = load(task.backend, channel, intact)
+    if backend is None:
         return
-    except BaseException as error:
-        backend, facts = None, Facts(task.backend, state="error", reason=f"loading it raised {told(error)}")
-    if name := replaced(intact):
-        facts = replace(facts, state="error", reason=_replaced(name))
-    send(facts=asdict(facts))
-    if backend is None or facts.state:
-        return
-    if _uses_cuda():
-        _limit_memory(0)  # its driver maps as much memory as there is, of all devices together
     cases = {case.id: case for case in catalogue().cases}
-    while id := wanted():
-        _wake(task.limit)
+    while True:
+        id = channel.receive()["law"]
+        set_alarm(task.limit)
         verdict = _hold(backend, cases[id], task)
-        name = replaced(intact)
+        name = tampered(intact)
         if name:
-            verdict = _blank(backend, cases[id], _replaced(name))
-        spent = bool(name) or "MemoryError" in verdict.reason  # what comes after it starts afresh
-        send(verdict=verdict.to_json(), law=id, spent=spent)
+            verdict = _blank(backend, cases[id], tampering(name))
+        spent = bool(name) or "MemoryError" in verdict.reason  # the next law gets a new process
+        channel.send(verdict=verdict.to_json(), law=id, spent=spent)
         if spent:
             return
+
+
+def load(name: str, channel: Channel, intact: Snapshot) -> Backend | None:
+    """Load a backend and send its `Facts`, or why there is no such backend. Returns None if it cannot be used.
+
+    intact: what the backend must not replace.
+    """
+    backend = None
+    try:
+        backend = load_backend(name, catalogue())
+        facts = _facts(backend)
+    except WrongUse as wrong:
+        channel.send(wrong=printable(wrong))
+        return None
+    except BaseException as error:
+        facts = Facts(name, state="error", reason=f"loading it raised {describe(error)}")
+    if function := tampered(intact):
+        facts = replace(facts, state="error", reason=tampering(function))
+    channel.send(facts=asdict(facts))
+    spare_cuda()
+    return None if facts.state else backend
+
+
+def tampering(function: str) -> str:
+    """Why nothing is known of a backend that replaced this function."""
+    return f"it replaced {function}, which definitions and laws use, too: nothing can be said of what it computes"
 
 
 def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
@@ -115,14 +115,14 @@ def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
         before = witness(task.witnesses, backend, case)
         verdict = check(backend, case, profile=task.profile, seed=task.seed, witness=before)
     except BaseException as error:  # a KeyboardInterrupt, too, is the backend's: the user's does not come here
-        verdict = _blank(backend, case, f"holding the law was broken off by {told(error)}")
+        verdict = _blank(backend, case, f"holding the law was broken off by {describe(error)}")
     if verdict.state == "error" and "MemoryError" in verdict.reason and task.memory:
         verdict = replace(verdict, reason=f"{verdict.reason} (a worker may use {task.memory / 2**30:.1f} GiB)")
     return replace(
         verdict,
-        reason=plain(verdict.reason),
-        counterexample={name: plain(text) for name, text in verdict.counterexample.items()},
-        sides={name: plain(text) for name, text in verdict.sides.items()},
+        reason=printable(verdict.reason),
+        counterexample={name: printable(text) for name, text in verdict.counterexample.items()},
+        sides={name: printable(text) for name, text in verdict.sides.items()},
     )
 
 
@@ -130,77 +130,14 @@ def _blank(backend: Backend, case: Case, reason: str) -> Verdict:
     return Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "error", reason)
 
 
-def _replaced(name: str) -> str:
-    return f"it replaced {name}, which definitions and laws use, too: nothing can be said of what it computes"
-
-
 def _facts(backend: Backend) -> Facts:
     return Facts(
         backend.name,
-        plain(backend.device, LONGEST_DEVICE),
+        printable(backend.device, LONGEST_DEVICE),
         [format.name for format in backend.formats],
         sorted(backend.functions),
         source_code(backend),
         "unavailable" if backend.unavailable else "",
-        plain(backend.unavailable),
+        printable(backend.unavailable),
+        backend.gradient is not None,
     )
-
-
-def _wanted(connection: socket.socket) -> Callable[[], str]:
-    """Gives the next law that is asked for. A thread listens, and ends the process when the run has ended."""
-    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def listen() -> None:
-        with contextlib.suppress(OSError), connection.makefile("r", encoding="utf-8") as lines:
-            for line in lines:
-                asked.put(line.rstrip("\n"))
-        os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    return asked.get
-
-
-def _set_apart(memory: int) -> None:
-    """Make the process harmless to others: a session of its own, no output, no core dumps, bounded memory."""
-    gc.set_threshold(50_000)  # by default, looking for garbage takes a tenth of the time, and there is little
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    if sys.platform == "win32":
-        return
-    import resource
-
-    os.setsid()  # the terminal's Ctrl-C is for the run; and all that a backend starts can be ended with its worker
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_memory(memory)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("500")  # where memory runs out, the kernel ends a worker, not the run
-
-
-def _limit_memory(memory: int) -> None:
-    """Bound what the process writes to (RLIMIT_DATA), not what it reserves, of which array libraries take plenty.
-
-    memory: in bytes, 0 for no limit. Other systems than Linux may take no notice.
-    """
-    if sys.platform != "win32":
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        bounded = memory or hard
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_DATA, (bounded if hard < 0 else min(bounded, hard), hard))
-
-
-def _uses_cuda() -> bool:
-    try:
-        with open("/proc/self/maps", encoding="utf-8") as maps:
-            return any("/libcuda.so" in line for line in maps)
-    except OSError:
-        return False
-
-
-def _wake(limit: float) -> None:
-    """Let the system end this process long after the run should have: a loop in C hears nothing else."""
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 1.5 * limit + 5)

@@ -1,1 +1,1 @@
-"""The ground floor: exceptions, clocks, files and text; nothing here knows of laws."""
+"""Exceptions, clocks, files and text. Nothing here depends on laws."""

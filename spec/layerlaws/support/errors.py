@@ -1,4 +1,4 @@
-"""What can go wrong, and is said so: the exceptions of this package that cross from one module to another."""
+"""The exceptions that cross from one module of this package to another."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 class Undecidable(Exception):
-    """A decision (a comparison, an order, a floor) that rounding could turn: nothing can be said of this input."""
+    """Rounding could change a decision (a comparison, an order, a floor), so this input shows nothing."""
 
 
 class WrongUse(Exception):
-    """The user asked for something that does not exist or cannot be; the message says what to do instead."""
+    """The user asked for something that does not exist or is not possible; the message says what to do instead."""
 
 
 def known_name(name: str, names: Iterable[str], kind: str) -> str:
-    """The name itself. Raises WrongUse, with near names, where it is none of `names`."""
+    """The name itself. Raises WrongUse, with similar names, if `names` lacks it. kind: what it is the name of."""
     names = sorted(names)
     if name in names:
         return name
@@ -26,7 +26,7 @@ def known_name(name: str, names: Iterable[str], kind: str) -> str:
 
 
 class Broken(Exception):
-    """A claim does not hold. The message says where and by how much; `sides` shows both."""
+    """A claim does not hold. The message says where and by how much; sides: both sides by name."""
 
     def __init__(self, message: str, sides: tuple[tuple[str, Any], ...] = ()) -> None:
         super().__init__(message)
@@ -34,4 +34,4 @@ class Broken(Exception):
 
 
 class RecordError(Exception):
-    """A file is no record that this version can read or write; the message says which file, which line and why."""
+    """A file is not a record that this version can read or write; the message gives file, line and reason."""

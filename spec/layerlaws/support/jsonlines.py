@@ -1,4 +1,4 @@
-"""Files of JSON Lines on disk: appended to by one process at a time, and read with suspicion."""
+"""Files of JSON Lines: appended to by one process at a time, and validated when read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from layerlaws.support.errors import RecordError
-from layerlaws.support.printable import plain
+from layerlaws.support.printable import printable
 
 H = TypeVar("H")
 E = TypeVar("E")
 
 LARGEST, LONGEST = 2**28, 2**24
-"""Bytes of a file, and of a line of it, that are read. Records of this suite take a few megabytes."""
+"""Largest file and longest line that are read, in bytes. Records of this suite take a few megabytes."""
 
 
 class LineFile:
-    """A file that is open for appending, and locked against other processes until it is closed.
+    """A file open for appending, and locked against other processes until it is closed.
 
-    Each line is handed to the operating system as it comes: it outlives this process, however that ends. It need
-    not outlive the machine (that takes fsync, up to a tenth of a second a line): a record that lost its end is
-    incomplete, and says so. `publish` does wait for the disk, as it puts the file in the place of another.
+    Each line is passed to the operating system at once, so it survives the end of this process. It may not survive a
+    crash of the machine: that takes fsync, up to a tenth of a second per line, and a record that lost its end is
+    recognized as incomplete. `publish` does call fsync, since it replaces another file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file. Raises OSError, and RecordError where another process writes it."""
+        """Open or create the file. Raises OSError, and RecordError if another process is writing it."""
         self.path = path
         if path.exists() and not path.is_file():
             raise RecordError(f"{path} is no file; move it out of the way")
@@ -38,7 +38,7 @@ class LineFile:
         self.size = os.fstat(self._file).st_size
 
     def append(self, fields: dict[str, Any]) -> None:
-        """Write a line. Raises RecordError where it cannot be written; what stood there stays."""
+        """Append a line. Raises RecordError if it cannot be written; earlier lines are kept."""
         line = json.dumps(fields).encode() + b"\n"
         try:
             rest = line
@@ -53,18 +53,18 @@ class LineFile:
         self.size += len(line)
 
     def cut(self, size: int) -> None:
-        """Keep the first `size` bytes only."""
+        """Truncate the file to its first `size` bytes."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, size)
         self.size = size
 
     def publish(self, path: Path) -> None:
-        """The file is complete: it takes the place of another."""
+        """Move the complete file to its final path, replacing any file there."""
         os.fsync(self._file)
         os.replace(self.path, path)
 
     def close(self) -> None:
-        """Close the file, which unlocks it. May be called again."""
+        """Close and unlock the file. May be called again."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -72,7 +72,7 @@ class LineFile:
     def _locked(self) -> int:
         while True:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            if sys.platform == "win32":  # where a file that is open cannot be replaced either
+            if sys.platform == "win32":  # an open file cannot be replaced there anyway
                 return file
             import fcntl
 
@@ -85,17 +85,21 @@ class LineFile:
                 raise RecordError(f"another run is writing {self.path}; wait for it, or name another output") from None
             except FileNotFoundError:
                 pass
-            os.close(file)  # another run published it in this moment: what is open is its finished record
+            os.close(file)  # another run published it just now: the open file is its finished record
 
 
 def read_entries(
-    path: Path, first: str, schema: int, header_of: Callable[[dict[str, Any]], H], each: str,
+    path: Path,
+    first: str,
+    schema: int,
+    header_of: Callable[[dict[str, Any]], H],
+    each: str,
     entry_of: Callable[[dict[str, Any]], E],
-) -> tuple[H, list[E], float | None]:  # fmt: skip
-    """The header of a record, its entries, and the seconds in its footer, None where there is no footer at its end.
+) -> tuple[H, list[E], float | None]:
+    """The header of a record, its entries, and the seconds in its footer, None if the record has no footer.
 
-    first, each: kinds of the header and of an entry. header_of and entry_of read them from their fields, and raise
-    TypeError, ValueError, AttributeError or KeyError for what they do not know. Raises RecordError.
+    first, each: the `kind` of the header and of an entry. header_of, entry_of: parse their fields, and raise TypeError,
+    ValueError, AttributeError or KeyError for invalid ones. Raises RecordError.
     """
     header, entries, footer = list[H](), list[E](), None
     try:
@@ -109,11 +113,11 @@ def read_entries(
                 entries.append(entry_of(fields))
         seconds = float(footer["seconds"]) if footer else None
     except (TypeError, ValueError, AttributeError, KeyError) as wrong:
-        raise RecordError(f"{path}: {plain(wrong, 200)}; it was written by another version, or by hand") from None
+        raise RecordError(f"{path}: {printable(wrong, 200)}; it was written by another version, or by hand") from None
     if not header:
         _check_first(path, None, {}, first, schema)
     if footer and footer.get(f"{each}s") != len(entries):
-        counted = plain(footer.get(f"{each}s"), 40)
+        counted = printable(footer.get(f"{each}s"), 40)
         raise RecordError(f"{path}: the footer counts {counted} {each}s, {len(entries)} stand there")
     return header[0], entries, seconds
 
@@ -125,11 +129,11 @@ def _check_first(path: Path, kind: object, fields: dict[str, Any], first: str, s
         raise RecordError(f"{path}: the first line is no header; is it a {what} of layerlaws?")
     if found != schema:
         what = "a newer layerlaws reads it" if found > schema else "run again"
-        raise RecordError(f"{path}: written in schema {plain(found, 40)}, this version reads {schema}; {what}")
+        raise RecordError(f"{path}: written in schema {printable(found, 40)}, this version reads {schema}; {what}")
 
 
 def check_types(*parts: Any) -> None:
-    """Refuse dataclasses with fields whose JSON is of another kind than their annotations. Raises TypeError."""
+    """Raises TypeError for a dataclass with a field whose JSON type does not match its annotation."""
     kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
     for part in parts:
         for name, annotation in type(part).__annotations__.items():
@@ -140,10 +144,10 @@ def check_types(*parts: Any) -> None:
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """The objects in a file of JSON Lines, and how many bytes each line and all before it take.
+    """The objects in a file of JSON Lines, each with the offset in bytes at which its line ends.
 
-    What follows the last line break was cut off while being written, and is left out. Raises RecordError, with the
-    line, for what is no such file; it does so before reading one that is far too large.
+    Text after the last line break is an interrupted write, and is left out. Raises RecordError, with the line number,
+    for any other file, and for a file that is far too large, before reading it.
     """
     end = 0
     for number, line in enumerate(_whole_lines(path), 1):

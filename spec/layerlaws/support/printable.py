@@ -1,15 +1,15 @@
-"""Text that comes from a backend: made fit to be kept and printed, whatever it holds."""
+"""Text from a backend, made safe to store and to print."""
 
 from __future__ import annotations
 
 import unicodedata
 
 LONGEST = 10_000
-"""Characters after which a text is cut."""
+"""Characters of a text that are kept."""
 
 
-def plain(text: object, longest: int = LONGEST) -> str:
-    """Printable text of bounded length: control characters, which a terminal obeys, are spelled out."""
+def printable(text: object, longest: int = LONGEST) -> str:
+    """The text, cut and with control characters escaped, which a terminal would obey. Never raises."""
     try:
         whole = str(text)
     except BaseException as error:
@@ -21,7 +21,7 @@ def plain(text: object, longest: int = LONGEST) -> str:
     return shown if len(whole) <= longest else f"{shown} ... (cut, {len(whole)} characters)"
 
 
-def told(error: BaseException) -> str:
-    """An exception in words: its type and what it says."""
-    name, message = plain(type(error).__name__, 100), plain(error, LONGEST // 2)
+def describe(error: BaseException) -> str:
+    """An exception in words: its type and its message."""
+    name, message = printable(type(error).__name__, 100), printable(error, LONGEST // 2)
     return f"{name}: {message}" if message else name

@@ -1,6 +1,6 @@
-"""Where the time of a check goes: into drawing examples, into definitions, or into the backend.
+"""Measures what the time of a check is spent on: drawing examples, definitions, or the backend.
 
-One stopwatch per process; a part within a part counts as the inner one, so parts never overlap.
+There is one stopwatch per process. Time in a part within a part counts for the inner one only.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from functools import wraps
 from typing import Any, TypeVar
 
 PARTS = ("drawing", "definition", "backend")
-"""What is timed; the rest is laws, comparisons and bookkeeping."""
+"""What is timed. The remaining time goes into laws, comparisons and bookkeeping."""
 
 _spent = dict.fromkeys(PARTS, 0.0)
-_running: list[list[Any]] = []
+_running: list[list[float]] = []
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def spends(part: str) -> Callable[[F], F]:
-    """Count the time of a function as a part's."""
+    """A decorator that counts the time of a function for one of `PARTS`."""
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -46,6 +46,6 @@ def reading() -> dict[str, float]:
 
 
 def since(before: dict[str, float]) -> dict[str, float]:
-    """Seconds spent on each part since an earlier reading; parts that took none are left out."""
+    """Seconds spent on each part since an earlier reading, without parts that took no time."""
     now = reading()
     return {part: round(now[part] - before[part], 4) for part in PARTS if now[part] - before[part] > 5e-5}

@@ -26,6 +26,6 @@ Erratum. The likeliest word is not always in the likeliest cluster: a tail may o
 though none of its own words does. Shown by no_word_is_likelier_than_the_predicted_one.
 """
 
-from layerlaws.notes.adaptive_softmax import distribution, loss, prediction, shared
+from layerlaws.notes.adaptive_softmax import clusters, distribution, loss, prediction, refusals
 
-parts = (shared, distribution, loss, prediction)
+parts = (clusters, distribution, loss, prediction, refusals)

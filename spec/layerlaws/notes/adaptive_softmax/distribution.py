@@ -1,4 +1,4 @@
-"""TODO-TITLE distribution."""
+"""The log-probabilities of all words: adaptive_log_softmax."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.adaptive_softmax.shared import _distribution, _joined, _parts, _weights, layers, tail_cost
+from layerlaws.notes.adaptive_softmax.clusters import all_logs, cluster_logs, joined, layer_weights, layers, tail_cost
 
 
 @st.composite
@@ -42,25 +42,23 @@ def score_tables(draw: st.DrawFn) -> Arguments:
 def _require_fitting(
     hidden: Array,
     head: Array,
-    tail_projections: tuple[Any, ...],
-    tail_outputs: tuple[Any, ...],
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
 ) -> None:
     width, sizes = hidden.shape[1], np.diff((0, *cutoffs))
     require(len(cutoffs) > 0 and np.all(sizes > 0), f"cutoffs must increase from above 0, not {cutoffs}")
     tails = len(cutoffs) - 1
-    require(
-        head.shape == (width, cutoffs[0] + tails), f"head has the shape {head.shape}, not {(width, cutoffs[0] + tails)}"
-    )
+    columns = cutoffs[0] + tails
+    require(head.shape == (width, columns), f"head has shape {head.shape}, expected {(width, columns)}")
     for name, given in (("tail_projections", tail_projections), ("tail_outputs", tail_outputs)):
         require(len(given) == tails, f"{name} has {len(given)} matrices for {tails} tails")
     for projection, output, size in zip(tail_projections, tail_outputs, sizes[1:], strict=True):
+        rows, columns = projection.shape
+        require(rows == width, f"tail_projections has a matrix of {rows} rows, not {width}")
         require(
-            projection.shape[0] == width, f"tail_projections has a matrix of {projection.shape[0]} rows, not {width}"
-        )
-        require(
-            output.shape == (projection.shape[1], size),
-            f"tail_outputs has a matrix of shape {output.shape}, not {(projection.shape[1], size)}",
+            output.shape == (columns, size),
+            f"tail_outputs has a matrix of shape {output.shape}, not {(columns, size)}",
         )
 
 
@@ -68,8 +66,8 @@ def _require_fitting(
 def adaptive_log_softmax(
     hidden: Array,
     head: Array,
-    tail_projections: tuple[Any, ...],
-    tail_outputs: tuple[Any, ...],
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
 ) -> Array:
     """log p: log_softmax(hidden head) for words below c0, and for those of tail j its entry there, number c0 + j, plus
@@ -109,12 +107,12 @@ def each_tail_weighs_what_its_head_entry_says(
 @fault(
     adaptive_log_softmax,
     breaks=(each_tail_weighs_what_its_head_entry_says, "agrees_with_definition"),
-    kind="scale",
+    kind="shift",
     repair="Its entry is column c0 + j of the head.",
 )
-def takes_the_entry_of_the_next_tail(cutoffs: Array, **weights: Any) -> Array:
+def takes_the_entry_of_the_next_tail(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Tail j is multiplied by the mass of tail j + 1."""
-    return _joined(*_parts(**weights), cutoffs[0], first=1)
+    return joined(*cluster_logs(**weights), cutoffs[0], first=1)
 
 
 @law(tail=st.integers(0, 2), seed=seeds)
@@ -141,12 +139,12 @@ def _log_sum(scores: Array) -> Array:
 @fault(
     adaptive_log_softmax,
     breaks=a_tail_changes_no_word_outside_it,
-    kind="formula",
+    kind="scale",
     repair="Each tail has a softmax of its own.",
 )
-def normalizes_the_tails_together(cutoffs: Array, **weights: Any) -> Array:
+def normalizes_the_tails_together(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """One softmax runs over the words of all tails, times the mass of all."""
-    top, scores = _parts(**weights, normalize=lambda scores: scores)
+    top, scores = cluster_logs(**weights, normalize=lambda scores: scores)
     top = log_softmax(top)
     tails = [_log_sum(top[:, cutoffs[0] :]) + log_softmax(np.concatenate(scores, axis=1))] if scores else []
     return np.concatenate([top[:, : cutoffs[0]], *tails], axis=1)
@@ -170,15 +168,15 @@ def words_may_be_relabelled_within_their_cluster(
     adaptive_log_softmax,
     breaks=words_may_be_relabelled_within_their_cluster,
     kind="boundary",
-    repair="A slice excludes its end anyway.",
+    repair="Stop at the cutoff.",
 )
-def leaves_the_last_word_out_of_the_sum(cutoffs: Array, **weights: Any) -> Array:
-    """The sums end one word early: a slice that stops at cutoff - 1."""
+def leaves_the_last_word_out_of_the_sum(cutoffs: tuple[int, ...], **weights: Any) -> Array:
+    """The sums end one word early: a slice that stops at cutoff - 1. A slice excludes its end anyway."""
 
     def normalize(scores: Array) -> Array:
         return scores - _log_sum(scores[:, : max(scores.shape[1] - 1, 1)])
 
-    return _distribution(cutoffs, **weights, normalize=normalize)
+    return all_logs(cutoffs, **weights, normalize=normalize)
 
 
 @law(inputs=layers(last=1))
@@ -192,15 +190,15 @@ def a_tail_of_one_word_gives_it_all_of_its_mass(
 @fault(
     adaptive_log_softmax,
     breaks=a_tail_of_one_word_gives_it_all_of_its_mass,
-    kind="refusal",
+    kind="boundary",
     repair="V - 1 is the last cutoff that leaves a word.",
     seen="https://github.com/pytorch/pytorch/issues/16658",
 )
-def knows_no_tail_of_one_word(cutoffs: Array, **weights: Any) -> Array:
+def knows_no_tail_of_one_word(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """A cutoff of V - 1 is taken to be out of range: refused, or, as here, ignored, so that the last word is never
     likely.
     """
-    logs = _distribution(cutoffs, **weights)
+    logs = all_logs(cutoffs, **weights)
     alone = cutoffs[-1] - 1 in cutoffs
     return np.where(alone & (np.arange(cutoffs[-1]) == cutoffs[-1] - 1), -100.0, logs)
 
@@ -236,9 +234,9 @@ def entries_that_are_log_sums_give_the_full_softmax(
     kind="formula",
     repair="Add the log-probability of the tail's entry.",
 )
-def leaves_out_the_mass_of_the_tail(cutoffs: Array, **weights: Any) -> Array:
+def leaves_out_the_mass_of_the_tail(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Words of a tail get their probability within the tail."""
-    top, tails = _parts(**weights)
+    top, tails = cluster_logs(**weights)
     return np.concatenate([top[:, : cutoffs[0]], *tails], axis=1)
 
 
@@ -263,4 +261,4 @@ def _distribution_cost_backward(N: int, H: int, V: int) -> Cost:
 )
 def whole_distribution(random: np.random.Generator, N: int, H: int, V: int) -> Arguments:
     """The log-probabilities of all 50,000 words after each of 1,024, with the clusters of `adaptive_loss`."""
-    return {"hidden": random.standard_normal((N, H)), **_weights(random, H, V)}
+    return {"hidden": random.standard_normal((N, H)), **layer_weights(random, H, V)}

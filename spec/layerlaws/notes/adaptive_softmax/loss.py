@@ -1,4 +1,4 @@
-"""TODO-TITLE loss."""
+"""The negative log-probability of a target, from the head and its cluster alone: adaptive_softmax_loss."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from layerlaws.language import (
     zipf,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.adaptive_softmax.distribution import adaptive_log_softmax, leaves_out_the_mass_of_the_tail
-from layerlaws.notes.adaptive_softmax.shared import (
-    _at,
-    _clusters,
-    _distribution,
-    _for,
-    _joined,
-    _parts,
-    _weights,
+from layerlaws.notes.adaptive_softmax.clusters import (
+    all_logs,
+    at,
+    cluster_logs,
+    cutoffs_of,
+    inputs_of,
+    joined,
+    layer_weights,
     tail_cost,
     targeted,
 )
+from layerlaws.notes.adaptive_softmax.distribution import adaptive_log_softmax, leaves_out_the_mass_of_the_tail
 
 
 @st.composite
@@ -57,7 +57,7 @@ def extreme_layers(draw: st.DrawFn) -> Arguments:
     signs = draw(st.sampled_from([(-1,), (1,), (-1, 1)]))
     generator = np.random.default_rng(draw(seeds))
 
-    def score(x: Array) -> Any:
+    def score(x: Array) -> Array:
         return generator.choice(signs, x.shape) * 100.0
 
     return {
@@ -72,8 +72,8 @@ def extreme_layers(draw: st.DrawFn) -> Arguments:
 def adaptive_softmax_loss(
     hidden: Array,
     head: Array,
-    tail_projections: tuple[Any, ...],
-    tail_outputs: tuple[Any, ...],
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
     targets: Ids,
 ) -> Array:
@@ -83,9 +83,9 @@ def adaptive_softmax_loss(
     cutoffs (c0, c1, ..., V), targets (N,) ids  ->  (N,)
     """
     logs = adaptive_log_softmax(hidden, head, tail_projections, tail_outputs, cutoffs)
-    require(targets.shape == (hidden.shape[0],), f"targets has the shape {targets.shape}, not {(hidden.shape[0],)}")
+    require(targets.shape == (hidden.shape[0],), f"targets has shape {targets.shape}, expected {(hidden.shape[0],)}")
     ids_within(targets, cutoffs[-1], "targets")
-    return -_at(logs, targets)
+    return -at(logs, targets)
 
 
 @law(inputs=targeted(tails=(0, 0)))
@@ -100,20 +100,20 @@ def without_tails_it_is_the_plain_softmax(
     """With (V,) for cutoffs, log-probabilities and loss are those of a softmax over all words."""
     expected = log_softmax(asbounded(hidden) @ head)
     return all_of(
-        closely(adaptive_log_softmax(**_for(adaptive_log_softmax, inputs)), expected),
-        closely(adaptive_softmax_loss(**inputs), -_at(expected, targets)),
+        closely(adaptive_log_softmax(**inputs_of(adaptive_log_softmax, inputs)), expected),
+        closely(adaptive_softmax_loss(**inputs), -at(expected, targets)),
     )
 
 
 @fault(
     adaptive_log_softmax,
     breaks=without_tails_it_is_the_plain_softmax,
-    kind="formula",
+    kind="boundary",
     repair="Take the log_softmax first.",
 )
-def returns_scores_where_there_are_no_tails(cutoffs: Array, **weights: Any) -> Array:
+def returns_scores_where_there_are_no_tails(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """A short cut for a head without tails leaves before it has normalized."""
-    return _distribution(cutoffs, **weights) if len(cutoffs) > 1 else weights["hidden"] @ weights["head"]
+    return all_logs(cutoffs, **weights) if len(cutoffs) > 1 else weights["hidden"] @ weights["head"]
 
 
 @law(inputs=extreme_layers())
@@ -123,7 +123,7 @@ def extreme_scores_give_finite_log_probabilities(
     """Where all scores are 1e4 or -1e4, every log-probability and every loss is finite."""
     finite = [
         np.isfinite(x.value)
-        for x in (adaptive_log_softmax(**_for(adaptive_log_softmax, inputs)), adaptive_softmax_loss(**inputs))
+        for x in (adaptive_log_softmax(**inputs_of(adaptive_log_softmax, inputs)), adaptive_softmax_loss(**inputs))
     ]
     return all_of(*(exactly(x, np.ones_like(x)) for x in finite))
 
@@ -135,9 +135,9 @@ def extreme_scores_give_finite_log_probabilities(
     repair="Use log_softmax.",
     seen="https://github.com/deeplearning4j/deeplearning4j/issues/785",
 )
-def takes_the_log_of_a_softmax(cutoffs: Array, **weights: Any) -> Array:
+def takes_the_log_of_a_softmax(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Probabilities underflow to 0 before the logarithm is taken."""
-    return _distribution(cutoffs, **weights, normalize=lambda scores: np.log(softmax(scores)))
+    return all_logs(cutoffs, **weights, normalize=lambda scores: np.log(softmax(scores)))
 
 
 @fault(
@@ -147,23 +147,23 @@ def takes_the_log_of_a_softmax(cutoffs: Array, **weights: Any) -> Array:
     repair="Subtract the highest score of the row first.",
     seen="https://github.com/dwavesystems/dwave-optimization/issues/555",
 )
-def subtracts_no_maximum(cutoffs: Array, **weights: Any) -> Array:
+def subtracts_no_maximum(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """exp overflows at scores of a few hundred."""
 
     def normalize(scores: Array) -> Array:
         return scores - np.log(np.sum(np.exp(scores), axis=1, keepdims=True))
 
-    return _distribution(cutoffs, **weights, normalize=normalize)
+    return all_logs(cutoffs, **weights, normalize=normalize)
 
 
 @fault(
     adaptive_log_softmax,
     breaks=extreme_scores_give_finite_log_probabilities,
-    kind="formula",
+    kind="precision",
     repair="Subtract the maximum as it is.",
     seen="https://github.com/PaddlePaddle/Paddle/pull/21165",
 )
-def clamps_the_maximum(cutoffs: Array, **weights: Any) -> Array:
+def clamps_the_maximum(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """The maximum that is subtracted is at least -64, so that where all scores are far below it every exponential is
     0.
     """
@@ -172,7 +172,7 @@ def clamps_the_maximum(cutoffs: Array, **weights: Any) -> Array:
         shifted = scores - np.maximum(np.max(scores, axis=1, keepdims=True), -64.0)
         return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
 
-    return _distribution(cutoffs, **weights, normalize=normalize)
+    return all_logs(cutoffs, **weights, normalize=normalize)
 
 
 @law()
@@ -181,7 +181,7 @@ def the_loss_is_the_negative_log_probability_of_the_target(
 ) -> Claim:
     """Going through the target's cluster only gives what the distribution over all words has at the target."""
     return closely(
-        adaptive_softmax_loss(**inputs), -_at(adaptive_log_softmax(**_for(adaptive_log_softmax, inputs)), targets)
+        adaptive_softmax_loss(**inputs), -at(adaptive_log_softmax(**inputs_of(adaptive_log_softmax, inputs)), targets)
     )
 
 
@@ -193,7 +193,7 @@ def the_loss_is_the_negative_log_probability_of_the_target(
 )
 def loses_the_term_of_the_head(targets: Ids, **layer: Any) -> Array:
     """The loss of a word in a tail is that within the tail."""
-    return -_at(leaves_out_the_mass_of_the_tail.function(**layer), targets)
+    return -at(leaves_out_the_mass_of_the_tail.function(**layer), targets)
 
 
 @fault(
@@ -203,11 +203,11 @@ def loses_the_term_of_the_head(targets: Ids, **layer: Any) -> Array:
     repair="Add it once.",
     seen="https://github.com/salesforce/awd-lstm-lm/issues/82",
 )
-def counts_the_entry_of_the_tail_twice(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def counts_the_entry_of_the_tail_twice(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """The head's loss is added to a log-probability that has it already."""
-    top, tails = _parts(**weights)
+    top, tails = cluster_logs(**weights)
     once = [top[:, cutoffs[0] + j, None] + tail for j, tail in enumerate(tails)]
-    return -_at(_joined(top, once, cutoffs[0]), targets)
+    return -at(joined(top, once, cutoffs[0]), targets)
 
 
 @fault(
@@ -216,11 +216,11 @@ def counts_the_entry_of_the_tail_twice(targets: Ids, cutoffs: Array, **weights: 
     kind="boundary",
     repair="The short list ends at c0 - 1.",
 )
-def counts_the_cutoff_to_the_shortlist(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def counts_the_cutoff_to_the_shortlist(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Word c0 is looked up in the head, where the entry of the first tail stands."""
-    top, tails = _parts(**weights)
+    top, tails = cluster_logs(**weights)
     beyond = min(cutoffs[0], top.shape[1] - 1)  # without tails there is no such column
-    return -np.where(targets == cutoffs[0], top[:, beyond], _at(_joined(top, tails, cutoffs[0]), targets))
+    return -np.where(targets == cutoffs[0], top[:, beyond], at(joined(top, tails, cutoffs[0]), targets))
 
 
 @law(seed=seeds)
@@ -236,16 +236,16 @@ def losses_of_a_permuted_batch_are_permuted(
 @fault(
     adaptive_softmax_loss,
     breaks=(losses_of_a_permuted_batch_are_permuted, "agrees_with_definition"),
-    kind="formula",
+    kind="order",
     repair="Put each where its row is.",
 )
-def returns_losses_by_cluster(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def returns_losses_by_cluster(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Losses come back cluster by cluster, as they were computed."""
     order = np.argsort(np.searchsorted(cutoffs, targets, side="right"), kind="stable")
-    return -_at(_distribution(cutoffs, **weights), targets)[order]
+    return -at(all_logs(cutoffs, **weights), targets)[order]
 
 
-def _keeping_to(visited: int, targets: Ids, cutoffs: tuple[int, ...]) -> tuple[Any, list[int]]:
+def _keeping_to(visited: int, targets: Ids, cutoffs: tuple[int, ...]) -> tuple[Ids, list[int]]:
     """Targets that visit only the tails whose bits are set, never all of them, and the tails they do not visit.
 
     Targets in other tails are moved to the short list.
@@ -274,19 +274,19 @@ def tails_without_targets_may_hold_anything(
 @fault(
     adaptive_softmax_loss,
     breaks=tails_without_targets_may_hold_anything,
-    kind="scale",
+    kind="mask",
     repair="Select rows instead.",
 )
-def multiplies_losses_by_a_mask(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def multiplies_losses_by_a_mask(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Every tail is computed for every row, and multiplied by 0 where the target is elsewhere; what is not a number
     survives that.
     """
-    top, tails = _parts(**weights)
+    top, tails = cluster_logs(**weights)
     cluster = np.searchsorted(cutoffs, targets, side="right")
-    loss = -_at(top, np.where(cluster == 0, targets, cutoffs[0] + cluster - 1))
+    loss = -at(top, np.where(cluster == 0, targets, cutoffs[0] + cluster - 1))
     for j, tail in enumerate(tails):
         word = np.clip(targets - cutoffs[j], 0, tail.shape[1] - 1)
-        loss = loss - _at(tail, word) * (cluster == j + 1).astype(tail.dtype)
+        loss = loss - at(tail, word) * (cluster == j + 1).astype(tail.dtype)
     return loss
 
 
@@ -308,10 +308,10 @@ def tails_without_targets_get_no_gradient(
     kind="gradient",
     repair="Gather the rows of a tail first.",
 )
-def trains_every_tail(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def trains_every_tail(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """The gradient of every tail's first word is let through in every row, whatever the target."""
-    top, tails = _parts(**weights)
-    loss = -_at(_joined(top, tails, cutoffs[0]), targets)
+    top, tails = cluster_logs(**weights)
+    loss = -at(joined(top, tails, cutoffs[0]), targets)
     for tail in tails:
         loss = loss + (tail[:, 0] - constant(tail[:, 0]))
     return loss
@@ -330,22 +330,24 @@ def the_gradient_of_the_loss_is_that_of_the_whole_distribution(
     cotangent = normal(seed, targets.shape, inputs["hidden"])
     chosen = one_hot(targets, cutoffs[-1]).astype(cotangent.dtype)
     sparse, _ = adaptive_softmax_loss.compare_gradient(cotangent, **inputs)
-    dense, _ = adaptive_log_softmax.compare_gradient(-cotangent[:, None] * chosen, **_for(adaptive_log_softmax, inputs))
+    dense, _ = adaptive_log_softmax.compare_gradient(
+        -cotangent[:, None] * chosen, **inputs_of(adaptive_log_softmax, inputs)
+    )
     return closely(tuple(sparse.values()), tuple(dense.values()))
 
 
 @fault(
     adaptive_softmax_loss,
     breaks=(the_gradient_of_the_loss_is_that_of_the_whole_distribution, "gradient_agrees_with_definition"),
-    kind="formula",
+    kind="gradient",
     repair="Let the gradient through for targets in tails, too.",
     seen="https://github.com/salesforce/awd-lstm-lm/issues/82",
 )
-def does_not_train_the_entries_of_the_tails(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def does_not_train_the_entries_of_the_tails(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """The head's part of a tail's loss does not reach the head: the entries stay as they were initialized."""
-    top, tails = _parts(**weights)
+    top, tails = cluster_logs(**weights)
     parts = [constant(top[:, cutoffs[0] + j, None]) + tail for j, tail in enumerate(tails)]
-    return -_at(np.concatenate([top[:, : cutoffs[0]], *parts], axis=1), targets)
+    return -at(np.concatenate([top[:, : cutoffs[0]], *parts], axis=1), targets)
 
 
 @law(inputs=targeted(textures=PLAIN), place=st.integers(0, 5), beyond=st.integers(0, 3), examples=20)
@@ -366,12 +368,12 @@ def targets_outside_the_vocabulary_are_refused(
 @fault(
     adaptive_softmax_loss,
     breaks=targets_outside_the_vocabulary_are_refused,
-    kind="boundary",
+    kind="refusal",
     repair="Refuse them.",
 )
-def wraps_targets_around(targets: Ids, cutoffs: Array, **weights: Any) -> Array:
+def wraps_targets_around(targets: Ids, cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """Targets of V and above, or below 0, count from the other end."""
-    return -_at(_distribution(cutoffs, **weights), targets % cutoffs[-1])
+    return -at(all_logs(cutoffs, **weights), targets % cutoffs[-1])
 
 
 @law(inputs=targeted(textures=PLAIN), examples=20)
@@ -387,7 +389,7 @@ def every_row_needs_one_target(adaptive_softmax_loss: Implementation, inputs: Ar
 @fault(
     adaptive_softmax_loss,
     breaks=every_row_needs_one_target,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def takes_as_many_rows_as_targets(targets: Ids, hidden: Array, **weights: Any) -> Array:
@@ -398,7 +400,7 @@ def takes_as_many_rows_as_targets(targets: Ids, hidden: Array, **weights: Any) -
 def tail_shares(V: int) -> tuple[float, ...]:
     """The part of all words of a text by Zipf's law that each tail holds."""
     masses = np.cumsum(1 / np.arange(1, V + 1))
-    return tuple(np.diff([masses[cut - 1] / masses[-1] for cut in _clusters(V)]))
+    return tuple(np.diff([masses[cut - 1] / masses[-1] for cut in cutoffs_of(V)]))
 
 
 def _adaptive_cost(N: int, H: int, V: int) -> Cost:
@@ -426,7 +428,7 @@ def adaptive_loss(random: np.random.Generator, N: int, H: int, V: int) -> Argume
     10,000 and to the end (Grave et al. 2017, sections 4 and 5).
     """
     hidden = random.standard_normal((N, H))
-    return {"hidden": hidden, **_weights(random, H, V), "targets": zipf(random, (N,), V)}
+    return {"hidden": hidden, **layer_weights(random, H, V), "targets": zipf(random, (N,), V)}
 
 
 def _full_cost(N: int, H: int, V: int) -> Cost:

@@ -23,6 +23,6 @@ Erratum. Its formula for general multiplies shapes that do not fit: w has to sta
 general_score_refuses_a_matrix_that_does_not_fit.
 """
 
-from layerlaws.notes.alignment_scores import concat, dot, general, shared
+from layerlaws.notes.alignment_scores import concat, dot, general
 
-parts = (shared, dot, general, concat)
+parts = (dot, general, concat)

@@ -1,6 +1,8 @@
-"""TODO-TITLE concat."""
+"""The concat score: a small network over both states, which is the additive score; and a law of all three."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,9 +29,8 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.alignment_scores.dot import dot_score
-from layerlaws.notes.alignment_scores.general import general_score
-from layerlaws.notes.alignment_scores.shared import PARAMETERS, SENTENCES, _dot, _states
+from layerlaws.notes.alignment_scores.dot import SENTENCES, _dot, _states, dot_score
+from layerlaws.notes.alignment_scores.general import PARAMETERS, general_score
 
 
 @st.composite
@@ -70,6 +71,13 @@ def concat_score(query: Array, keys: Array, w: Array, v: Array) -> Array:
     return np.tanh(pairs @ w) @ v
 
 
+def _additive(query: Array, keys: Array, w: Array, v: Array, squash: Callable[[Array], Array] = np.tanh) -> Array:
+    """Bahdanau's form, on which faults are built; w and v have to fit."""
+    width = query.shape[-1]
+    require(len(w) == width + keys.shape[-1] and v.shape == w.shape[1:], "w or v does not fit")
+    return squash((query @ w[:width])[:, :, None] + (keys @ w[width:])[:, None]) @ v
+
+
 @law()
 def concat_score_is_the_additive_score(
     concat_score: Implementation, query: Array, keys: Array, w: Array, v: Array
@@ -81,17 +89,10 @@ def concat_score_is_the_additive_score(
     return closely(concat_score(query=query, keys=keys, w=w, v=v), additive)
 
 
-def _additive(query: Array, keys: Array, w: Array, v: Array, squash: Array = np.tanh) -> Array:
-    """Bahdanau's form, on which faults are built; w and v have to fit."""
-    width = query.shape[-1]
-    require(len(w) == width + keys.shape[-1] and v.shape == w.shape[1:], "w or v does not fit")
-    return squash((query @ w[:width])[:, :, None] + (keys @ w[width:])[:, None]) @ v
-
-
 @fault(
     concat_score,
     breaks=concat_score_is_the_additive_score,
-    kind="formula",
+    kind="order",
     repair="The query comes first.",
 )
 def concat_with_the_key_first(query: Array, keys: Array, w: Array, v: Array) -> Array:
@@ -113,7 +114,7 @@ def concat_score_is_bounded_by_its_outer_weights(
 @fault(
     concat_score,
     breaks=(concat_score_is_bounded_by_its_outer_weights, concat_score_is_the_additive_score),
-    kind="shift",
+    kind="formula",
     repair="Take tanh before v.",
 )
 def concat_without_tanh(query: Array, keys: Array, w: Array, v: Array) -> Array:
@@ -153,7 +154,7 @@ def concat_score_tells_query_from_key(
         opposite_halves_make_concat_score_antisymmetric,
         concat_score_is_the_additive_score,
     ),
-    kind="boundary",
+    kind="formula",
     repair="Give each its own rows.",
 )
 def adds_instead_of_concatenating(query: Array, keys: Array, w: Array, v: Array) -> Array:
@@ -180,7 +181,7 @@ def tied_halves_make_concat_score_additive(
 @fault(
     concat_score,
     breaks=tied_halves_make_concat_score_additive,
-    kind="formula",
+    kind="order",
     repair="Row Q + m belongs to component m of the key.",
 )
 def concatenates_with_the_key_reversed(query: Array, keys: Array, w: Array, v: Array) -> Array:
@@ -200,7 +201,7 @@ def concat_score_refuses_a_matrix_for_other_states(
 @fault(
     concat_score,
     breaks=concat_score_refuses_a_matrix_for_other_states,
-    kind="formula",
+    kind="refusal",
     repair="Count them, and raise ValueError.",
 )
 def concat_cuts_its_matrix(query: Array, keys: Array, w: Array, v: Array) -> Array:
@@ -220,7 +221,7 @@ def concat_score_refuses_other_outer_weights(
 @fault(
     concat_score,
     breaks=concat_score_refuses_other_outer_weights,
-    kind="axis",
+    kind="refusal",
     repair="Count them, and raise ValueError.",
 )
 def concat_cuts_its_outer_weights(query: Array, keys: Array, w: Array, v: Array) -> Array:

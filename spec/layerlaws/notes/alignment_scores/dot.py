@@ -1,4 +1,4 @@
-"""TODO-TITLE dot."""
+"""The dot score: the inner product of the two states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.alignment_scores.shared import SENTENCES, _dot, _dot_cost, _states
 
 
 @st.composite
@@ -43,6 +42,11 @@ def dot_score(query: Array, keys: Array) -> Array:
     query (B, T, D), keys (B, S, D)  ->  (B, T, S)
     """
     require(query.shape[-1] == keys.shape[-1], f"keys are {keys.shape[-1]} wide, query {query.shape[-1]}")
+    return query @ keys.swapaxes(-1, -2)
+
+
+def _dot(query: Array, keys: Array) -> Array:
+    require(query.shape[-1] == keys.shape[-1], "keys and query differ in width")
     return query @ keys.swapaxes(-1, -2)
 
 
@@ -90,7 +94,7 @@ def what_is_orthogonal_to_all_keys_scores_nothing(
 @fault(
     dot_score,
     breaks=(what_is_orthogonal_to_all_keys_scores_nothing, dot_score_against_unit_vectors_reads_the_query),
-    kind="formula",
+    kind="scale",
     repair="The inner product is taken of the states as they are.",
 )
 def dot_score_is_a_cosine(query: Array, keys: Array) -> Array:
@@ -120,13 +124,26 @@ def dot_score_refuses_states_of_two_widths(dot_score: Implementation, query: Arr
 @fault(
     dot_score,
     breaks=dot_score_refuses_states_of_two_widths,
-    kind="formula",
+    kind="refusal",
     repair="Compare the widths, and raise ValueError.",
 )
 def dot_score_cuts_the_wider_state(query: Array, keys: Array) -> Array:
     """The wider of two states is cut to the width of the other."""
     width = min(query.shape[-1], keys.shape[-1])
     return _dot(query[..., :width], keys[..., :width])
+
+
+SENTENCES = {"B": 128, "T": 1, "S": 50, "D": 1000}
+"""One step of decoding, 128 sentences of 50 words, 1,000 units (Luong et al. 2015, section 4)."""
+
+
+def _states(random: np.random.Generator, B: int, T: int, S: int, D: int) -> Arguments:
+    return {"query": np.tanh(random.standard_normal((B, T, D))), "keys": np.tanh(random.standard_normal((B, S, D)))}
+
+
+def _dot_cost(B: int, T: int, S: int, D: int) -> Cost:
+    """One product of all pairs; both sides' states are read."""
+    return Cost(flops=2 * B * T * S * D, moved=B * ((T + S) * D + T * S))
 
 
 def _dot_cost_backward(B: int, T: int, S: int, D: int) -> Cost:

@@ -1,4 +1,4 @@
-"""TODO-TITLE general."""
+"""The general score: a bilinear form, with a matrix between the two states."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.alignment_scores.shared import PARAMETERS, SENTENCES, _dot, _dot_cost, _states
+from layerlaws.notes.alignment_scores.dot import SENTENCES, _dot, _dot_cost, _states
+
+PARAMETERS = ("integers", "normal", "one-hot", "sparse", "tiny")
+"""Textures of weights: none so large that every tanh is saturated."""
 
 
 @st.composite
@@ -46,7 +49,7 @@ def general_score(query: Array, keys: Array, w: Array) -> Array:
     query (B, T, Q), keys (B, S, M), w (Q, M)  ->  (B, T, S)
     """
     expected = (query.shape[-1], keys.shape[-1])
-    require(w.shape == expected, f"w has the shape {w.shape}, not {expected}")
+    require(w.shape == expected, f"w has shape {w.shape}, expected {expected}")
     return query @ w @ keys.swapaxes(-1, -2)
 
 
@@ -87,7 +90,7 @@ def general_score_is_dot_score_of_projections(
 @fault(
     general_score,
     breaks=(general_score_is_dot_score_of_projections, "agrees_with_definition"),
-    kind="precision",
+    kind="axis",
     repair="Transpose it.",
 )
 def general_with_the_matrix_transposed(query: Array, keys: Array, w: Array) -> Array:
@@ -139,7 +142,7 @@ def general_score_refuses_a_matrix_that_does_not_fit(
 @fault(
     general_score,
     breaks=general_score_refuses_a_matrix_that_does_not_fit,
-    kind="formula",
+    kind="refusal",
     repair="Compare its shape with the widths, and raise ValueError.",
 )
 def general_cuts_its_matrix(query: Array, keys: Array, w: Array) -> Array:

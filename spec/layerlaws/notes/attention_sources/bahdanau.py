@@ -1,8 +1,8 @@
-"""TODO-TITLE bahdanau."""
+"""Bahdanau's step: the previous state asks, and what it finds is one more input of the recurrence."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     asbounded,
@@ -30,11 +31,9 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.attention_sources.shared import (
+from layerlaws.notes.attention_sources.decoders import (
     Register,
     Shapes,
-    _additive_weights,
-    _bahdanau,
     _context,
     _cut,
     _filled,
@@ -69,6 +68,13 @@ def _bahdanau_shapes(batch: int, embedded: int, width: int, source: int, depth: 
 @st.composite
 def bahdanau_steps(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
     return _filled(draw, _bahdanau_shapes(*draw(extents(6, edges=(1, 2, 3, 4, 5)))), textures)
+
+
+def _additive_weights(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:
+    """softmax over the source of v . tanh(state w_query + m_j w_memory). (B, Q), (B, S, M)  ->  (B, S)."""
+    asked = np.broadcast_to(state[:, None], (*memory.shape[:2], state.shape[-1]))
+    hidden = np.concatenate([asked, memory], axis=-1) @ np.concatenate([w_query, w_memory])
+    return softmax(np.tanh(hidden) @ v)
 
 
 @operation(inputs=bahdanau_steps(), batch=("embedding", "state", "memory"), differentiable=True)
@@ -106,9 +112,24 @@ def bahdanau_step(
     return _recurrence(inputs, state, np.concatenate([w_input, w_context]), w_state, bias), context, weights
 
 
+def _bahdanau(
+    inputs: Arguments,
+    new_state: Callable[..., Array] = _recurrence,
+    weigh: Callable[..., Array] = _additive_weights,
+    mix: Callable[..., Array] = _context,
+) -> tuple[Array, Array, Array]:
+    """A Bahdanau step with the parts that faults exchange."""
+    state, memory = inputs["state"], inputs["memory"]
+    weights = weigh(state, memory, inputs["w_query"], inputs["w_memory"], inputs["v"])
+    context = mix(weights, memory)
+    found = np.concatenate([inputs["embedding"], context], axis=-1)
+    w_found = np.concatenate([inputs["w_input"], inputs["w_context"]])
+    return new_state(found, state, w_found, inputs["w_state"], inputs["bias"]), context, weights
+
+
 @law(inputs=sentences, examples=60)
 def bahdanau_s_weights_see_the_inputs_before_their_step(
-    bahdanau_step: Implementation, steps: int, batch: int, source: int, seed: int, format: Array
+    bahdanau_step: Implementation, steps: int, batch: int, source: int, seed: int, format: Format
 ) -> Claim:
     """Decoding step by step, the weights of step t depend on the first state and on the inputs before t: on every
     one of them, and not on the input of step t or a later one.
@@ -160,10 +181,10 @@ INPUT_ASKS = (
 @fault(
     bahdanau_step,
     breaks=INPUT_ASKS,
-    kind="boundary",
+    kind="order",
     repair="The previous state asks.",
 )
-def asks_with_the_new_state(**inputs: Any) -> Results:
+def asks_with_the_new_state(**inputs: Array) -> Results:
     """The cell is run first, without a context, and what it returns asks: Luong's order."""
     arguments = (inputs[name] for name in ("embedding", "state", "w_input", "w_state", "bias"))
     ahead = _recurrence(*arguments)
@@ -177,7 +198,7 @@ def asks_with_the_new_state(**inputs: Any) -> Results:
     repair="Leave it to the recurrence.",
     seen="https://github.com/pytorch/tutorials/issues/87",
 )
-def asks_with_the_embedding_as_well(**inputs: Any) -> Results:
+def asks_with_the_embedding_as_well(**inputs: Array) -> Results:
     """The embedding of the new input asks beside the previous state."""
     beside = inputs["embedding"] @ inputs["w_input"]
     return _bahdanau(inputs, weigh=lambda state, *others: _additive_weights(state + beside, *others))
@@ -211,7 +232,7 @@ def no_source_state_outweighs_another_beyond_v(bahdanau_step: Implementation, in
     repair="Put tanh before v.",
     seen="https://github.com/keon/seq2seq/issues/3",
 )
-def adds_up_without_tanh(**inputs: Any) -> Results:
+def adds_up_without_tanh(**inputs: Array) -> Results:
     """The hidden layer of the scores is linear, so that the state adds the same to all of them."""
 
     def weigh(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:
@@ -241,7 +262,7 @@ def bahdanau_s_context_is_made_of_shares(bahdanau_step: Implementation, inputs: 
     repair="Weigh them themselves.",
     seen="https://github.com/microsoft/CNTK/issues/2083",
 )
-def weighs_the_projected_source(**inputs: Any) -> Results:
+def weighs_the_projected_source(**inputs: Array) -> Results:
     """What is weighed are the source states times w_memory (cut or filled up to their width)."""
 
     def mix(weights: Array, memory: Array) -> Array:
@@ -268,7 +289,7 @@ def the_order_of_the_source_does_not_matter_to_bahdanau(
     kind="formula",
     repair="Scores come from states alone.",
 )
-def bahdanau_s_scores_prefer_late_places(**inputs: Any) -> Results:
+def bahdanau_s_scores_prefer_late_places(**inputs: Array) -> Results:
     """The place of a source state is added to its score."""
 
     def weigh(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:
@@ -291,11 +312,11 @@ def doubling_the_source_leaves_bahdanau_s_context(bahdanau_step: Implementation,
         "batches_are_independent",
         doubling_the_source_leaves_bahdanau_s_context,
     ),
-    kind="formula",
+    kind="axis",
     repair="It has to run over the source.",
     seen="https://github.com/PetrochukM/PyTorch-NLP/issues/2",
 )
-def bahdanau_s_softmax_over_the_batch(**inputs: Any) -> Results:
+def bahdanau_s_softmax_over_the_batch(**inputs: Array) -> Results:
     """The softmax runs over the examples of the batch."""
 
     def weigh(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:
@@ -314,7 +335,7 @@ def bahdanau_s_softmax_over_the_batch(**inputs: Any) -> Results:
     kind="scale",
     repair="It is the plain sum by weights.",
 )
-def scales_bahdanau_s_context(**inputs: Any) -> Results:
+def scales_bahdanau_s_context(**inputs: Array) -> Results:
     """The context is multiplied by sqrt(S), as in ConvS2S."""
     return _bahdanau(inputs, mix=_rooted_context)
 
@@ -331,7 +352,7 @@ def bahdanau_s_state_stays_within_1(bahdanau_step: Implementation, inputs: Argum
     kind="formula",
     repair="Put tanh around the sum.",
 )
-def bahdanau_s_recurrence_is_linear(**inputs: Any) -> Results:
+def bahdanau_s_recurrence_is_linear(**inputs: Array) -> Results:
     """The new state has no tanh, and grows from step to step."""
     return _bahdanau(inputs, new_state=_linear_recurrence)
 
@@ -346,10 +367,10 @@ def a_bahdanau_step_refuses_weights_of_another_shape(bahdanau_step: Implementati
 @fault(
     bahdanau_step,
     breaks=a_bahdanau_step_refuses_weights_of_another_shape,
-    kind="axis",
+    kind="refusal",
     repair="Compare the shapes.",
 )
-def bahdanau_s_weights_are_cut_to_fit(**inputs: Any) -> Results:
+def bahdanau_s_weights_are_cut_to_fit(**inputs: Array) -> Results:
     """Rows and columns that are too many are dropped in silence."""
     (batch, embedded), (source, depth) = inputs["embedding"].shape, inputs["memory"].shape[1:]
     shapes = _bahdanau_shapes(batch, embedded, inputs["state"].shape[1], source, depth, len(inputs["v"]))
@@ -365,10 +386,10 @@ def a_bahdanau_step_refuses_another_batch(bahdanau_step: Implementation, inputs:
 @fault(
     bahdanau_step,
     breaks=a_bahdanau_step_refuses_another_batch,
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes.",
 )
-def bahdanau_s_surplus_examples_are_dropped(**inputs: Any) -> Results:
+def bahdanau_s_surplus_examples_are_dropped(**inputs: Array) -> Results:
     """Examples beyond those of the embedding are dropped in silence."""
     batch = len(inputs["embedding"])
     return _bahdanau(_cut(inputs, state=(batch,), memory=(batch,)))

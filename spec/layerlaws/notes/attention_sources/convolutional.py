@@ -1,10 +1,9 @@
-"""TODO-TITLE convolutional."""
+"""Attention of ConvS2S: a layer's state and its own embedding ask, and the context is of states and embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     affine,
@@ -38,7 +38,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.attention_sources.shared import _cut, _filled, _fits, _log_ratios, _misfits, _places, _twice
+from layerlaws.notes.attention_sources.decoders import _cut, _filled, _fits, _log_ratios, _misfits, _places, _twice
 
 
 @st.composite
@@ -134,7 +134,7 @@ def conv_s2s_s_weights_see_an_embedding_that_the_state_has_not_seen(
     decoder_convolution: Implementation,
     inputs: Arguments,
     width: int,
-    format: Array,
+    format: Format,
 ) -> Claim:
     """Behind a convolution of K taps whose newest is 0, the state of step t has seen g_(t-K+1) to g_(t-1). The weights
     of step t depend on all of these and on g_t, which asks by itself.
@@ -144,7 +144,7 @@ def conv_s2s_s_weights_see_an_embedding_that_the_state_has_not_seen(
     sign = np.sign(inputs["w"][:1, :1])
     kernel = np.concatenate([np.repeat(sign[None], width - 1, axis=0), np.zeros_like(sign[None])])
 
-    def attend(embedded: Array) -> tuple[Any, Any]:
+    def attend(embedded: Array) -> tuple[Array, Array]:
         state = decoder_convolution(x=embedded[:, :, :1], kernel=kernel, bias=np.zeros_like(sign[0]))
         computed, defined = conv_s2s_attention.compare(**{**inputs, "state": state, "target_embedding": embedded})
         return computed[1], defined[1]
@@ -177,7 +177,9 @@ def _conv_s2s_scores(inputs: Arguments) -> Array:
     return asking @ inputs["memory"].swapaxes(-1, -2)
 
 
-def _conv_s2s(inputs: Arguments, scores: Array = None, mix: Callable[..., Any] = _scaled_context) -> Array:
+def _conv_s2s(
+    inputs: Arguments, scores: Array | None = None, mix: Callable[..., Array] = _scaled_context
+) -> tuple[Array, Array]:
     """ConvS2S attention with the parts that faults exchange."""
     found = _conv_s2s_scores(inputs) if scores is None else scores
     weights = softmax(found)
@@ -192,10 +194,10 @@ def _conv_s2s(inputs: Arguments, scores: Array = None, mix: Callable[..., Any] =
         steps_of_conv_s2s_attention_are_independent,
     ),
     kind="shift",
-    repair="TODO",
+    repair="g_i belongs to i.",
 )
-def asks_with_the_embedding_before(**inputs: Any) -> Results:
-    """The target embeddings are shifted once more, and each step asks with that of the one before. g_i belongs to i."""
+def asks_with_the_embedding_before(**inputs: Array) -> Results:
+    """The target embeddings are shifted once more, and each step asks with that of the one before."""
     shifted = np.pad(inputs["target_embedding"], ((0, 0), (1, 0), (0, 0)))[:, :-1]
     return _conv_s2s({**inputs, "target_embedding": shifted})
 
@@ -218,7 +220,7 @@ def conv_s2s_s_weights_compare_as_dot_products(conv_s2s_attention: Implementatio
     kind="formula",
     repair="Add it to state w + b.",
 )
-def asks_with_the_state_alone(**inputs: Any) -> Results:
+def asks_with_the_state_alone(**inputs: Array) -> Results:
     """g is left out of the question."""
     return _conv_s2s({**inputs, "target_embedding": 0 * inputs["target_embedding"]})
 
@@ -229,7 +231,7 @@ def asks_with_the_state_alone(**inputs: Any) -> Results:
     kind="scale",
     repair="ConvS2S has plain dot products.",
 )
-def scales_the_scores_as_the_transformer_does(**inputs: Any) -> Results:
+def scales_the_scores_as_the_transformer_does(**inputs: Array) -> Results:
     """Scores are divided by the root of the width, as in later models."""
     return _conv_s2s(inputs, scores=_conv_s2s_scores(inputs) / root(len(inputs["b"])))
 
@@ -264,7 +266,7 @@ def the_bias_of_conv_s2s_may_move_to_the_target_embeddings(
     kind="formula",
     repair="Add it to state w.",
 )
-def forgets_the_bias(**inputs: Any) -> Results:
+def forgets_the_bias(**inputs: Array) -> Results:
     """b is left out of the question."""
     return _conv_s2s({**inputs, "b": 0 * inputs["b"]})
 
@@ -286,10 +288,10 @@ def conv_s2s_s_weights_are_shares(conv_s2s_attention: Implementation, inputs: Ar
         conv_s2s_s_weights_are_shares,
         steps_of_conv_s2s_attention_are_independent,
     ),
-    kind="formula",
+    kind="axis",
     repair="It has to run over the source.",
 )
-def softmax_over_the_decoder_s_steps(**inputs: Any) -> tuple[Array, Array]:
+def softmax_over_the_decoder_s_steps(**inputs: Array) -> tuple[Array, Array]:
     """The softmax runs over the steps that ask."""
     weights = softmax(_conv_s2s_scores(inputs), axis=1)
     return _scaled_context(weights, inputs["memory"], inputs["source_embedding"]), weights
@@ -302,7 +304,7 @@ def softmax_over_the_decoder_s_steps(**inputs: Any) -> tuple[Array, Array]:
     repair="It has to run over the source.",
     seen="https://github.com/OpenNMT/OpenNMT-py/pull/378",
 )
-def conv_s2s_s_softmax_over_the_batch(**inputs: Any) -> tuple[Array, Array]:
+def conv_s2s_s_softmax_over_the_batch(**inputs: Array) -> tuple[Array, Array]:
     """The softmax runs over the first axis, the batch."""
     weights = softmax(_conv_s2s_scores(inputs), axis=0)
     return _scaled_context(weights, inputs["memory"], inputs["source_embedding"]), weights
@@ -325,7 +327,7 @@ def the_order_of_the_source_does_not_matter_to_conv_s2s(
     kind="formula",
     repair="Positions are in the embeddings already.",
 )
-def conv_s2s_s_scores_prefer_late_places(**inputs: Any) -> Results:
+def conv_s2s_s_scores_prefer_late_places(**inputs: Array) -> Results:
     """The place of a source state is added to its score."""
     return _conv_s2s(inputs, scores=_conv_s2s_scores(inputs) + _places(inputs["memory"]))
 
@@ -347,7 +349,7 @@ def doubling_the_source_scales_conv_s2s_s_context_by_the_root_of_2(
     kind="scale",
     repair="Multiply.",
 )
-def forgets_the_root(**inputs: Any) -> Results:
+def forgets_the_root(**inputs: Array) -> Results:
     """The context is not multiplied by sqrt(S), and shrinks with the length of the source."""
     return _conv_s2s(inputs, mix=lambda weights, memory, embedded: weights @ (memory + embedded))
 
@@ -355,10 +357,10 @@ def forgets_the_root(**inputs: Any) -> Results:
 @fault(
     conv_s2s_attention,
     breaks=(doubling_the_source_scales_conv_s2s_s_context_by_the_root_of_2, a_question_of_zeros_gives_the_scaled_mean),
-    kind="formula",
+    kind="scale",
     repair="Multiply by sqrt(S).",
 )
-def divides_by_the_root(**inputs: Any) -> Results:
+def divides_by_the_root(**inputs: Array) -> Results:
     """S sqrt(1/S) is taken for sqrt(1/S)."""
     return _conv_s2s(
         inputs, mix=lambda weights, memory, embedded: _scaled_context(weights, memory, embedded) / memory.shape[1]
@@ -394,7 +396,7 @@ def the_weights_leave_source_embeddings_without_gradient(
     kind="formula",
     repair="Scores are against z alone.",
 )
-def scores_against_what_is_weighed(**inputs: Any) -> Results:
+def scores_against_what_is_weighed(**inputs: Array) -> Results:
     """The source embeddings are added before the scores, as if keys and values were one."""
     both = inputs["memory"] + inputs["source_embedding"]
     scores = _conv_s2s_scores({**inputs, "memory": both})
@@ -436,7 +438,7 @@ def the_same_vector_moved_from_every_e_to_every_z_alters_nothing(
     repair="Weigh z + e.",
     seen="https://github.com/bentrevett/pytorch-seq2seq/issues/41",
 )
-def weighs_the_source_states_twice(**inputs: Any) -> Results:
+def weighs_the_source_states_twice(**inputs: Array) -> Results:
     """z is added to z + e once more."""
     return _conv_s2s(inputs, mix=lambda weights, memory, embedded: _scaled_context(weights, 2 * memory, embedded))
 
@@ -450,7 +452,7 @@ def weighs_the_source_states_twice(**inputs: Any) -> Results:
     kind="formula",
     repair="Add e, which says what stands at a place.",
 )
-def forgets_the_source_embeddings(**inputs: Any) -> Results:
+def forgets_the_source_embeddings(**inputs: Array) -> Results:
     """z alone is weighed."""
     return _conv_s2s({**inputs, "source_embedding": 0 * inputs["source_embedding"]})
 
@@ -476,10 +478,10 @@ def conv_s2s_attention_refuses_embeddings_that_do_not_fit(
 @fault(
     conv_s2s_attention,
     breaks=(conv_s2s_attention_refuses_shapes_that_do_not_fit, conv_s2s_attention_refuses_embeddings_that_do_not_fit),
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes.",
 )
-def conv_s2s_arguments_are_cut_to_fit(**inputs: Any) -> Results:
+def conv_s2s_arguments_are_cut_to_fit(**inputs: Array) -> Results:
     """What is too long is dropped in silence."""
     (batch, length, channels), source, width = inputs["state"].shape, inputs["memory"].shape[1], len(inputs["b"])
     shapes = {

@@ -1,9 +1,8 @@
-"""TODO-TITLE luong."""
+"""Luong's step: the new state asks, and what it finds is combined with it for the output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     affine,
@@ -25,6 +25,7 @@ from layerlaws.language import (
     extents,
     fault,
     law,
+    linear_sum,
     matrix,
     normal,
     operation,
@@ -33,11 +34,10 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.attention_sources.bahdanau import bahdanau_step
-from layerlaws.notes.attention_sources.shared import (
+from layerlaws.notes.attention_sources.bahdanau import _bahdanau, bahdanau_step
+from layerlaws.notes.attention_sources.decoders import (
     Register,
     Shapes,
-    _bahdanau,
     _context,
     _cut,
     _filled,
@@ -110,13 +110,13 @@ def luong_step(
     new_state = _recurrence(embedding, state, w_input, w_state, bias)
     weights = _general_weights(new_state, memory, w_score)
     context = _context(weights, memory)
-    attentional = np.tanh(np.concatenate([context, new_state], axis=-1) @ w_combine)
+    attentional = np.tanh(linear_sum((context, w_combine[:depth]), (new_state, w_combine[depth:])))
     return new_state, attentional, context, weights
 
 
 @law(inputs=sentences, examples=60)
 def luong_s_weights_see_the_inputs_up_to_their_step(
-    luong_step: Implementation, steps: int, batch: int, source: int, seed: int, format: Array
+    luong_step: Implementation, steps: int, batch: int, source: int, seed: int, format: Format
 ) -> Claim:
     """Decoding step by step, the weights of step t depend on the inputs up to t: on every one of them, the input of
     step t included, and on no later one.
@@ -182,7 +182,7 @@ def _forgetful_recurrence(x: Array, state: Array, w_x: Array, w_state: Array, bi
     repair="Pass the state.",
     seen="https://github.com/tensorflow/tensorflow/issues/38248",
 )
-def starts_every_step_anew(**inputs: Any) -> Results:
+def starts_every_step_anew(**inputs: Array) -> Results:
     """The cell is called without its previous state, of which only the context is handed on."""
     return _bahdanau(inputs, new_state=_forgetful_recurrence)
 
@@ -193,18 +193,18 @@ def starts_every_step_anew(**inputs: Any) -> Results:
     kind="formula",
     repair="Add context w_context.",
 )
-def finds_a_context_and_drops_it(**inputs: Any) -> Results:
+def finds_a_context_and_drops_it(**inputs: Array) -> Results:
     """The context is computed and not fed to the recurrence."""
     return _bahdanau({**inputs, "w_context": 0 * inputs["w_context"]})
 
 
 def _luong(
     inputs: Arguments,
-    new_state: Callable[..., Any] = _recurrence,
-    weigh: Callable[..., Any] = _general_weights,
-    mix: Callable[..., Any] = _context,
-    asking: Array = None,
-) -> Array:
+    new_state: Callable[..., Array] = _recurrence,
+    weigh: Callable[..., Array] = _general_weights,
+    mix: Callable[..., Array] = _context,
+    asking: Array | None = None,
+) -> tuple[Array, Array, Array, Array]:
     """A Luong step with the parts that faults exchange. asking: what asks in place of the new state."""
     new = new_state(inputs["embedding"], inputs["state"], inputs["w_input"], inputs["w_state"], inputs["bias"])
     weights = weigh(new if asking is None else asking, inputs["memory"], inputs["w_score"])
@@ -220,7 +220,7 @@ def _luong(
     repair="The recurrence goes on from the new state.",
     seen="https://github.com/MaximumEntropy/Seq2Seq-PyTorch/issues/10",
 )
-def hands_the_attentional_vector_on(**inputs: Any) -> tuple[Array, Array, Array, Array]:
+def hands_the_attentional_vector_on(**inputs: Array) -> tuple[Array, Array, Array, Array]:
     """The attentional vector is the state of the next step."""
     _, *others = _luong(inputs)
     return others[0], *others
@@ -245,7 +245,7 @@ def luong_s_weights_compare_as_general_scores(luong_step: Implementation, inputs
     repair="What the cell has just returned asks.",
     seen="https://github.com/A-Jacobson/minimal-nmt/issues/2",
 )
-def asks_with_the_previous_state(**inputs: Any) -> Results:
+def asks_with_the_previous_state(**inputs: Array) -> Results:
     """The question is asked before the cell is run: Bahdanau's order."""
     return _luong(inputs, asking=inputs["state"])
 
@@ -264,7 +264,7 @@ def with_w_score_of_zeros_luong_s_context_is_the_mean(luong_step: Implementation
     repair="Multiply by w_score.",
     seen="https://github.com/OpenNMT/OpenNMT-py/pull/141",
 )
-def scores_by_the_plain_dot_product(**inputs: Any) -> Results:
+def scores_by_the_plain_dot_product(**inputs: Array) -> Results:
     """The dot and the general score are taken for each other (in the thread the other way round), and w_score is not
     used.
     """
@@ -293,7 +293,7 @@ def the_order_of_the_source_does_not_matter_to_luong(luong_step: Implementation,
     kind="formula",
     repair="Scores come from states alone.",
 )
-def luong_s_scores_prefer_late_places(**inputs: Any) -> Results:
+def luong_s_scores_prefer_late_places(**inputs: Array) -> Results:
     """The place of a source state is added to its score."""
 
     def weigh(state: Array, memory: Array, w_score: Array) -> Array:
@@ -312,11 +312,11 @@ def doubling_the_source_leaves_luong_s_context(luong_step: Implementation, input
 @fault(
     luong_step,
     breaks=(luong_s_context_is_made_of_shares, "batches_are_independent", doubling_the_source_leaves_luong_s_context),
-    kind="formula",
+    kind="axis",
     repair="It has to run over the source.",
     seen="https://github.com/PetrochukM/PyTorch-NLP/issues/2",
 )
-def luong_s_softmax_over_the_batch(**inputs: Any) -> Results:
+def luong_s_softmax_over_the_batch(**inputs: Array) -> Results:
     """The softmax runs over the examples of the batch."""
 
     def weigh(state: Array, memory: Array, w_score: Array) -> Array:
@@ -335,7 +335,7 @@ def luong_s_softmax_over_the_batch(**inputs: Any) -> Results:
     kind="scale",
     repair="It is the plain sum by weights.",
 )
-def scales_luong_s_context(**inputs: Any) -> Results:
+def scales_luong_s_context(**inputs: Array) -> Results:
     """The context is multiplied by sqrt(S), as in ConvS2S."""
     return _luong(inputs, mix=_rooted_context)
 
@@ -353,7 +353,7 @@ def luong_s_states_stay_within_1(luong_step: Implementation, inputs: Arguments) 
     kind="formula",
     repair="Put tanh around the sum.",
 )
-def luong_s_recurrence_is_linear(**inputs: Any) -> Results:
+def luong_s_recurrence_is_linear(**inputs: Array) -> Results:
     """The new state has no tanh, and grows from step to step."""
     return _luong(inputs, new_state=_linear_recurrence)
 
@@ -377,7 +377,7 @@ def the_first_rows_of_w_combine_read_the_context(luong_step: Implementation, inp
     kind="order",
     repair="The context comes first: [c; h].",
 )
-def combines_the_state_first(**inputs: Any) -> tuple[Array, Array, Array, Array]:
+def combines_the_state_first(**inputs: Array) -> tuple[Array, Array, Array, Array]:
     """The combination is of [h; c], so that w_combine is read in another order."""
     new, _, context, weights = _luong(inputs)
     return new, np.tanh(np.concatenate([new, context], axis=-1) @ inputs["w_combine"]), context, weights
@@ -390,7 +390,7 @@ def combines_the_state_first(**inputs: Any) -> tuple[Array, Array, Array, Array]
     repair="Put tanh around it.",
     seen="https://github.com/tensorflow/nmt/issues/257",
 )
-def combines_without_tanh(**inputs: Any) -> tuple[Array, Array, Array, Array]:
+def combines_without_tanh(**inputs: Array) -> tuple[Array, Array, Array, Array]:
     """The attentional vector is a linear map of [c; h]."""
     new, _, context, weights = _luong(inputs)
     return new, np.concatenate([context, new], axis=-1) @ inputs["w_combine"], context, weights
@@ -406,10 +406,10 @@ def a_luong_step_refuses_weights_of_another_shape(luong_step: Implementation, in
 @fault(
     luong_step,
     breaks=a_luong_step_refuses_weights_of_another_shape,
-    kind="axis",
+    kind="refusal",
     repair="Compare the shapes.",
 )
-def luong_s_weights_are_cut_to_fit(**inputs: Any) -> Results:
+def luong_s_weights_are_cut_to_fit(**inputs: Array) -> Results:
     """Rows and columns that are too many are dropped in silence."""
     (batch, embedded), (source, depth) = inputs["embedding"].shape, inputs["memory"].shape[1:]
     return _luong(_cut(inputs, **_luong_shapes(batch, embedded, inputs["state"].shape[1], source, depth)))
@@ -424,10 +424,10 @@ def a_luong_step_refuses_another_batch(luong_step: Implementation, inputs: Argum
 @fault(
     luong_step,
     breaks=a_luong_step_refuses_another_batch,
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes.",
 )
-def luong_s_surplus_examples_are_dropped(**inputs: Any) -> Results:
+def luong_s_surplus_examples_are_dropped(**inputs: Array) -> Results:
     """Examples beyond those of the embedding are dropped in silence."""
     batch = len(inputs["embedding"])
     return _luong(_cut(inputs, state=(batch,), memory=(batch,)))

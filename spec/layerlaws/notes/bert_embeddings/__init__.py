@@ -20,6 +20,6 @@ Erratum. Row 0 is not for the tokens of the first input alone: [CLS] and the fir
 [SEP] has row 1. Shown by one_segment_follows_the_other.
 """
 
-from layerlaws.notes.bert_embeddings import embeddings, segments
+from layerlaws.notes.bert_embeddings import embeddings, gradients, normalization, segments
 
-parts = (segments, embeddings)
+parts = (segments, embeddings, normalization, gradients)

@@ -1,4 +1,4 @@
-"""TODO-TITLE embeddings."""
+"""The embedding layers: three rows for each token, summed and normalized, and which rows they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from layerlaws.language import (
     asbounded,
     closely,
     differ,
-    exactly,
     extents,
     fault,
     huge,
@@ -83,12 +82,8 @@ def bert_embeddings(
     require(segment_ids.shape == token_ids.shape, f"segment_ids has shape {segment_ids.shape}, not {token_ids.shape}")
     require(segment_table.shape[0] == 2, f"segment_table has {segment_table.shape[0]} rows, not 2")
     require(length <= positions, f"position_table has {positions} rows, fewer than {length} tokens")
-    for name, array in (
-        ("token_table", token_table),
-        ("segment_table", segment_table),
-        ("scale", scale),
-        ("shift", shift),
-    ):
+    widths = {"token_table": token_table, "segment_table": segment_table, "scale": scale, "shift": shift}
+    for name, array in widths.items():
         require(array.shape[-1] == width, f"{name} has width {array.shape[-1]}, position_table {width}")
     ids_within(token_ids, token_table.shape[0], "token_ids")
     ids_within(segment_ids, 2, "segment_ids")
@@ -97,17 +92,17 @@ def bert_embeddings(
     return layer_norm(np.sum(np.stack(rows), axis=0), scale, shift, epsilon)  # one sum of three, in any order
 
 
+def _embedded(inputs: Arguments, **changed: Any) -> Array:
+    """The definition with other arguments, for faults that look up the wrong row."""
+    return bert_embeddings(**{**inputs, **changed})
+
+
 @law(rows=st.sampled_from([1, 3, 16]))
 def the_segment_table_has_exactly_two_rows(bert_embeddings: Implementation, inputs: Arguments, rows: int) -> Claim:
     """One row is refused, and so are three and the 16 that the original configuration defaults to."""
     table = np.resize(inputs["segment_table"], (rows, inputs["segment_table"].shape[1]))
     zeros = np.zeros_like(inputs["segment_ids"])
     return refused(bert_embeddings, "segment_table", {**inputs, "segment_table": table, "segment_ids": zeros})
-
-
-def _embedded(inputs: Arguments, **changed: Any) -> Array:
-    """The definition with other arguments, for faults that look up the wrong row."""
-    return bert_embeddings(**{**inputs, **changed})
 
 
 @fault(
@@ -134,7 +129,7 @@ def a_third_segment_is_refused(bert_embeddings: Implementation, inputs: Argument
 @fault(
     bert_embeddings,
     breaks=a_third_segment_is_refused,
-    kind="size",
+    kind="refusal",
     repair="Refuse them.",
 )
 def clips_segment_ids(**inputs: Any) -> Array:
@@ -167,7 +162,7 @@ def exchanging_ids_and_rows_changes_nothing(bert_embeddings: Implementation, inp
 @fault(
     bert_embeddings,
     breaks=exchanging_ids_and_rows_changes_nothing,
-    kind="scale",
+    kind="formula",
     repair="Look the row up.",
 )
 def segment_as_a_number(**inputs: Any) -> Array:
@@ -265,7 +260,7 @@ def unused_rows_have_no_effect(bert_embeddings: Implementation, inputs: Argument
 @fault(
     bert_embeddings,
     breaks=unused_rows_have_no_effect,
-    kind="boundary",
+    kind="shift",
     repair="BERT's first token has row 0.",
     seen="https://github.com/huggingface/sentence-transformers/pull/3879",
 )
@@ -320,7 +315,7 @@ def position_tells_tokens_apart(bert_embeddings: Implementation, inputs: Argumen
 @fault(
     bert_embeddings,
     breaks=(position_tells_tokens_apart, three_look_ups_are_one_product),
-    kind="order",
+    kind="formula",
     repair="Add the position's row.",
     seen="https://github.com/santhoshkolloju/Abstractive-Summarization-With-Transfer-Learning/issues/21",
 )
@@ -333,7 +328,7 @@ def forgets_the_positions(**inputs: Any) -> Array:
 @fault(
     bert_embeddings,
     breaks=(position_tells_tokens_apart, "batches_are_independent"),
-    kind="formula",
+    kind="axis",
     repair="Add it to token i of every sequence.",
     seen="https://github.com/songyangco/GETNext/issues/2",
 )
@@ -363,7 +358,7 @@ def token_ids_outside_the_vocabulary_are_refused(
 @fault(
     bert_embeddings,
     breaks=token_ids_outside_the_vocabulary_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def wraps_token_ids(**inputs: Any) -> Array:
@@ -381,7 +376,7 @@ def more_tokens_than_positions_are_refused(bert_embeddings: Implementation, inpu
 @fault(
     bert_embeddings,
     breaks=more_tokens_than_positions_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def no_position_beyond_the_table(**inputs: Any) -> Array:
@@ -401,208 +396,12 @@ def segment_ids_of_another_length_are_refused(bert_embeddings: Implementation, i
 @fault(
     bert_embeddings,
     breaks=segment_ids_of_another_length_are_refused,
-    kind="boundary",
+    kind="refusal",
     repair="Compare the shapes.",
 )
 def cuts_segment_ids_to_length(**inputs: Any) -> Array:
     """Segment ids beyond the last token are dropped in silence."""
     return _embedded(inputs, segment_ids=inputs["segment_ids"][:, : inputs["token_ids"].shape[1]])
-
-
-def total(inputs: Arguments) -> Array:
-    """The sum of the three rows of each token, before normalization. (B, T, D)."""
-    length = inputs["token_ids"].shape[1]
-    rows = inputs["token_table"][inputs["token_ids"]], inputs["segment_table"][inputs["segment_ids"]]
-    return asbounded(rows[0]) + asbounded(rows[1]) + asbounded(inputs["position_table"][:length])
-
-
-def spread(inputs: Arguments) -> Array:
-    """The biased variance of that sum. (B, T)."""
-    rows = total(inputs)
-    return np.mean(np.square(rows - np.mean(rows, axis=-1, keepdims=True)), axis=-1)
-
-
-@law()
-def the_result_has_mean_0_and_a_known_variance(bert_embeddings: Implementation, inputs: Arguments) -> Claim:
-    """With scale 1 and shift 0 each token has mean 0 and variance v / (v + epsilon), where v is the (biased) variance
-    of its sum of rows.
-    """
-    width = inputs["scale"].shape
-    bare = {**inputs, "scale": np.ones(width, inputs["scale"].dtype), "shift": np.zeros(width, inputs["shift"].dtype)}
-    result = bert_embeddings(**bare)
-    variance = spread(inputs)
-    return all_of(
-        closely(np.mean(result, axis=-1), np.zeros(result.shape[:-1])),
-        closely(np.mean(np.square(result), axis=-1), variance / (variance + inputs["epsilon"])),
-    )
-
-
-def _normalized(inputs: Arguments) -> tuple[Any, Any]:
-    """What is to be normalized, and a function for the end; refuses what the definition refuses."""
-    bert_embeddings(**inputs)
-    length = inputs["token_ids"].shape[1]
-    rows = inputs["token_table"][inputs["token_ids"]] + inputs["segment_table"][inputs["segment_ids"]]
-    return rows + inputs["position_table"][:length], lambda x: x * inputs["scale"] + inputs["shift"]
-
-
-@fault(
-    bert_embeddings,
-    breaks=the_result_has_mean_0_and_a_known_variance,
-    kind="scale",
-    repair="Divide by D.",
-    seen="https://github.com/harvardnlp/annotated-transformer/pull/119",
-)
-def divides_by_the_unbiased_deviation(**inputs: Any) -> Array:
-    """The variance is divided by D - 1, as torch.std does unless told not to."""
-    rows, finish = _normalized(inputs)
-    variance = np.square(rows - rows.mean(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)
-    variance = variance / max(rows.shape[-1] - 1, 1)
-    return finish((rows - rows.mean(axis=-1, keepdims=True)) / np.sqrt(variance + inputs["epsilon"]))
-
-
-@fault(
-    bert_embeddings,
-    breaks=the_result_has_mean_0_and_a_known_variance,
-    kind="formula",
-    repair="It belongs inside the root, to the variance.",
-    seen="https://github.com/hyunwoongko/transformer/issues/7",
-)
-def adds_epsilon_to_the_deviation(**inputs: Any) -> Array:
-    """Epsilon is added to the standard deviation."""
-    rows, finish = _normalized(inputs)
-    centred = rows - rows.mean(axis=-1, keepdims=True)
-    return finish(centred / (np.sqrt(np.square(centred).mean(axis=-1, keepdims=True)) + inputs["epsilon"]))
-
-
-@law(inputs=plain_sentences, offset=st.sampled_from([-3.0, 0.3, 2.0]), place=seeds)
-def a_constant_added_to_a_row_changes_nothing(
-    bert_embeddings: Implementation, inputs: Arguments, offset: float, place: int
-) -> Claim:
-    """A number added to all of a row of any table is taken off again with the mean."""
-    moved = {}
-    for name in ("token_table", "segment_table", "position_table"):
-        chosen = np.arange(len(inputs[name])) == place % len(inputs[name])
-        moved[name] = np.where(chosen[:, None], asbounded(inputs[name]) + offset, asbounded(inputs[name]))
-    return closely(bert_embeddings(**{**inputs, **moved}), bert_embeddings(**inputs))
-
-
-@fault(
-    bert_embeddings,
-    breaks=(a_vector_may_move_from_the_tokens_to_the_segments, a_constant_added_to_a_row_changes_nothing),
-    kind="scale",
-    repair="Add the rows as they are, and centre.",
-)
-def scales_tokens_by_the_root_of_the_width(**inputs: Any) -> Array:
-    """Token rows are multiplied by sqrt(D), as in the original Transformer, and all is divided by the root of the
-    mean square without taking the mean off.
-    """
-    rows, finish = _normalized({**inputs, "token_table": inputs["token_table"] * inputs["scale"].size ** 0.5})
-    return finish(rows / np.sqrt(np.mean(np.square(rows), axis=-1, keepdims=True) + inputs["epsilon"]))
-
-
-@fault(
-    bert_embeddings,
-    breaks=a_constant_added_to_a_row_changes_nothing,
-    kind="scale",
-    repair="Centre first.",
-)
-def normalizes_without_the_mean(**inputs: Any) -> Array:
-    """The root of the mean square stands for the deviation, and the mean is not taken off."""
-    rows, finish = _normalized(inputs)
-    return finish(rows / np.sqrt(np.square(rows).mean(axis=-1, keepdims=True) + inputs["epsilon"]))
-
-
-@law(inputs=normal_sentences)
-def a_mean_far_from_zero_costs_a_factor_not_its_square(
-    bert_embeddings: Implementation, inputs: Arguments, format: Array
-) -> Claim:
-    """Rows whose mean is 1/sqrt(u) times their deviation lose half of the digits to rounding, and not all."""
-    far = {**inputs, "token_table": asbounded(inputs["token_table"]) + 2.0 ** (format.precision // 2)}
-    return closely(bert_embeddings(**far), bert_embeddings(**inputs))
-
-
-@fault(
-    bert_embeddings,
-    breaks=a_mean_far_from_zero_costs_a_factor_not_its_square,
-    kind="precision",
-    repair="Take the mean off first, or use Welford's update.",
-    seen="https://github.com/ml-explore/mlx/issues/2238",
-)
-def variance_in_one_pass(**inputs: Any) -> Array:
-    """The variance is the mean square minus the squared mean, which cancel where the mean is large."""
-    rows, finish = _normalized(inputs)
-    mean = rows.mean(axis=-1, keepdims=True)
-    variance = np.maximum(np.square(rows).mean(axis=-1, keepdims=True) - np.square(mean), 0)
-    return finish((rows - mean) / np.sqrt(variance + inputs["epsilon"]))
-
-
-def token_gradients(inputs: Arguments, cotangent: Array) -> Array:
-    """The gradient of sum(cotangent * result) by the sum of rows of each token, with its bound. (B, T, D)."""
-    rows = total(inputs)
-    deviation = np.sqrt(spread(inputs) + inputs["epsilon"])[..., None]
-    normalized = (rows - np.mean(rows, axis=-1, keepdims=True)) / deviation
-    pulled = asbounded(cotangent) * asbounded(inputs["scale"])
-    along = normalized * np.mean(pulled * normalized, axis=-1, keepdims=True)
-    return (pulled - np.mean(pulled, axis=-1, keepdims=True) - along) / deviation
-
-
-@law(inputs=plain_sentences, needs=["gradient"], seed=seeds)
-def a_row_s_gradient_is_the_sum_over_its_tokens(bert_embeddings: Implementation, inputs: Arguments, seed: int) -> Claim:
-    """A segment's row gets the gradients of all its tokens, added up, and so do the rows of tokens and positions."""
-    cotangent = normal(seed, (*inputs["token_ids"].shape, len(inputs["scale"])), inputs["scale"])
-    computed = bert_embeddings.gradient(cotangent, **inputs)
-    places = np.broadcast_to(np.arange(inputs["token_ids"].shape[1]), inputs["token_ids"].shape)
-    gradients = token_gradients(inputs, cotangent).reshape(-1, cotangent.shape[-1])
-
-    def added(name: str, found: Array) -> Claim:
-        return closely(computed[name], one_hot(found.reshape(-1), len(inputs[name])).T @ gradients)
-
-    return all_of(
-        added("segment_table", inputs["segment_ids"]),
-        added("token_table", inputs["token_ids"]),
-        added("position_table", places),
-    )
-
-
-@fault(
-    bert_embeddings,
-    breaks=(
-        the_other_segment_changes_the_result,
-        a_pair_is_told_from_one_input,
-        a_row_s_gradient_is_the_sum_over_its_tokens,
-    ),
-    kind="formula",
-    repair="Look their rows up.",
-    seen="https://github.com/huggingface/transformers/issues/263",
-)
-def everything_is_the_first_segment(**inputs: Any) -> Array:
-    """Segment ids are ignored, and each token gets row 0."""
-    _embedded(inputs)
-    return _embedded(inputs, segment_ids=np.zeros_like(inputs["segment_ids"]))
-
-
-@law(needs=["gradient"], present=st.integers(0, 1), seed=seeds)
-def an_absent_segment_gets_no_gradient(
-    bert_embeddings: Implementation, inputs: Arguments, present: int, seed: int
-) -> Claim:
-    """Where no token belongs to a segment, its row's gradient is exactly 0."""
-    cotangent = normal(seed, (*inputs["token_ids"].shape, len(inputs["scale"])), inputs["scale"])
-    one = {**inputs, "segment_ids": np.full_like(inputs["segment_ids"], present)}
-    gradient = bert_embeddings.gradient(cotangent, **one)["segment_table"]
-    return exactly(gradient[1 - present], np.zeros_like(gradient[0]))
-
-
-@fault(
-    bert_embeddings,
-    breaks=an_absent_segment_gets_no_gradient,
-    kind="formula",
-    repair="Add one row.",
-)
-def both_segments_for_every_token(**inputs: Any) -> Array:
-    """The mean of the rows is added to each, so that a segment that is absent is changed by training."""
-    _embedded(inputs)
-    mean = inputs["segment_table"].mean(axis=0, keepdims=True)
-    return _embedded(inputs, segment_table=inputs["segment_table"] + mean)
 
 
 def _sum_and_norm(B: int, T: int, D: int, V: int) -> Cost:

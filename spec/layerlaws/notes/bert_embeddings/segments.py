@@ -1,4 +1,4 @@
-"""TODO-TITLE segments."""
+"""Segment ids: which of the two inputs each token of [CLS] A [SEP] B [SEP] belongs to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from layerlaws.language import (
 from layerlaws.language import strategies as st
 
 lengths = st.integers(0, 20)
-
-
 pair_lengths = st.fixed_dictionaries({"first_length": lengths, "second_length": st.one_of(st.none(), lengths)})
 
 
@@ -64,7 +62,7 @@ def one_segment_for_both(first_length: int, second_length: int | None) -> Ids:
 @fault(
     segment_ids,
     breaks=one_segment_follows_the_other,
-    kind="formula",
+    kind="boundary",
     repair="That one belongs to the first.",
 )
 def first_separator_in_the_second_segment(first_length: int, second_length: int | None) -> Ids:
@@ -76,7 +74,7 @@ def first_separator_in_the_second_segment(first_length: int, second_length: int 
 @fault(
     segment_ids,
     breaks=one_segment_follows_the_other,
-    kind="formula",
+    kind="boundary",
     repair="It belongs to the first input.",
 )
 def a_third_segment_for_the_first_token(first_length: int, second_length: int | None) -> Ids:
@@ -97,7 +95,7 @@ def no_second_input_has_no_separator(
 @fault(
     segment_ids,
     breaks=no_second_input_has_no_separator,
-    kind="formula",
+    kind="boundary",
     repair="Without a second input there is none.",
 )
 def a_separator_behind_nothing(first_length: int, second_length: int | None) -> Ids:
@@ -120,7 +118,7 @@ def negative_lengths_are_refused(
 @fault(
     segment_ids,
     breaks=negative_lengths_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def negative_lengths_count_as_none(first_length: int, second_length: int | None) -> Ids:

@@ -24,6 +24,6 @@ not the brain; that it is "self-supervised" is the word of its later version (Hi
 identifies semantic disentanglement in single inferotemporal face patch neurons, 2021). No law shows it.
 """
 
-from layerlaws.notes.beta_vae import divergence, loss, sampling, shared
+from layerlaws.notes.beta_vae import divergence, loss, sampling
 
-parts = (shared, sampling, divergence, loss)
+parts = (sampling, divergence, loss)

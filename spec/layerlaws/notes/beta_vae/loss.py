@@ -1,4 +1,4 @@
-"""TODO-TITLE loss."""
+"""Reconstruction plus beta times the divergence: beta_vae_loss."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     all_of,
@@ -34,8 +35,8 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.beta_vae.divergence import kl_divergence
-from layerlaws.notes.beta_vae.shared import MILD, divergences
+from layerlaws.notes.beta_vae.divergence import divergences, kl_divergence
+from layerlaws.notes.beta_vae.sampling import MILD
 
 betas = st.sampled_from([0.0, 0.25, 1.0, 4.0, 10.0, 0.1])
 
@@ -126,7 +127,7 @@ def beta_1_is_the_variational_autoencoder(
 @fault(
     beta_vae_loss,
     breaks=(the_loss_is_affine_in_beta, beta_1_is_the_variational_autoencoder),
-    kind="formula",
+    kind="scale",
     repair="It has the weight 1.",
 )
 def weighs_the_reconstruction_as_well(
@@ -150,7 +151,7 @@ def the_reconstruction_is_bernoulli_cross_entropy(beta_vae_loss: Implementation,
 
 
 @law(examples=20)
-def logits_of_0_cost_log_2_a_pixel(beta_vae_loss: Implementation, inputs: Arguments, format: Array) -> Claim:
+def logits_of_0_cost_log_2_a_pixel(beta_vae_loss: Implementation, inputs: Arguments, format: Format) -> Claim:
     """Undecided pixels cost log 2 each, whatever they should be: as many times as there are pixels."""
     undecided = {**inputs, "logits": np.zeros_like(inputs["logits"])}
     return closely(beta_vae_loss(**undecided)[1], rounded(inputs["logits"].shape[1] * math.log(2), format))
@@ -207,7 +208,7 @@ def a_repeated_batch_costs_the_same(beta_vae_loss: Implementation, inputs: Argum
 @fault(
     beta_vae_loss,
     breaks=a_repeated_batch_costs_the_same,
-    kind="formula",
+    kind="scale",
     repair="Treat them alike.",
     seen="https://github.com/zdebruine/MMVAE/pull/19",
 )
@@ -293,7 +294,7 @@ def the_loss_is_differentiated_in_closed_form(beta_vae_loss: Implementation, inp
 @fault(
     beta_vae_loss,
     breaks=the_loss_is_differentiated_in_closed_form,
-    kind="formula",
+    kind="gradient",
     repair="Add the divergence itself.",
 )
 def the_divergence_is_logged_and_not_learned(
@@ -317,7 +318,7 @@ def pixels_outside_0_and_1_are_refused(
 @fault(
     beta_vae_loss,
     breaks=pixels_outside_0_and_1_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def clips_pixels(logits: Array, targets: Array, mean: Array, log_variance: Array, beta: float) -> Results:
@@ -334,7 +335,7 @@ def a_negative_beta_is_refused(beta_vae_loss: Implementation, inputs: Arguments,
 @fault(
     beta_vae_loss,
     breaks=a_negative_beta_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse it.",
 )
 def takes_any_beta(logits: Array, targets: Array, mean: Array, log_variance: Array, beta: float) -> Results:
@@ -352,7 +353,7 @@ def each_pixel_has_one_logit(beta_vae_loss: Implementation, inputs: Arguments) -
 @fault(
     beta_vae_loss,
     breaks=each_pixel_has_one_logit,
-    kind="boundary",
+    kind="refusal",
     repair="Compare the shapes.",
 )
 def cuts_pixels(logits: Array, targets: Array, mean: Array, log_variance: Array, beta: float) -> Results:
@@ -370,7 +371,7 @@ def images_and_latents_are_of_one_batch(beta_vae_loss: Implementation, inputs: A
 @fault(
     beta_vae_loss,
     breaks=images_and_latents_are_of_one_batch,
-    kind="formula",
+    kind="refusal",
     repair="Compare the batches.",
 )
 def each_part_has_its_own_batch(

@@ -1,4 +1,4 @@
-"""TODO-TITLE sampling."""
+"""A sample around the mean, as the noise says: reparameterize."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from layerlaws.language import (
     seeds,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.beta_vae.shared import MILD
+
+MILD = (*PLAIN, "ties", "one-hot", "sparse", "tiny")
+"""Sizes whose exponentials every format holds."""
 
 
 @st.composite
@@ -89,7 +91,7 @@ def a_sample_has_the_mean_and_variance_it_is_told(
 @fault(
     reparameterize,
     breaks=a_sample_has_the_mean_and_variance_it_is_told,
-    kind="formula",
+    kind="scale",
     repair="Take it as it is.",
     seen="https://github.com/keras-team/keras/pull/4211",
 )
@@ -154,7 +156,7 @@ def the_jacobian_of_a_sample_is_diagonal(
 @fault(
     reparameterize,
     breaks=(each_latent_has_its_own_noise, the_jacobian_of_a_sample_is_diagonal),
-    kind="boundary",
+    kind="formula",
     repair="Draw one for each.",
 )
 def one_noise_for_all_latents(mean: Array, log_variance: Array, noise: Array) -> Array:
@@ -187,7 +189,7 @@ def each_latent_needs_its_noise(
 @fault(
     reparameterize,
     breaks=each_latent_needs_its_noise,
-    kind="boundary",
+    kind="refusal",
     repair="Compare the shapes.",
 )
 def cuts_the_noise(mean: Array, log_variance: Array, noise: Array) -> Array:

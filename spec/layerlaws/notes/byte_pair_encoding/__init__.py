@@ -21,6 +21,6 @@ so it stops there (cc occurs twice), and what it writes, table and output togeth
 gage_writes_ten_bytes_for_the_six_of_ababab.
 """
 
-from layerlaws.notes.byte_pair_encoding import decoding, encoding, replacing, shared, training
+from layerlaws.notes.byte_pair_encoding import decoding, encoding, library, merging, replacing, texts, training
 
-parts = (shared, replacing, training, encoding, decoding)
+parts = (merging, texts, library, replacing, training, encoding, decoding)

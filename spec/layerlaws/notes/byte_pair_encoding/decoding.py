@@ -1,4 +1,4 @@
-"""TODO-TITLE decoding."""
+"""Ids spelled out again: bpe_decode, alone and after encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from layerlaws.language import (
     Arguments,
-    Array,
     Claim,
     Ids,
     Implementation,
@@ -29,28 +28,21 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.encoding import bpe_encode
-from layerlaws.notes.byte_pair_encoding.replacing import replaces_the_first_occurrence_only
-from layerlaws.notes.byte_pair_encoding.shared import (
-    GROWS,
-    SIZES,
-    Choice,
+from layerlaws.notes.byte_pair_encoding.encoding import bpe_encode, encode_words_by
+from layerlaws.notes.byte_pair_encoding.library import GROWS, SIZES, learned_merges, learned_pieces, text_cost
+from layerlaws.notes.byte_pair_encoding.merging import (
+    Rows,
     Words,
-    _by_word,
-    _encoded,
-    _library,
-    _most_frequent,
-    _replaced,
-    _rows,
-    _spelled,
-    _table,
-    _text_cost,
-    _trained,
-    _words,
-    learned_merges,
-    tables_and_texts,
+    encode_word,
+    merge_pair,
+    most_frequent_pair,
+    read_rows,
+    read_words,
+    spell_word,
 )
-from layerlaws.notes.byte_pair_encoding.training import _checked, bpe_train
+from layerlaws.notes.byte_pair_encoding.replacing import replaces_the_first_occurrence_only
+from layerlaws.notes.byte_pair_encoding.texts import library_sample, random_table, tables_and_texts
+from layerlaws.notes.byte_pair_encoding.training import Choice, bpe_train, checked_words, train_by
 
 
 @st.composite
@@ -83,8 +75,8 @@ def bpe_decode(ids: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids
 
     ids (N',), offsets (W + 1,), merges (M, 2), merges[k] < base + k  ->  symbols (N,), offsets (W + 1,)
     """
-    rows = _rows(merges, base)
-    return packed(_spelled(word, rows, base) for word in _words(ids, offsets, base + len(rows), "ids"))
+    rows = read_rows(merges, base)
+    return packed(spell_word(word, rows, base) for word in read_words(ids, offsets, base + len(rows), "ids"))
 
 
 @law()
@@ -102,7 +94,7 @@ def every_byte_and_every_word_survives(bpe_encode: Implementation, bpe_decode: I
     drawn = [b"", bytes(range(256)), b"  ", b"    ", b"\xc3\x28 \xff\xfe \xed\xa0\x80", b"", "naïve 😀".encode(), b""]
     words = [list(word) for word in drawn]
     symbols, offsets = packed(words)
-    merges = _table(256, words, 30, np.random.default_rng(seed), distinct=True)
+    merges = random_table(256, words, 30, np.random.default_rng(seed), distinct=True)
     ids, ends = bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=256)
     return exactly(bpe_decode(ids=ids, offsets=ends, merges=merges, base=256), (symbols, offsets))
 
@@ -110,25 +102,23 @@ def every_byte_and_every_word_survives(bpe_encode: Implementation, bpe_decode: I
 @fault(
     bpe_encode,
     breaks=every_byte_and_every_word_survives,
-    kind="refusal",
+    kind="mask",
     repair="Every byte has an id.",
     seen="https://github.com/dotnet/machinelearning/issues/7715",
 )
-def drops_spaces(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
+def drops_spaces(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Spaces find no place in the code and are left out without a word."""
-    return _by_word(
-        symbols,
-        offsets,
-        merges,
-        base,
-        lambda word, rows: _encoded([symbol for symbol in word if symbol != 32], rows, base),
-    )
+
+    def encode(word: list[int], rows: Rows) -> list[int]:
+        return encode_word([symbol for symbol in word if symbol != 32], rows, base)
+
+    return encode_words_by(symbols, offsets, merges, base, encode)
 
 
 @fault(
     bpe_encode,
     breaks=every_byte_and_every_word_survives,
-    kind="formula",
+    kind="boundary",
     repair="An empty word has an empty code.",
 )
 def drops_empty_words(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
@@ -140,7 +130,7 @@ def drops_empty_words(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tup
 @fault(
     bpe_decode,
     breaks=every_byte_and_every_word_survives,
-    kind="formula",
+    kind="contract",
     repair="Return bytes.",
     seen="https://github.com/tensorflow/swift-models/pull/571",
 )
@@ -174,9 +164,9 @@ def rows_that_spell_the_same_stay_apart(
     """A row joins its two ids, not whatever spells them: (ab)c and a(bc) are two ids, also for what follows; and
     decoding undoes encoding with such a table, too.
     """
-    words, rows = unpacked(symbols, offsets), _rows(merges, base)
+    words, rows = unpacked(symbols, offsets), read_rows(merges, base)
     for k, row in enumerate(rows):
-        words = [_replaced(word, *row, base + k) for word in words]
+        words = [merge_pair(word, *row, base + k) for word in words]
     ids, ends = bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=base)
     text = bpe_decode(ids=ids, offsets=ends, merges=merges, base=base)
     return all_of(exactly((ids, ends), packed(words)), exactly(text, (symbols, offsets)))
@@ -185,23 +175,23 @@ def rows_that_spell_the_same_stay_apart(
 @fault(
     bpe_encode,
     breaks=rows_that_spell_the_same_stay_apart,
-    kind="order",
+    kind="formula",
     repair="Compare pairs of ids.",
     seen="https://github.com/karpathy/minbpe/issues/11",
 )
-def merges_whatever_spells_a_piece(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
+def merges_whatever_spells_a_piece(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Two neighbours are merged if together they spell a piece, however that one was made."""
 
-    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
-        pieces = [_spelled([base + k], rows, base) for k in range(len(rows))]
+    def encode(word: list[int], rows: Rows) -> list[int]:
+        pieces = [spell_word([base + k], rows, base) for k in range(len(rows))]
         while True:
-            spelled = {pair: _spelled(list(pair), rows, base) for pair in pairwise(word)}
+            spelled = {pair: spell_word(list(pair), rows, base) for pair in pairwise(word)}
             found = {pieces.index(both): pair for pair, both in spelled.items() if both in pieces}
             if not found:
                 return word
-            word = _replaced(word, *found[min(found)], base + min(found))
+            word = merge_pair(word, *found[min(found)], base + min(found))
 
-    return _by_word(symbols, offsets, merges, base, encode)
+    return encode_words_by(symbols, offsets, merges, base, encode)
 
 
 @law()
@@ -228,7 +218,7 @@ def no_two_merges_spell_the_same(
 @fault(
     bpe_train,
     breaks=no_two_merges_spell_the_same,
-    kind="boundary",
+    kind="formula",
     repair="Merge all.",
 )
 def merges_a_pair_once_per_word(
@@ -239,8 +229,8 @@ def merges_a_pair_once_per_word(
     def once(word: list[int], first: int, second: int, merged: int) -> list[int]:
         return [*map(int, replaces_the_first_occurrence_only.function(np.array(word), first, second, merged))]
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, replaced=once)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, replaced=once)
 
 
 @law(examples=2, start=st.integers(0, 300_000), size=st.integers(15_000, 25_000))
@@ -248,7 +238,7 @@ def real_text_is_trained_encoded_and_decoded_as_defined(
     bpe_train: Implementation, bpe_encode: Implementation, bpe_decode: Implementation, start: int, size: int
 ) -> Claim:
     """On some thousand words of Python's documentation, 40 merges are those of the plain loop, and so is the code."""
-    base, words = _library(start, size)
+    base, words = library_sample(start, size)
     symbols, offsets = packed(words)
     found = Counter(map(tuple, words))
     distinct, ends = packed(list(found))
@@ -265,7 +255,7 @@ def real_text_is_trained_encoded_and_decoded_as_defined(
 @fault(
     bpe_train,
     breaks=real_text_is_trained_encoded_and_decoded_as_defined,
-    kind="boundary",
+    kind="size",
     repair="Count all.",
 )
 def counts_the_first_block_only(
@@ -274,10 +264,10 @@ def counts_the_first_block_only(
     """Pairs are counted in the first 512 words, a block, and the rest of a long text is left out."""
 
     def choose(words: Words, counts: Ids) -> Choice:
-        return _most_frequent(words[:512], counts[:512])
+        return most_frequent_pair(words[:512], counts[:512])
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, choose)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
 
 
 @law(row=st.integers(0, 9))
@@ -298,13 +288,13 @@ def an_id_spells_its_pair(bpe_decode: Implementation, merges: Ids, base: int, ro
 @fault(
     bpe_decode,
     breaks=(decoding_undoes_encoding, an_id_spells_its_pair),
-    kind="boundary",
-    repair="A stack gives back last what was put there first.",
+    kind="order",
+    repair="Write the first half first.",
 )
 def spells_pairs_backwards(ids: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
-    """The second half of a pair comes out before the first."""
-    rows = [(second, first) for first, second in _rows(merges, base)]
-    return packed(_spelled(word, rows, base) for word in _words(ids, offsets, base + len(rows), "ids"))
+    """The second half of a pair comes out before the first. A stack gives back last what was put there first."""
+    rows = [(second, first) for first, second in read_rows(merges, base)]
+    return packed(spell_word(word, rows, base) for word in read_words(ids, offsets, base + len(rows), "ids"))
 
 
 @law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
@@ -326,9 +316,9 @@ def ids_without_a_row_are_refused(
 )
 def skips_unknown_ids(ids: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Ids that no row has are left out of the text without a word."""
-    rows = _rows(merges, base)
+    rows = read_rows(merges, base)
     words = [[id for id in word if 0 <= id < base + len(rows)] for word in unpacked(ids, offsets)]
-    return packed(_spelled(word, rows, base) for word in words)
+    return packed(spell_word(word, rows, base) for word in words)
 
 
 @law(row=st.integers(0, 9), shift=st.sampled_from([0, 1, -99]), side=st.integers(0, 1), examples=20)
@@ -357,7 +347,7 @@ def tables_that_look_ahead_are_refused(
 @fault(
     bpe_encode,
     breaks=tables_that_look_ahead_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Check the table first.",
 )
 def accepts_any_table(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
@@ -367,27 +357,21 @@ def accepts_any_table(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Res
     return bpe_encode(symbols, offsets, sound, base)
 
 
-def learned_pieces(size: int, num_merges: int) -> list[bytes]:
-    """What every id of `learned_merges` spells, the 256 bytes first."""
-    pieces = [bytes([byte]) for byte in range(256)]
-    for first, second in learned_merges(size, num_merges).tolist():
-        pieces.append(pieces[first] + pieces[second])
-    return pieces
+def _longest_pieces(word: bytes, pieces: dict[bytes, int], longest: int) -> Iterator[int]:
+    """The ids of a word: the longest piece that fits, from the left."""
+    while word:
+        piece = next(word[:length] for length in range(min(longest, len(word)), 0, -1) if word[:length] in pieces)
+        yield pieces[piece]
+        word = word[len(piece) :]
 
 
-@workload(bpe_decode, sizes=SIZES, cost=_text_cost, grows=GROWS)
+@workload(bpe_decode, sizes=SIZES, cost=text_cost, grows=GROWS)
 def decode_library_text(random: np.random.Generator, bytes: int, merges: int) -> Arguments:
     """The same words back from ids: the longest piece that fits, from the left."""
     pieces = {piece: id for id, piece in enumerate(learned_pieces(bytes, merges))}
     longest = max(map(len, pieces))
 
-    def code(word: Array) -> Iterator[int]:
-        while word:
-            piece = next(word[:length] for length in range(min(longest, len(word)), 0, -1) if word[:length] in pieces)
-            yield pieces[piece]
-            word = word[len(piece) :]
-
     words = library_words(bytes)
-    codes = {word: [*code(word)] for word in set(words)}
+    codes = {word: [*_longest_pieces(word, pieces, longest)] for word in set(words)}
     ids, offsets = packed(codes[word] for word in words)
     return {"ids": ids, "offsets": offsets, "merges": learned_merges(bytes, merges), "base": 256}

@@ -1,14 +1,14 @@
-"""TODO-TITLE encoding."""
+"""Words encoded by a table of merges: bpe_encode, alone and after training."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
 from layerlaws.language import (
     Arguments,
-    Array,
     Claim,
     Ids,
     Implementation,
@@ -27,25 +27,25 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.shared import (
-    GROWS,
+from layerlaws.notes.byte_pair_encoding.library import GROWS, SIZES, learned_merges, library_corpus, text_cost
+from layerlaws.notes.byte_pair_encoding.merging import (
     SHORT,
-    SIZES,
-    _by_word,
-    _encoded,
-    _found,
-    _library_words,
-    _most_frequent,
-    _replaced,
-    _rows,
-    _spelled,
-    _text_cost,
-    _trained,
-    _words,
-    learned_merges,
-    tables_and_texts,
+    Rows,
+    count_pairs,
+    encode_word,
+    merge_pair,
+    most_frequent_pair,
+    read_rows,
+    read_words,
+    spell_word,
 )
-from layerlaws.notes.byte_pair_encoding.training import _checked, bpe_train, overlapping_occurrences_are_counted
+from layerlaws.notes.byte_pair_encoding.texts import tables_and_texts
+from layerlaws.notes.byte_pair_encoding.training import (
+    bpe_train,
+    checked_words,
+    overlapping_occurrences_are_counted,
+    train_by,
+)
 
 
 @operation(inputs=tables_and_texts())
@@ -56,8 +56,8 @@ def bpe_encode(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids,
 
     Of equal rows the first counts.
     """
-    words, rows = _words(symbols, offsets, base), _rows(merges, base)
-    return packed(_encoded(word, rows, base) for word in words)
+    words, rows = read_words(symbols, offsets, base), read_rows(merges, base)
+    return packed(encode_word(word, rows, base) for word in words)
 
 
 @law(examples=1)
@@ -91,16 +91,24 @@ def the_table_is_applied_from_top_to_bottom(
     return exactly(np.insert(ids, ends[1:], end), text)
 
 
+def encode_words_by(
+    symbols: Ids, offsets: Ids, merges: Ids, base: int, encode: Callable[[list[int], Rows], list[int]]
+) -> tuple[Ids, Ids]:
+    """Each word encoded by `encode`, after the checks that are not the point of a fault."""
+    rows = read_rows(merges, base)
+    return packed(encode(word, rows) for word in read_words(symbols, offsets, base))
+
+
 @fault(
     bpe_encode,
     breaks=(the_table_is_applied_from_top_to_bottom, every_short_string_is_encoded_as_by_the_loop),
-    kind="boundary",
+    kind="order",
     repair="Take the one that stands first in the table.",
 )
-def merges_the_leftmost_pair_first(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
+def merges_the_leftmost_pair_first(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """The first pair from the left that stands in the table is merged."""
 
-    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+    def encode(word: list[int], rows: Rows) -> list[int]:
         place = 0
         while place + 1 < len(word):
             pair = (word[place], word[place + 1])
@@ -111,7 +119,7 @@ def merges_the_leftmost_pair_first(symbols: Ids, offsets: Ids, merges: Ids, base
                 place += 1
         return word
 
-    return _by_word(symbols, offsets, merges, base, encode)
+    return encode_words_by(symbols, offsets, merges, base, encode)
 
 
 @law()
@@ -129,19 +137,19 @@ def more_merges_never_make_a_word_longer(
 @fault(
     bpe_encode,
     breaks=more_merges_never_make_a_word_longer,
-    kind="boundary",
+    kind="order",
     repair="Rank by the order in which merges were learned.",
 )
-def applies_the_table_from_its_end(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
+def applies_the_table_from_its_end(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """The pair that stands last in the table goes first."""
 
-    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+    def encode(word: list[int], rows: Rows) -> list[int]:
         while found := set(pairwise(word)).intersection(rows):
             rank = max(rows.index(pair) for pair in found)
-            word = _replaced(word, *rows[rank], base + rank)
+            word = merge_pair(word, *rows[rank], base + rank)
         return word
 
-    return _by_word(symbols, offsets, merges, base, encode)
+    return encode_words_by(symbols, offsets, merges, base, encode)
 
 
 @law(word=st.integers(0, 20))
@@ -151,9 +159,8 @@ def a_word_is_encoded_without_its_neighbours(
     """A word's ids are the same alone as among others."""
     words = unpacked(symbols, offsets) or [[]]
     chosen = word % len(words)
-    alone, _ = bpe_encode(
-        **dict(zip(("symbols", "offsets"), packed([words[chosen]]), strict=True)), merges=merges, base=base
-    )
+    letters, end = packed([words[chosen]])
+    alone, _ = bpe_encode(symbols=letters, offsets=end, merges=merges, base=base)
     ids, ends = bpe_encode(symbols=symbols, offsets=offsets, merges=merges, base=base)
     return exactly(alone, ids[slice(*ends[chosen : chosen + 2])])
 
@@ -168,15 +175,15 @@ def no_merge_crosses_a_word(bpe_encode: Implementation, symbols: Ids, merges: Id
 @fault(
     bpe_encode,
     breaks=(no_merge_crosses_a_word, a_word_is_encoded_without_its_neighbours),
-    kind="boundary",
+    kind="mask",
     repair="Encode them one by one.",
     seen="https://github.com/rasbt/LLMs-from-scratch/issues/558",
 )
 def encodes_words_as_one(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """Neighbouring words are encoded in one piece, and merges reach across their border."""
-    words, rows = _words(symbols, offsets, base), _rows(merges, base)
-    ids = _encoded([symbol for word in words for symbol in word], rows, base)
-    lengths = np.cumsum([0, *(len(_spelled([id], rows, base)) for id in ids)])
+    words, rows = read_words(symbols, offsets, base), read_rows(merges, base)
+    ids = encode_word([symbol for word in words for symbol in word], rows, base)
+    lengths = np.cumsum([0, *(len(spell_word([id], rows, base)) for id in ids)])
     return np.array(ids, np.int64), np.searchsorted(lengths, offsets)
 
 
@@ -187,7 +194,7 @@ def permuted_words_give_permuted_results(
     """Words in another order are encoded in that order."""
     order = np.random.default_rng(seed).permutation(len(offsets) - 1)
 
-    def permuted(symbols: Ids, offsets: Ids) -> Array:
+    def permuted(symbols: Ids, offsets: Ids) -> tuple[Ids, Ids]:
         words = unpacked(symbols, offsets)
         return packed([words[w] for w in order])
 
@@ -226,17 +233,17 @@ def of_equal_merges_the_first_counts(
     kind="order",
     repair="Keep the first rank.",
 )
-def takes_the_last_of_equal_merges(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> Results:
+def takes_the_last_of_equal_merges(symbols: Ids, offsets: Ids, merges: Ids, base: int) -> tuple[Ids, Ids]:
     """A dictionary from pairs to ranks is overwritten by later equal rows."""
 
-    def encode(word: list[int], rows: list[tuple[int, int]]) -> list[int]:
+    def encode(word: list[int], rows: Rows) -> list[int]:
         ranks = {row: k for k, row in enumerate(rows)}
         while found := set(pairwise(word)).intersection(rows):
             rank = min(ranks[pair] for pair in found)
-            word = _replaced(word, *rows[rank], base + rank)
+            word = merge_pair(word, *rows[rank], base + rank)
         return word
 
-    return _by_word(symbols, offsets, merges, base, encode)
+    return encode_words_by(symbols, offsets, merges, base, encode)
 
 
 @law(step=st.integers(0, 30))
@@ -258,7 +265,7 @@ def each_merge_is_the_most_frequent_pair_of_what_encoding_gives(
         symbols=symbols, offsets=offsets, counts=counts, base=base, num_merges=num_merges, min_count=min_count
     )
     k = step % (len(merges) + 1)
-    pair, count = _most_frequent(
+    pair, count = most_frequent_pair(
         unpacked(*bpe_encode(symbols=symbols, offsets=offsets, merges=merges[:k], base=base)), counts
     )
     enough = count >= max(min_count, 1)
@@ -268,12 +275,12 @@ def each_merge_is_the_most_frequent_pair_of_what_encoding_gives(
 @fault(
     bpe_train,
     breaks=each_merge_is_the_most_frequent_pair_of_what_encoding_gives,
-    kind="boundary",
+    kind="formula",
     repair="Count anew, or keep the counts up to date.",
 )
 def counts_once_and_for_all(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """Pairs are counted before the first merge and never again."""
-    found = _found(_checked(symbols, offsets, counts, base, num_merges, min_count), counts)
+    found = count_pairs(checked_words(symbols, offsets, counts, base, num_merges, min_count), counts)
     ranked = sorted((-count, pair) for pair, count in found.items() if count >= max(min_count, 1))
     return np.array([pair for _, pair in ranked[:num_merges]], np.int64).reshape(-1, 2)
 
@@ -313,8 +320,8 @@ def gage_writes_ten_bytes_for_the_six_of_ababab(bpe_train: Implementation, bpe_e
 )
 def ignores_the_threshold(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """Merging goes on with pairs that occur once."""
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, 1)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, 1)
 
 
 @law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
@@ -330,7 +337,7 @@ def symbols_outside_the_alphabet_are_refused_in_encoding(
 @fault(
     bpe_encode,
     breaks=symbols_outside_the_alphabet_are_refused_in_encoding,
-    kind="formula",
+    kind="refusal",
     repair="Refuse it.",
     seen="https://github.com/huggingface/tokenizers/issues/517",
 )
@@ -373,7 +380,7 @@ def cuts_wherever_it_is_told(symbols: Ids, offsets: Ids, merges: Ids, base: int)
     return bpe_encode(*packed([symbols[start:end].tolist() for start, end in pairwise(cuts)]), merges, base)
 
 
-@workload(bpe_encode, sizes=SIZES, cost=_text_cost, grows=GROWS)
+@workload(bpe_encode, sizes=SIZES, cost=text_cost, grows=GROWS)
 def encode_library_text(random: np.random.Generator, bytes: int, merges: int) -> Arguments:
     """The same words encoded with 8,000 merges."""
-    return {**_library_words(bytes), "merges": learned_merges(bytes, merges), "base": 256}
+    return {**library_corpus(bytes), "merges": learned_merges(bytes, merges), "base": 256}

@@ -1,4 +1,4 @@
-"""TODO-TITLE replacing."""
+"""One pair replaced in a text: replace_pair."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from layerlaws.language import Arguments, Claim, Ids, Implementation, all_of, exactly, fault, law, operation, packed
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.shared import SHORT, _replaced, texts
+from layerlaws.notes.byte_pair_encoding.merging import SHORT, merge_pair
+from layerlaws.notes.byte_pair_encoding.texts import texts
 
 
 @st.composite
@@ -28,7 +29,7 @@ def replace_pair(symbols: Ids, first: int, second: int, merged: int) -> Ids:
 
     symbols (N,)  ->  (N',)
     """
-    return np.array(_replaced(symbols.tolist(), first, second, merged), np.int64)
+    return np.array(merge_pair(symbols.tolist(), first, second, merged), np.int64)
 
 
 @law(examples=1)
@@ -83,7 +84,7 @@ def what_is_written_is_not_read_again(replace_pair: Implementation, length: int)
 @fault(
     replace_pair,
     breaks=what_is_written_is_not_read_again,
-    kind="boundary",
+    kind="mask",
     repair="Look in the input only.",
 )
 def reads_what_it_wrote(symbols: Ids, first: int, second: int, merged: int) -> Ids:
@@ -133,9 +134,9 @@ def replaces_every_match(symbols: Ids, first: int, second: int, merged: int) -> 
 @fault(
     replace_pair,
     breaks=(a_run_is_merged_from_the_left, every_short_string_is_replaced_as_by_the_loop),
-    kind="boundary",
+    kind="order",
     repair="Read from the left.",
 )
 def replaces_from_the_right(symbols: Ids, first: int, second: int, merged: int) -> Ids:
     """Of an odd run the first symbol stays, because it is read from its end."""
-    return np.array(_replaced(symbols[::-1].tolist(), second, first, merged)[::-1], np.int64)
+    return np.array(merge_pair(symbols[::-1].tolist(), second, first, merged)[::-1], np.int64)

@@ -1,6 +1,8 @@
-"""TODO-TITLE training."""
+"""A table of merges learned from words and their counts: bpe_train."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,24 +25,22 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.shared import (
-    GROWS,
-    SIZES,
-    Choice,
+from layerlaws.notes.byte_pair_encoding.library import GROWS, SIZES, library_corpus, text_cost
+from layerlaws.notes.byte_pair_encoding.merging import (
+    Pair,
+    Rows,
     Words,
-    _found,
-    _library_words,
-    _most_frequent,
-    _replaced,
-    _text_cost,
-    _trained,
-    _words,
-    texts,
+    count_pairs,
+    merge_pair,
+    most_frequent_pair,
+    read_words,
 )
+from layerlaws.notes.byte_pair_encoding.texts import texts
 
 
 @st.composite
 def corpora(draw: st.DrawFn) -> Arguments:
+    """Words with counts, and when training ends."""
     base, words = draw(texts)
     symbols, offsets = packed(words)
     drawn = np.random.default_rng(draw(seeds)).integers(0, draw(st.sampled_from([2, 4, 30])), len(words))
@@ -63,17 +63,17 @@ def bpe_train(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: in
 
     Of equally frequent pairs the smallest (id, id); fewer rows where no pair occurs, or none min_count times.
     """
-    words = _words(symbols, offsets, base)
+    words = read_words(symbols, offsets, base)
     require(len(counts) == len(words), f"counts has {len(counts)} entries for {len(words)} words")
     require(counts >= 0, "counts must not be negative")
     require(num_merges >= 0, "num_merges must not be negative")
     require(min_count >= 0, "min_count must not be negative")
-    merges: list[tuple[int, int]] = []
+    merges: Rows = []
     while len(merges) < num_merges:
-        pair, count = _most_frequent(words, counts)
+        pair, count = most_frequent_pair(words, counts)
         if count < max(min_count, 1):
             break
-        words = [_replaced(word, *pair, base + len(merges)) for word in words]
+        words = [merge_pair(word, *pair, base + len(merges)) for word in words]
         merges.append(pair)
     return np.array(merges, np.int64).reshape(-1, 2)
 
@@ -88,16 +88,40 @@ def a_table_is_the_beginning_of_every_longer_one(
     return exactly(longer[: len(table)], table)
 
 
-def _checked(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Words:
+Choice = tuple[Pair, int]
+"""A pair and how often it occurs."""
+
+
+def checked_words(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Words:
     """The words, after the definition's own checks."""
     bpe_train(symbols, offsets, counts, base, min(num_merges, 0), min_count)  # trains nothing
     return unpacked(symbols, offsets)
 
 
+def train_by(
+    words: Words,
+    counts: Ids,
+    base: int,
+    num_merges: int,
+    least: int,
+    choose: Callable[[Words, Ids], Choice] = most_frequent_pair,
+    replaced: Callable[[list[int], int, int, int], list[int]] = merge_pair,
+) -> Ids:
+    """Training with the knobs that faults turn: how the next pair is chosen, and how it is replaced."""
+    merges: Rows = []
+    while len(merges) < num_merges:
+        pair, count = choose(words, counts)
+        if count < max(least, 1):
+            break
+        words = [replaced(word, *pair, base + len(merges)) for word in words]
+        merges.append(pair)
+    return np.array(merges, np.int64).reshape(-1, 2)
+
+
 @fault(
     bpe_train,
     breaks=a_table_is_the_beginning_of_every_longer_one,
-    kind="boundary",
+    kind="order",
     repair="One merge, one count.",
     seen="https://github.com/karpathy/minbpe/issues/95",
 )
@@ -107,12 +131,12 @@ def merges_several_pairs_a_round(
     """To save counting, a share of the wanted merges is taken from each count, though the first changes it for the
     next.
     """
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    merges: list[tuple[int, int]] = []
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    merges: Rows = []
     while len(merges) < num_merges:
-        ranked = sorted((-n, pair) for pair, n in _found(words, counts).items() if n >= max(min_count, 1))
+        ranked = sorted((-n, pair) for pair, n in count_pairs(words, counts).items() if n >= max(min_count, 1))
         for _, pair in ranked[: min(num_merges // 2 + 1, num_merges - len(merges))]:
-            words = [_replaced(word, *pair, base + len(merges)) for word in words]
+            words = [merge_pair(word, *pair, base + len(merges)) for word in words]
             merges.append(pair)
         if not ranked:
             break
@@ -144,8 +168,8 @@ def a_higher_threshold_only_ends_the_table_earlier(
 )
 def drops_rare_words(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """The threshold is applied to words, and the rare ones do not train."""
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, np.where(counts < min_count, 0, counts), base, num_merges, 1)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, np.where(counts < min_count, 0, counts), base, num_merges, 1)
 
 
 @law(inputs=corpora(), seed=seeds)
@@ -179,9 +203,9 @@ def overwrites_counts_of_equal_words(
     symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int
 ) -> Ids:
     """In a dictionary from words to counts, a word that comes again replaces its earlier count."""
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
     table = dict(zip(map(tuple, words), counts.tolist(), strict=True))
-    return _trained(list(map(list, table)), np.array(list(table.values()), np.int64), base, num_merges, min_count)
+    return train_by(list(map(list, table)), np.array(list(table.values()), np.int64), base, num_merges, min_count)
 
 
 @law(scale=st.integers(30, 50))
@@ -204,7 +228,7 @@ def only_proportions_of_counts_matter(
 @fault(
     bpe_train,
     breaks=only_proportions_of_counts_matter,
-    kind="formula",
+    kind="precision",
     repair="Count in 64 bits.",
     seen="https://github.com/huggingface/tokenizers/issues/2058",
 )
@@ -212,11 +236,11 @@ def counts_in_32_bits(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_me
     """Counts wrap around beyond two billion, and the most frequent pair of all is passed over."""
 
     def choose(words: Words, counts: Ids) -> Choice:
-        wrapped = {pair: (n + 2**31) % 2**32 - 2**31 for pair, n in _found(words, counts).items()}
+        wrapped = {pair: (n + 2**31) % 2**32 - 2**31 for pair, n in count_pairs(words, counts).items()}
         return min(wrapped.items(), key=lambda item: (-item[1], item[0]), default=((0, 0), 0))
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, choose)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
 
 
 @law(pairs=st.integers(1, 6), seed=seeds)
@@ -238,7 +262,7 @@ def among_equally_frequent_pairs_the_smallest_is_merged(bpe_train: Implementatio
 @fault(
     bpe_train,
     breaks=among_equally_frequent_pairs_the_smallest_is_merged,
-    kind="boundary",
+    kind="order",
     repair="Take the smallest.",
     seen="https://github.com/karpathy/minbpe/pull/90",
 )
@@ -248,17 +272,17 @@ def breaks_ties_by_first_sight(
     """Of equally frequent pairs the first in the text wins, so that the order of words matters."""
 
     def choose(words: Words, counts: Ids) -> Choice:
-        return max(_found(words, counts).items(), key=lambda item: item[1], default=((0, 0), 0))
+        return max(count_pairs(words, counts).items(), key=lambda item: item[1], default=((0, 0), 0))
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, choose)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
 
 
 @fault(
     bpe_train,
     breaks=among_equally_frequent_pairs_the_smallest_is_merged,
-    kind="formula",
-    repair="TODO",
+    kind="order",
+    repair="Take the smallest.",
 )
 def breaks_ties_by_the_largest(
     symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int
@@ -266,10 +290,10 @@ def breaks_ties_by_the_largest(
     """Of equally frequent pairs the largest wins, as in subword-nmt: a convention, but another one."""
 
     def choose(words: Words, counts: Ids) -> Choice:
-        return max(_found(words, counts).items(), key=lambda item: (item[1], item[0]), default=((0, 0), 0))
+        return max(count_pairs(words, counts).items(), key=lambda item: (item[1], item[0]), default=((0, 0), 0))
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, choose)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
 
 
 @law(length=st.integers(2, 9))
@@ -292,14 +316,14 @@ def counts_without_overlap(symbols: Ids, offsets: Ids, counts: Ids, base: int, n
 
     def choose(words: Words, counts: Ids) -> Choice:
         best = ((0, 0), 0)
-        for pair in sorted(_found(words, counts)):
-            drops = [len(word) - len(_replaced(word, *pair, -1)) for word in words]
+        for pair in sorted(count_pairs(words, counts)):
+            drops = [len(word) - len(merge_pair(word, *pair, -1)) for word in words]
             count = sum(drop * weight for drop, weight in zip(drops, counts.tolist(), strict=True))
             best = (pair, count) if count > best[1] else best
         return best
 
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
-    return _trained(words, counts, base, num_merges, min_count, choose)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
 
 
 @law()
@@ -319,15 +343,15 @@ def words_of_one_symbol_train_nothing(bpe_train: Implementation, symbols: Ids, b
 @fault(
     bpe_train,
     breaks=words_of_one_symbol_train_nothing,
-    kind="formula",
+    kind="mask",
     repair="Count inside words.",
     seen="https://github.com/rasbt/LLMs-from-scratch/pull/975",
 )
 def trains_across_words(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """The text is trained on as one word, and learns pairs that encoding will never meet."""
-    words = _checked(symbols, offsets, counts, base, num_merges, min_count)
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
     text = [symbol for word in words for symbol in word]
-    return _trained([text], np.ones(1, np.int64), base, num_merges, min_count)
+    return train_by([text], np.ones(1, np.int64), base, num_merges, min_count)
 
 
 @law(place=st.integers(0, 30), shift=st.sampled_from([0, 1, 7]), examples=20)
@@ -344,13 +368,13 @@ def symbols_outside_the_alphabet_are_refused_in_training(
 @fault(
     bpe_train,
     breaks=symbols_outside_the_alphabet_are_refused_in_training,
-    kind="order",
+    kind="refusal",
     repair="Refuse it.",
 )
 def learns_unknown_symbols(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """A symbol from base on is trained on like any other, though its number is that of a merge."""
     bpe_train(symbols % max(base, 1), offsets, counts, base, 0, min_count)
-    return _trained(unpacked(symbols, offsets), counts, base, num_merges, min_count)
+    return train_by(unpacked(symbols, offsets), counts, base, num_merges, min_count)
 
 
 @law(examples=20)
@@ -369,19 +393,19 @@ def counts_and_limits_that_mean_nothing_are_refused(bpe_train: Implementation, i
 @fault(
     bpe_train,
     breaks=counts_and_limits_that_mean_nothing_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def accepts_any_counts(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
     """Counts are cut to the number of words, and negative numbers taken for none."""
-    words = _words(symbols, offsets, base)
+    words = read_words(symbols, offsets, base)
     counts = np.maximum(counts[: len(words)], 0)
     return bpe_train(symbols, offsets, counts, base, max(num_merges, 0), max(min_count, 0))
 
 
-@workload(bpe_train, sizes=SIZES, cost=_text_cost, grows=GROWS)
+@workload(bpe_train, sizes=SIZES, cost=text_cost, grows=GROWS)
 def train_on_library_text(random: np.random.Generator, bytes: int, merges: int) -> Arguments:
     """8,000 merges learned from 5 MB of words of Python's documentation and sources, not counting white space."""
-    text = _library_words(bytes)
+    text = library_corpus(bytes)
     counts = np.ones(len(text["offsets"]) - 1, np.int64)
     return {**text, "counts": counts, "base": 256, "num_merges": merges, "min_count": 2}

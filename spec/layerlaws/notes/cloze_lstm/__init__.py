@@ -21,6 +21,6 @@ predicts word i; and where two such layers are stacked, shifting the outputs of 
 first has already told its neighbours what word i is. Shown by bidirectional_is_not_enough.
 """
 
-from layerlaws.notes.cloze_lstm import cloze, recurrence, shared, windows
+from layerlaws.notes.cloze_lstm import cloze, recurrence, windows
 
-parts = (shared, windows, recurrence, cloze)
+parts = (windows, recurrence, cloze)

@@ -1,9 +1,8 @@
-"""TODO-TITLE cloze."""
+"""Each word predicted from two LSTMs that have read all others: cloze_lstm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from layerlaws.language import (
     Claim,
     Cost,
     Implementation,
+    Results,
     affine,
     all_of,
     arrays,
@@ -36,8 +36,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.cloze_lstm.recurrence import lstm
-from layerlaws.notes.cloze_lstm.shared import _gates, _lstm_weights
+from layerlaws.notes.cloze_lstm.recurrence import gate_weights, lstm, lstm_weights
 
 
 @st.composite
@@ -48,7 +47,7 @@ def gapped_texts(draw: st.DrawFn) -> Arguments:
     shapes = ((batch, draw(durations(min(length, 4))), width), *sides, *sides, (2 * hidden, words + 1), (words + 1,))
     embeddings, *weights, w_out, b_out = draw(arrays(*shapes))
     calm = draw(st.integers(0, 3)) > 0
-    forward, backward = (_gates(side, embeddings, calm) for side in (weights[:3], weights[3:]))
+    forward, backward = (gate_weights(side, embeddings, calm) for side in (weights[:3], weights[3:]))
     scored = np.abs(w_out).sum(axis=0).max() + np.abs(b_out).max() if calm else 0.0
     w_out, b_out = (array / max(1.0, scored / 4) for array in (w_out, b_out))
     return {"embeddings": embeddings, "forward": forward, "backward": backward, "w_out": w_out, "b_out": b_out}
@@ -66,7 +65,7 @@ def registers(draw: st.DrawFn, least: int = 1) -> Arguments:
     generator = np.random.default_rng(draw(seeds))
     signs = generator.choice([-1.0, 1.0], width)
 
-    def side() -> tuple[Any, Any, Any]:
+    def side() -> tuple[Array, Array, Array]:
         order = generator.permutation(hidden)
         w_x, w_h, one = np.zeros((width, 4, hidden)), np.zeros((hidden, 4, hidden)), np.ones(hidden)
         w_x[:, 2, order[0]] = 4 * signs / width
@@ -90,7 +89,7 @@ def gentle_texts(draw: st.DrawFn) -> Arguments:
     width, hidden, words = draw(extents(3))
     generator = np.random.default_rng(draw(seeds))
 
-    def side() -> tuple[Any, ...]:
+    def side() -> tuple[Array, ...]:
         shapes = ((width, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,))
         return tuple(generator.standard_normal(shape) / 2 for shape in shapes)
 
@@ -115,10 +114,10 @@ def cloze_lstm(
     batch, length, width = embeddings.shape
     units, words = w_out.shape[0] // 2, w_out.shape[1]
     require(w_out.shape[0] == 2 * units, f"w_out has {w_out.shape[0]} rows, not as many for each of two sides")
-    require(b_out.shape == (words,), f"b_out has the shape {b_out.shape}, not {(words,)}")
+    require(b_out.shape == (words,), f"b_out has shape {b_out.shape}, expected {(words,)}")
     for name, side in (("forward", forward), ("backward", backward)):
         shapes, fitting = tuple(w.shape for w in side), ((width, 4 * units), (units, 4 * units), (4 * units,))
-        require(shapes == fitting, f"{name} has the shapes {shapes}, not {fitting}")
+        require(shapes == fitting, f"{name} has shapes {shapes}, expected {fitting}")
     nothing = np.zeros((batch, units), embeddings.dtype)
     before, _, _ = lstm(embeddings, nothing, nothing, *forward)
     after, _, _ = lstm(np.flip(embeddings, 1), nothing, nothing, *backward)
@@ -138,34 +137,37 @@ def the_gap_sees_every_word_but_its_own(cloze_lstm: Implementation, embeddings: 
     return exactly(dependence(cloze_lstm, moved, length, axis=1), ~np.eye(length, dtype=bool))
 
 
-def _outputs(run: Callable[..., Any], x: Array, side: tuple[Any, Any, Any]) -> Array:
+def _outputs(run: Callable[..., Results], x: Array, side: tuple[Array, Array, Array]) -> Array:
     """The outputs of an LSTM that starts from zeros."""
     nothing = np.zeros((x.shape[0], side[1].shape[0]), x.dtype)
     return run(x=x, hidden=nothing, cell=nothing, w_x=side[0], w_h=side[1], bias=side[2])[0]
 
 
-def _both(run: Callable[..., Any], x: Array, forward: tuple[Any, Any, Any], backward: tuple[Any, Any, Any]) -> Array:
+def _both(
+    run: Callable[..., Results], x: Array, forward: tuple[Array, Array, Array], backward: tuple[Array, Array, Array]
+) -> Array:
     """A bidirectional LSTM: the states that have read words 0 .. i, and words T - 1 .. i. (B, T, 2 H)."""
     after = np.flip(_outputs(run, np.flip(x, 1), backward), 1)
     return np.concatenate([_outputs(run, x, forward), after], axis=2)
 
 
-def _gap(embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...]) -> tuple[Any, Any]:
+def _gap(embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...]) -> tuple[Array, Array]:
     """The forward states before each word, and the backward states after it, with zeros at the ends. (B, T + 1, H)."""
     nothing = np.zeros((embeddings.shape[0], 1, forward[1].shape[0]), embeddings.dtype)
     both = _both(lstm, embeddings, forward, backward)
     half = forward[1].shape[0]
-    return (np.concatenate([nothing, both[..., :half]], axis=1), np.concatenate([both[..., half:], nothing], axis=1))
+    return np.concatenate([nothing, both[..., :half]], axis=1), np.concatenate([both[..., half:], nothing], axis=1)
 
 
 def _filled(left: Array, right: Array, w_out: Array, b_out: Array) -> Array:
+    """The log-probabilities of all words at gaps with these states beside them."""
     return log_softmax(np.concatenate([left, right], axis=2) @ w_out + b_out)
 
 
 @fault(
     cloze_lstm,
     breaks=the_gap_sees_every_word_but_its_own,
-    kind="formula",
+    kind="mask",
     repair="A cloze has two sides.",
 )
 def reads_the_left_side_only(
@@ -214,7 +216,7 @@ def a_text_of_no_words_has_no_gaps(cloze_lstm: Implementation, embeddings: Array
 @fault(
     cloze_lstm,
     breaks=a_text_of_no_words_has_no_gaps,
-    kind="formula",
+    kind="boundary",
     repair="Cut to T.",
 )
 def pads_before_it_looks(
@@ -254,7 +256,7 @@ def reversing_the_text_exchanges_the_sides(cloze_lstm: Implementation, embedding
 @fault(
     cloze_lstm,
     breaks=(the_gap_sees_every_word_but_its_own, reversing_the_text_exchanges_the_sides),
-    kind="boundary",
+    kind="order",
     repair="Do so.",
     seen="https://github.com/keras-team/keras/issues/1703",
 )
@@ -309,10 +311,8 @@ def repeats_the_states_at_the_ends(
 ) -> Array:
     """An empty side repeats the nearest state of that direction, which has read the word in the gap."""
     left, right = _gap(embeddings, forward, backward)
-    left, right = (
-        np.concatenate([left[:, 1:2], left[:, 1:-1]], axis=1),
-        np.concatenate([right[:, 1:-1], right[:, -2:-1]], axis=1),
-    )
+    left = np.concatenate([left[:, 1:2], left[:, 1:-1]], axis=1)
+    right = np.concatenate([right[:, 1:-1], right[:, -2:-1]], axis=1)
     return _filled(left, right, w_out, b_out)
 
 
@@ -326,7 +326,7 @@ def probabilities_of_the_word_in_the_gap_sum_to_one(cloze_lstm: Implementation, 
 @fault(
     cloze_lstm,
     breaks=probabilities_of_the_word_in_the_gap_sum_to_one,
-    kind="order",
+    kind="formula",
     repair="One softmax over both.",
 )
 def sums_the_log_probabilities_of_the_sides(
@@ -348,7 +348,7 @@ def sides_without_their_weights_are_refused(cloze_lstm: Implementation, inputs: 
 @fault(
     cloze_lstm,
     breaks=sides_without_their_weights_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes, and raise ValueError.",
 )
 def ignores_surplus_rows_of_a_side(
@@ -361,7 +361,7 @@ def ignores_surplus_rows_of_a_side(
     return _filled(left[:, :-1], right[:, 1:], w_out, b_out)
 
 
-def _second_layer(side: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+def _second_layer(side: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
     """Weights of an LSTM over the two states of a first layer: both are read as a state of its own is."""
     _, w_h, bias = side
     return np.concatenate([w_h, w_h]), w_h, bias
@@ -376,14 +376,14 @@ def bidirectional_is_not_enough(lstm: Implementation, cloze_lstm: Implementation
     text = np.concatenate([embeddings, embeddings], axis=1)  # two words, the second is to be predicted
     other = rewritten(text, (slice(None), 1), -text[:, 1])
 
-    def plain(run: Callable[..., Any], x: Array) -> Array:
+    def plain(run: Callable[..., Results], x: Array) -> Array:
         return _both(run, x, inputs["forward"], inputs["backward"])[:, 1]
 
-    def stacked(run: Callable[..., Any], x: Array) -> Array:
+    def stacked(run: Callable[..., Results], x: Array) -> Array:
         first = _both(run, x, inputs["forward"], inputs["backward"])
         return _outputs(run, first[:, :1], _second_layer(inputs["backward"]))[:, 0]
 
-    def leaks(network: Callable[..., Any]) -> Claim:
+    def leaks(network: Callable[..., Array]) -> Claim:
         return differ(
             network(lstm, text),
             network(lstm, other),
@@ -405,7 +405,7 @@ WORD_SEEN = (
 @fault(
     cloze_lstm,
     breaks=(*WORD_SEEN, a_word_alone_is_predicted_from_nothing, bidirectional_is_not_enough),
-    kind="formula",
+    kind="mask",
     repair="Take the forward state after i - 1 and the backward state after i + 1.",
 )
 def plain_bidirectional_lstm(
@@ -419,7 +419,7 @@ def plain_bidirectional_lstm(
 @fault(
     cloze_lstm,
     breaks=(*WORD_SEEN, bidirectional_is_not_enough),
-    kind="formula",
+    kind="mask",
     repair="Keep the two directions apart through all layers.",
 )
 def two_stacked_layers_with_shifted_outputs(
@@ -445,8 +445,8 @@ def gap_filling(random: np.random.Generator, B: int, T: int, E: int, H: int, V: 
     """
     return {
         "embeddings": random.standard_normal((B, T, E)),
-        "forward": _lstm_weights(random, E, H),
-        "backward": _lstm_weights(random, E, H),
+        "forward": lstm_weights(random, E, H),
+        "backward": lstm_weights(random, E, H),
         "w_out": matrix(random, 2 * H, V),
         "b_out": random.standard_normal(V) / 8,
     }

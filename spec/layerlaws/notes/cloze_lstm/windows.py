@@ -1,4 +1,4 @@
-"""TODO-TITLE windows."""
+"""Each word with its neighbours on both sides: cloze_windows."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def a_window_holds_the_neighbours_and_never_the_word(
 @fault(
     cloze_windows,
     breaks=a_window_holds_the_neighbours_and_never_the_word,
-    kind="formula",
+    kind="mask",
     repair="Leave the middle of 2 k + 1 out.",
 )
 def window_with_the_word_itself(tokens: Ids, width: int, padding: int) -> tuple[Ids, Ids]:
@@ -124,7 +124,7 @@ def a_wider_window_holds_the_narrower_one(
         reversing_the_text_mirrors_its_windows,
         a_wider_window_holds_the_narrower_one,
     ),
-    kind="formula",
+    kind="shift",
     repair="Take k on each side.",
 )
 def window_of_the_words_before(tokens: Ids, width: int, padding: int) -> tuple[Ids, Ids]:
@@ -144,7 +144,7 @@ def a_window_without_neighbours_is_refused(
 @fault(
     cloze_windows,
     breaks=a_window_without_neighbours_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Raise ValueError.",
 )
 def takes_any_width(tokens: Ids, width: int, padding: int) -> tuple[Ids, Ids]:

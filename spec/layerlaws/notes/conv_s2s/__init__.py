@@ -23,6 +23,6 @@ layers. K - 1 is right. Shown by deleting_the_last_k_would_lose_a_step_per_layer
 padding_both_ends_and_deleting_k_minus_1_is_padding_in_front.
 """
 
-from layerlaws.notes.conv_s2s import block, convolutions, gate, shared
+from layerlaws.notes.conv_s2s import block, convolutions, decoder, gate
 
-parts = (shared, convolutions, gate, block)
+parts = (convolutions, decoder, gate, block)

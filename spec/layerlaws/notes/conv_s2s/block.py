@@ -1,8 +1,6 @@
-"""TODO-TITLE block."""
+"""A whole layer, with convolution, gate and scaled residual: conv_s2s_block."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Format,
     Headline,
     Implementation,
     asbounded,
@@ -28,9 +27,16 @@ from layerlaws.language import (
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.cloze_lstm.recurrence import recurrent_layer
-from layerlaws.notes.conv_s2s.convolutions import decoder_convolution, encoder_convolution
+from layerlaws.notes.conv_s2s.convolutions import (
+    LAYER,
+    convolutions,
+    convolve_by_taps,
+    decoder_convolution,
+    encoder_convolution,
+    half_width,
+    layer_inputs,
+)
 from layerlaws.notes.conv_s2s.gate import gated_linear_unit
-from layerlaws.notes.conv_s2s.shared import LAYER, _convolve, _layer, _odd, convolutions
 
 
 @st.composite
@@ -53,7 +59,7 @@ def conv_s2s_block(x: Array, kernel: Array, bias: Array, causal: bool) -> Array:
 
 @law(layers=st.integers(1, 6), width=st.sampled_from([1, 3, 5]), causal=st.booleans())
 def l_layers_see_1_plus_l_times_k_minus_1_steps(
-    conv_s2s_block: Implementation, layers: int, width: int, causal: bool, format: Array
+    conv_s2s_block: Implementation, layers: int, width: int, causal: bool, format: Format
 ) -> Claim:
     """One step reaches 1 + L(K - 1) steps through L blocks, 25 for six blocks of width 5: from itself onwards where
     causal, else as many on each side.
@@ -62,7 +68,7 @@ def l_layers_see_1_plus_l_times_k_minus_1_steps(
     impulse = np.zeros((1, 2 * reach + 3, 1), format.dtype)
     impulse[:, reach + 1] = 1
     kernel = np.concatenate([np.ones((width, 1, 1)), np.zeros((width, 1, 1))], axis=2).astype(format.dtype)
-    response: Any = impulse
+    response: Array = impulse
     for _ in range(layers):
         response = conv_s2s_block(x=response, kernel=kernel, bias=np.zeros(2, format.dtype), causal=causal)
     lag = np.arange(impulse.shape[1]) - (reach + 1)
@@ -80,22 +86,22 @@ def is_never_causal(x: Array, kernel: Array, bias: Array, causal: bool) -> Array
     """The flag is ignored, and the decoder sees the future."""
     half = (kernel.shape[0] - 1) // 2
     require(kernel.shape[2] == 2 * x.shape[-1], "kernel does not double x")
-    content, gate = np.split(_convolve(x, kernel, bias, kernel.shape[0] - 1 - half, half), 2, axis=-1)
+    content, gate = np.split(convolve_by_taps(x, kernel, bias, kernel.shape[0] - 1 - half, half), 2, axis=-1)
     return (x + content * sigmoid(gate)) / root(2)
 
 
-def _block(x: Array, kernel: Array, bias: Array, causal: bool) -> tuple[Any, Any]:
+def _block(x: Array, kernel: Array, bias: Array, causal: bool) -> tuple[Array, Array]:
     """The gated convolution and the residual factor, for faults that put them together wrongly."""
     require(kernel.shape[2] == 2 * x.shape[-1], "kernel does not double x")
-    half = 0 if causal else _odd(kernel)
-    content, gate = np.split(_convolve(x, kernel, bias, kernel.shape[0] - 1 - half, half), 2, axis=-1)
+    half = 0 if causal else half_width(kernel)
+    content, gate = np.split(convolve_by_taps(x, kernel, bias, kernel.shape[0] - 1 - half, half), 2, axis=-1)
     return content * sigmoid(gate), root(2)
 
 
 @fault(
     conv_s2s_block,
     breaks=l_layers_see_1_plus_l_times_k_minus_1_steps,
-    kind="scale",
+    kind="formula",
     repair="Read adjacent steps.",
 )
 def dilates_its_kernel(x: Array, kernel: Array, bias: Array, causal: bool) -> Array:
@@ -178,7 +184,7 @@ def a_block_refuses_a_kernel_that_does_not_double_the_channels(
 @fault(
     conv_s2s_block,
     breaks=a_block_refuses_a_kernel_that_does_not_double_the_channels,
-    kind="formula",
+    kind="refusal",
     repair="Refuse kernels that do not double the channels.",
 )
 def adds_the_channels_that_fit(x: Array, kernel: Array, bias: Array, causal: bool) -> Array:
@@ -198,7 +204,7 @@ def conv_s2s_layer(random: np.random.Generator, B: int, T: int, C: int, K: int) 
     """A whole layer of ConvS2S's decoder, with gate and residual, over 32 sentences of 50 words (Gehring et al. 2017,
     section 4.2).
     """
-    return {**_layer(random, B, T, C, K), "causal": True}
+    return {**layer_inputs(random, B, T, C, K), "causal": True}
 
 
 _SPEED = (

@@ -1,4 +1,4 @@
-"""TODO-TITLE gate."""
+"""One half of the channels gates the other: gated_linear_unit."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def a_gate_opens_and_shuts(gated_linear_unit: Implementation, x: Array, gate: fl
 @fault(
     gated_linear_unit,
     breaks=a_gate_opens_and_shuts,
-    kind="formula",
+    kind="precision",
     repair="Take 1 / (1 + exp(-B)) there.",
 )
 def overflows_in_the_gate(x: Array) -> Array:
@@ -107,7 +107,7 @@ def the_second_half_is_the_gate(gated_linear_unit: Implementation, x: Array) -> 
 @fault(
     gated_linear_unit,
     breaks=(the_second_half_is_the_gate, a_gate_of_zero_halves, a_gate_opens_and_shuts),
-    kind="scale",
+    kind="contract",
     repair="The second half is the gate.",
 )
 def gates_with_the_first_half(x: Array) -> Array:
@@ -139,7 +139,7 @@ def an_odd_number_of_channels_has_no_gate(gated_linear_unit: Implementation, x: 
 @fault(
     gated_linear_unit,
     breaks=an_odd_number_of_channels_has_no_gate,
-    kind="boundary",
+    kind="refusal",
     repair="Refuse it.",
 )
 def drops_the_odd_channel(x: Array) -> Array:

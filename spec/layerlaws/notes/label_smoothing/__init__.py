@@ -19,6 +19,6 @@ Erratum. Label smoothing was introduced with the networks called Inception-v2 an
 BN-Inception (Ioffe and Szegedy, Batch Normalization, 2015), which trained on one-hot labels. No law shows it.
 """
 
-from layerlaws.notes.label_smoothing import cross_entropy, labels, shared
+from layerlaws.notes.label_smoothing import cross_entropy, gradients, ignored_rows, labels, refusals
 
-parts = (shared, labels, cross_entropy)
+parts = (labels, cross_entropy, ignored_rows, gradients, refusals)

@@ -1,21 +1,21 @@
-"""TODO-TITLE cross_entropy."""
+"""The cross-entropy with smoothed labels, and what it is for which logits and which share."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from layerlaws.language import (
-    PLAIN,
     TEXTURES,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Ids,
     Implementation,
+    Mask,
     all_of,
     arrays,
     asbounded,
@@ -25,26 +25,22 @@ from layerlaws.language import (
     exactly,
     extents,
     fault,
-    huge,
     ids,
     ids_within,
     law,
     log_softmax,
     one_hot,
     operation,
-    refused,
     require,
     rewritten,
     rounded,
     seeds,
     softmax,
-    straight_through,
     workload,
     zipf,
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.label_smoothing.labels import smooth_labels
-from layerlaws.notes.label_smoothing.shared import above_all, below_nothing
 
 shares = st.one_of(st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.floats(0, 1))
 
@@ -89,7 +85,7 @@ def label_smoothed_cross_entropy(logits: Array, targets: Ids, smoothing: float, 
     return -np.sum(terms) / max(int(kept.sum()), 1)
 
 
-def kept_rows(inputs: Arguments) -> tuple[Any, Any]:
+def kept_rows(inputs: Arguments) -> tuple[Array, Ids]:
     """Logits and targets of the rows that are not ignored."""
     kept = inputs["targets"] != inputs["ignore_index"]
     return inputs["logits"][kept], inputs["targets"][kept]
@@ -158,7 +154,7 @@ def the_loss_is_at_least_the_entropy_of_the_labels(
     return at_most(entropy(inputs), label_smoothed_cross_entropy(**inputs))
 
 
-def _terms(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> tuple[Any, Any, Any]:
+def loss_terms(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> tuple[Array, Array, Mask]:
     """-log p of the target and its mean over the classes, of all rows, and which of them count.
 
     Refuses what the definition refuses.
@@ -170,20 +166,21 @@ def _terms(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> 
     return -right, -np.mean(log_p, axis=1), kept
 
 
-def _mean(rows: Array, kept: Array) -> Array:
+def mean_over_kept(rows: Array, kept: Mask) -> Array:
+    """The mean over the rows that count; 0 if there are none."""
     return np.sum(np.where(kept, rows, 0.0)) / max(int(np.sum(kept)), 1)
 
 
 @fault(
     label_smoothed_cross_entropy,
     breaks=(the_loss_is_at_least_the_entropy_of_the_labels, without_smoothing_it_is_cross_entropy),
-    kind="order",
+    kind="formula",
     repair="Subtract their mean.",
 )
 def subtracts_the_uniform_term(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
     """The log-probabilities are added to -log p of the target with the wrong sign, and the bonus is 1."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    return _mean((1.0 - smoothing) * right - smoothing * uniform, kept) - 1.0
+    right, uniform, kept = loss_terms(logits, targets, smoothing, ignore_index)
+    return mean_over_kept((1.0 - smoothing) * right - smoothing * uniform, kept) - 1.0
 
 
 @law(share=st.floats(1 / 64, 1))
@@ -208,7 +205,7 @@ def a_constant_added_to_a_row_of_logits_changes_nothing(
 @fault(
     label_smoothed_cross_entropy,
     breaks=a_constant_added_to_a_row_of_logits_changes_nothing,
-    kind="formula",
+    kind="precision",
     repair="Subtract the highest logit first.",
     seen="https://github.com/dwavesystems/dwave-optimization/issues/555",
 )
@@ -218,7 +215,7 @@ def does_not_shift_the_logits(logits: Array, targets: Ids, smoothing: float, ign
     kept = targets != ignore_index
     log_p = logits - np.log(1e-6 + np.sum(np.exp(logits), axis=1, keepdims=True))
     right = np.take_along_axis(log_p, np.where(kept, targets, 0)[:, None], axis=1)[:, 0]
-    return _mean(-(1.0 - smoothing) * right - smoothing * np.mean(log_p, axis=1), kept)
+    return mean_over_kept(-(1.0 - smoothing) * right - smoothing * np.mean(log_p, axis=1), kept)
 
 
 @law(seed=seeds)
@@ -245,15 +242,15 @@ def classes_have_no_order(label_smoothed_cross_entropy: Implementation, inputs: 
 )
 def spares_the_padding_class(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
     """Class 0 is taken for padding and gets no share, whatever it stands for here."""
-    right, _, kept = _terms(logits, targets, smoothing, ignore_index)
+    right, _, kept = loss_terms(logits, targets, smoothing, ignore_index)
     classes = logits.shape[1]
     words = -log_softmax(logits)[:, 1:] if classes > 1 else logits * 0.0
-    return _mean((1.0 - smoothing) * right + smoothing * np.mean(words, axis=1), kept)
+    return mean_over_kept((1.0 - smoothing) * right + smoothing * np.mean(words, axis=1), kept)
 
 
 @law(examples=8)
 def equal_logits_cost_the_log_of_the_classes(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Array
+    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Format
 ) -> Claim:
     """Logits that are all equal cost log K, whatever the smoothing."""
 
@@ -266,7 +263,7 @@ def equal_logits_cost_the_log_of_the_classes(
 
 @law(examples=8)
 def many_improbable_classes_do_not_overflow(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Array
+    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Format
 ) -> Claim:
     """700 classes with log p = -120 are more than half precision can add up, but not more than it can average."""
     logits = np.where(np.arange(700) == 5, 120, 0)[None].astype(format.dtype)
@@ -286,9 +283,9 @@ def many_improbable_classes_do_not_overflow(
 )
 def adds_up_classes_in_half_precision(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
     """The log-probabilities of a row are added up before they are divided by K, and half precision ends at 65504."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
+    right, uniform, kept = loss_terms(logits, targets, smoothing, ignore_index)
     sums = uniform * logits.shape[1]
-    return _mean((1.0 - smoothing) * right + smoothing * np.where(sums > 65504, np.inf, uniform), kept)
+    return mean_over_kept((1.0 - smoothing) * right + smoothing * np.where(sums > 65504, np.inf, uniform), kept)
 
 
 @law()
@@ -307,10 +304,10 @@ def the_only_class_costs_nothing(label_smoothed_cross_entropy: Implementation, i
 )
 def divides_by_the_other_classes(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
     """The share of each class is eps / (K - 1), and a single class has no others to divide by."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
+    right, uniform, kept = loss_terms(logits, targets, smoothing, ignore_index)
     others = logits.shape[1] - 1
     share = smoothing / others if others else math.nan
-    return _mean((1.0 - smoothing - share) * right + share * (others + 1) * uniform, kept)
+    return mean_over_kept((1.0 - smoothing - share) * right + share * (others + 1) * uniform, kept)
 
 
 @law(classes=st.integers(2, 3), seed=seeds)
@@ -342,7 +339,7 @@ def takes_the_log_of_a_softmax(logits: Array, targets: Ids, smoothing: float, ig
     kept = targets != ignore_index
     log_p = np.log(softmax(logits))
     right = np.take_along_axis(log_p, np.where(kept, targets, 0)[:, None], axis=1)[:, 0]
-    return _mean(-(1.0 - smoothing) * right - smoothing * np.mean(log_p, axis=1), kept)
+    return mean_over_kept(-(1.0 - smoothing) * right - smoothing * np.mean(log_p, axis=1), kept)
 
 
 @fault(
@@ -369,7 +366,7 @@ def beyond_a_finite_gap_the_loss_rises_again(
     classes: int,
     share: float,
     step: float,
-    format: Array,
+    format: Format,
 ) -> Claim:
     """The right logit costs least at log(1 + K (1 - eps) / eps) above the others, and more on either side of it."""
     if format.precision < 12:  # half precision tells little of many classes
@@ -389,7 +386,7 @@ def beyond_a_finite_gap_the_loss_rises_again(
 
 @law(needs=["gradient"], examples=4)
 def a_thousand_classes_balance_at_a_gap_of_9_105(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Array
+    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Format
 ) -> Claim:
     """With 1000 classes and eps = 0.1 the gradient by the right logit is negative at a gap of 9, positive at 9.25."""
 
@@ -413,241 +410,8 @@ def a_thousand_classes_balance_at_a_gap_of_9_105(
 )
 def does_not_smooth(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
     """The share is taken and never used."""
-    right, _, kept = _terms(logits, targets, smoothing, ignore_index)
-    return _mean(right, kept)
-
-
-@law()
-def deleting_ignored_rows_changes_nothing(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """An ignored row counts in neither term and not in the denominator: the loss is that of the other rows alone."""
-    logits, targets = kept_rows(inputs)
-    alone = label_smoothed_cross_entropy(**{**inputs, "logits": logits, "targets": targets})
-    return closely(label_smoothed_cross_entropy(**inputs), alone)
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=deleting_ignored_rows_changes_nothing,
-    kind="scale",
-    repair="Divide by the number of the kept.",
-    seen="https://github.com/pytorch/pytorch/pull/69511",
-)
-def divides_by_all_rows(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """The sum over the kept rows is divided by the number of all."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    return np.sum(np.where(kept, (1.0 - smoothing) * right + smoothing * uniform, 0.0)) / len(targets)
-
-
-@law()
-def ignored_rows_may_hold_anything(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """Huge logits in ignored rows leave the loss as it is."""
-    ignored = (inputs["targets"] == inputs["ignore_index"])[:, None]
-    sign = np.where(np.arange(inputs["logits"].shape[1]) % 2, -1, 1)
-    spoilt = np.where(ignored, (sign * huge(inputs["logits"])).astype(inputs["logits"].dtype), inputs["logits"])
-    return closely(label_smoothed_cross_entropy(**{**inputs, "logits": spoilt}), label_smoothed_cross_entropy(**inputs))
-
-
-plain_predictions = predictions(textures=PLAIN, share=inner_shares)
-
-
-@law(inputs=plain_predictions, needs=["gradient"])
-def gradient_reaches_the_kept_rows_and_no_others(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments
-) -> Claim:
-    """By Jacobian as by perturbation: the gradient is exactly 0 in ignored rows, and in no other row."""
-    kept = inputs["targets"] != inputs["ignore_index"]
-    one = np.ones((), inputs["logits"].dtype)
-    computed, expected = label_smoothed_cross_entropy.compare_gradient(one, **inputs)
-    told = np.abs(expected["logits"].value) > expected["logits"].error
-    lost = told & (computed["logits"].value == 0)
-    return all_of(
-        exactly(computed["logits"].value[~kept], np.zeros_like(inputs["logits"][~kept], float)),
-        exactly(lost, np.zeros_like(lost)),
-    )
-
-
-UNIFORM_BROKEN = (
-    deleting_ignored_rows_changes_nothing,
-    ignored_rows_may_hold_anything,
-    gradient_reaches_the_kept_rows_and_no_others,
-)
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=UNIFORM_BROKEN,
-    kind="formula",
-    repair="Mask both terms.",
-    seen="https://github.com/pytorch/pytorch/issues/73205",
-)
-def smooths_towards_ignored_rows(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """The uniform term adds up over all rows, the ignored ones too."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    return (1.0 - smoothing) * _mean(right, kept) + smoothing * np.sum(uniform) / max(int(kept.sum()), 1)
-
-
-@law(examples=20)
-def a_batch_of_ignored_rows_costs_nothing(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """Where every row is ignored the loss is 0, so that a batch of padding does not spoil an epoch."""
-    nothing = {**inputs, "targets": np.full_like(inputs["targets"], inputs["ignore_index"])}
-    return exactly(label_smoothed_cross_entropy(**nothing).value, np.zeros(()))
-
-
-@law(needs=["gradient"], examples=20)
-def a_batch_of_ignored_rows_teaches_nothing(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """Where every row is ignored the gradient is 0 as well."""
-    nothing = {**inputs, "targets": np.full_like(inputs["targets"], inputs["ignore_index"])}
-    gradient = label_smoothed_cross_entropy.gradient(np.ones((), inputs["logits"].dtype), **nothing)["logits"]
-    return exactly(gradient, np.zeros_like(gradient))
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=(a_batch_of_ignored_rows_costs_nothing, a_batch_of_ignored_rows_teaches_nothing),
-    kind="gradient",
-    repair="Divide by 1 at least.",
-    seen="https://github.com/pytorch/pytorch/issues/116349",
-)
-def means_of_nothing(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """Where all rows are ignored 0 is divided by 0, and the gradient is not a number either."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    return np.sum(((1.0 - smoothing) * right + smoothing * uniform) * kept) / np.asarray(kept.sum(), logits.dtype)
-
-
-def loss_gradient(label_smoothed_cross_entropy: Array, inputs: Arguments) -> Array:
-    """The backend's gradient by the logits, with its bound. (N, K)."""
-    one = np.ones((), inputs["logits"].dtype)
-    return label_smoothed_cross_entropy.compare_gradient(one, **inputs)[0]["logits"]
-
-
-@law(needs=["gradient"])
-def the_gradient_is_softmax_minus_smoothed_labels(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments
-) -> Claim:
-    """By the logits the gradient is (softmax - q') / rows in each kept row."""
-    kept = inputs["targets"] != inputs["ignore_index"]
-    slope = (softmax(asbounded(inputs["logits"])) - smoothed(inputs)) / int(kept.sum())
-    return closely(loss_gradient(label_smoothed_cross_entropy, inputs), np.where(kept[:, None], slope, 0.0))
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=(gradient_reaches_the_kept_rows_and_no_others, the_gradient_is_softmax_minus_smoothed_labels),
-    kind="gradient",
-    repair="Mask it as well.",
-)
-def the_backward_pass_forgets_the_mask(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """The loss is right, and its gradient is written by hand for all rows, the ignored ones too."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    every = np.sum((1.0 - smoothing) * right + smoothing * uniform) / max(int(kept.sum()), 1)
-    return straight_through(label_smoothed_cross_entropy(logits, targets, smoothing, ignore_index), every)
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=(
-        equal_logits_cost_the_log_of_the_classes,
-        log_labels_as_logits_cost_their_entropy,
-        the_gradient_is_softmax_minus_smoothed_labels,
-    ),
-    kind="formula",
-    repair="Take as much as is given.",
-    seen="https://github.com/fastai/fastai/pull/1814",
-)
-def smooths_by_two_different_shares(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """The right class loses eps K / (K - 1), and all together gain eps."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    classes = logits.shape[1]
-    return _mean((1.0 - smoothing * classes / max(classes - 1, 1)) * right + smoothing * uniform, kept)
-
-
-@law(needs=["gradient"])
-def the_gradient_of_each_row_sums_to_0(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """Softmax and q' both sum to 1, so a row's gradient sums to 0: no constant in the logits is learned."""
-    gradient = loss_gradient(label_smoothed_cross_entropy, inputs)
-    return closely(gradient[:, 1:].sum(axis=1), -gradient[:, 0])
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=the_gradient_of_each_row_sums_to_0,
-    kind="gradient",
-    repair="Detach it in both, or in neither.",
-)
-def takes_the_highest_logit_for_a_constant(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """What is subtracted before exp is detached in one place and added back in another, where it is not."""
-    right, uniform, kept = _terms(logits, targets, smoothing, ignore_index)
-    rows = (1.0 - smoothing) * right + smoothing * uniform
-    highest = np.max(logits, axis=1)
-    return _mean(straight_through(rows, rows + highest), kept)
-
-
-@law(wrong=below_nothing, examples=20)
-def a_loss_cannot_be_smoothed_by_less_than_nothing(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, wrong: float
-) -> Claim:
-    """A negative share is refused, and so is what is not a number."""
-    return refused(label_smoothed_cross_entropy, "smoothing", {**inputs, "smoothing": wrong})
-
-
-@law(wrong=above_all, examples=20)
-def a_loss_cannot_be_smoothed_by_more_than_all(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, wrong: float
-) -> Claim:
-    """A share above 1 is refused."""
-    return refused(label_smoothed_cross_entropy, "smoothing", {**inputs, "smoothing": wrong})
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=(a_loss_cannot_be_smoothed_by_less_than_nothing, a_loss_cannot_be_smoothed_by_more_than_all),
-    kind="formula",
-    repair="Refuse them.",
-)
-def smooths_by_any_number(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """Shares outside [0, 1] are cut off in silence."""
-    return label_smoothed_cross_entropy(logits, targets, min(max(smoothing, 0.0), 1.0), ignore_index)
-
-
-@law(bad=st.sampled_from([-5, -1, 0, 1, 1000]), place=seeds, examples=20)
-def targets_that_are_no_class_are_refused(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, bad: int, place: int
-) -> Claim:
-    """A target is a class or the ignored index; no other is wrapped around, clipped or ignored."""
-    classes, targets = inputs["logits"].shape[1], inputs["targets"]
-    wrong = bad if bad < 0 else classes + bad
-    spoilt = rewritten(np.where(targets == inputs["ignore_index"], -100, targets), place % len(targets), wrong)
-    return refused(label_smoothed_cross_entropy, "targets", {**inputs, "targets": spoilt, "ignore_index": -100})
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=targets_that_are_no_class_are_refused,
-    kind="formula",
-    repair="Refuse them.",
-)
-def wraps_targets(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """Targets are taken modulo the classes, as negative indices are."""
-    wrapped = np.where(targets == ignore_index, ignore_index, targets % logits.shape[1])
-    return label_smoothed_cross_entropy(logits, wrapped, smoothing, ignore_index)
-
-
-@law(examples=20)
-def each_row_of_logits_has_one_target(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
-    """One target more than there are rows is too many, even for a single row."""
-    more = np.concatenate([inputs["targets"], inputs["targets"][:1]])
-    return refused(label_smoothed_cross_entropy, "targets", {**inputs, "targets": more})
-
-
-@fault(
-    label_smoothed_cross_entropy,
-    breaks=each_row_of_logits_has_one_target,
-    kind="boundary",
-    repair="Compare the lengths.",
-)
-def drops_further_targets(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
-    """Targets beyond the last row are dropped in silence."""
-    return label_smoothed_cross_entropy(logits, targets[: len(logits)], smoothing, ignore_index)
+    right, _, kept = loss_terms(logits, targets, smoothing, ignore_index)
+    return mean_over_kept(right, kept)
 
 
 def _loss_cost(N: int, K: int) -> Cost:

@@ -1,4 +1,4 @@
-"""TODO-TITLE labels."""
+"""Smoothed labels: q' = (1 - eps) q + eps / K."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.label_smoothing.shared import above_all, below_nothing
 
 partial_shares = st.one_of(st.sampled_from([0.0, 0.1, 0.5]), st.floats(0, 0.875))
 """Shares that leave something of a label, and so a gradient."""
 
+below_nothing = st.sampled_from([-0.1, -1e-3, -2.0, -math.inf, math.nan])
+above_all = st.sampled_from([1.001, 1.1, 2.0, math.inf])
+"""Numbers that are no share: too small, and too large."""
+
 
 @st.composite
 def labels(draw: st.DrawFn) -> Arguments:
+    """One-hot labels, and a share to smooth them by."""
     rows, classes = draw(extents(2, edges=(0, 1)))
     return {"one_hot": one_hot(draw(ids((rows,), classes)), classes), "smoothing": draw(partial_shares)}
 
@@ -67,7 +71,7 @@ def without_smoothing_labels_stay_as_they_are(smooth_labels: Implementation, one
 @fault(
     smooth_labels,
     breaks=(smoothed_labels_sum_to_1, without_smoothing_labels_stay_as_they_are),
-    kind="formula",
+    kind="scale",
     repair="Add smoothing / K.",
     seen="https://github.com/TimDettmers/ConvE/issues/55",
 )
@@ -137,7 +141,7 @@ def labels_are_smoothed_by_a_share(
 @fault(
     smooth_labels,
     breaks=labels_are_smoothed_by_a_share,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def smooths_labels_by_any_number(one_hot: Array, smoothing: float) -> Array:

@@ -1,4 +1,4 @@
-"""TODO-TITLE monotonic."""
+"""Monotonic local attention: the window of step t stands around source state t."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from layerlaws.language import (
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.alignment_scores.dot import dot_score
-from layerlaws.notes.local_attention.shared import _near, _read, _rewritten_state, _sources, _steps
+from layerlaws.notes.local_attention.windows import _near, _read, _rewritten_state, _sources, _steps
 
 
 @st.composite
@@ -97,7 +97,7 @@ def outside_the_monotonic_window_anything_may_stand(
 @fault(
     local_attention_monotonic,
     breaks=(monotonic_attention_reads_its_window_alone, outside_the_monotonic_window_anything_may_stand),
-    kind="formula",
+    kind="mask",
     repair="It is t - w to t + w.",
     seen="https://github.com/microsoft/onnxruntime/pull/25927",
 )
@@ -109,7 +109,7 @@ def window_is_one_too_wide(query: Array, keys: Array, window: int) -> Results:
 @fault(
     local_attention_monotonic,
     breaks=(monotonic_attention_reads_its_window_alone, outside_the_monotonic_window_anything_may_stand),
-    kind="boundary",
+    kind="mask",
     repair="States after t + w are outside, too.",
     seen="https://github.com/jax-ml/jax/pull/39576",
 )
@@ -135,7 +135,7 @@ def monotonic_weights_are_shares_of_the_window(
 @fault(
     local_attention_monotonic,
     breaks=(monotonic_weights_are_shares_of_the_window, outside_the_monotonic_window_anything_may_stand),
-    kind="formula",
+    kind="mask",
     repair="Take it inside the window only.",
 )
 def crops_the_global_softmax(query: Array, keys: Array, window: int) -> tuple[Array, Array]:
@@ -205,7 +205,7 @@ def an_empty_window_spoils_no_gradient(
 @fault(
     local_attention_monotonic,
     breaks=(a_window_behind_the_sentence_is_empty, an_empty_window_spoils_no_gradient),
-    kind="gradient",
+    kind="boundary",
     repair="Give its step weights 0.",
     seen="https://github.com/pytorch/pytorch/issues/103749",
 )
@@ -234,7 +234,7 @@ def a_window_over_everything_is_global_attention(
 @fault(
     local_attention_monotonic,
     breaks=(monotonic_weights_are_shares_of_the_window, a_window_over_everything_is_global_attention),
-    kind="formula",
+    kind="axis",
     repair="It has to run over the keys, the last axis of the scores.",
     seen="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
 )
@@ -257,7 +257,7 @@ def a_window_of_one_state_copies_it(local_attention_monotonic: Implementation, q
 @fault(
     local_attention_monotonic,
     breaks=(monotonic_attention_reads_its_window_alone, a_window_of_one_state_copies_it),
-    kind="formula",
+    kind="mask",
     repair="State t + w belongs to it.",
 )
 def window_leaves_out_its_last_state(query: Array, keys: Array, window: int) -> Results:
@@ -301,7 +301,7 @@ def the_window_moves_with_the_step(
 @fault(
     local_attention_monotonic,
     breaks=(the_window_moves_with_the_step, a_window_of_one_state_copies_it),
-    kind="formula",
+    kind="shift",
     repair="It is t.",
 )
 def steps_are_scaled_to_the_sentence(query: Array, keys: Array, window: int) -> Results:
@@ -322,7 +322,7 @@ def a_negative_window_is_refused(
 @fault(
     local_attention_monotonic,
     breaks=a_negative_window_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse a negative one with ValueError.",
 )
 def a_negative_window_is_taken_by_its_size(query: Array, keys: Array, window: int) -> Results:
@@ -342,7 +342,7 @@ def monotonic_attention_refuses_states_of_two_widths(
 @fault(
     local_attention_monotonic,
     breaks=monotonic_attention_refuses_states_of_two_widths,
-    kind="formula",
+    kind="refusal",
     repair="Compare the widths, and raise ValueError.",
 )
 def cuts_states_to_the_query(query: Array, keys: Array, window: int) -> Results:

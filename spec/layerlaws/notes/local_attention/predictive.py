@@ -1,8 +1,9 @@
-"""TODO-TITLE predictive."""
+"""Predictive local attention: the window stands around a place that the query predicts."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,11 +18,9 @@ from layerlaws.language import (
     Headline,
     Implementation,
     Results,
-    Undecidable,
     all_of,
     arrays,
     asbounded,
-    at_most,
     closely,
     dependence,
     error_of,
@@ -33,7 +32,6 @@ from layerlaws.language import (
     operation,
     refused,
     require,
-    rounded,
     seeds,
     sigmoid,
     softmax,
@@ -44,7 +42,7 @@ from layerlaws.language import (
 from layerlaws.language import strategies as st
 from layerlaws.notes.alignment_scores.dot import dot_score
 from layerlaws.notes.local_attention.monotonic import local_attention_monotonic, monotonic_windows
-from layerlaws.notes.local_attention.shared import _near, _read, _rewritten_state, _sources, _steps
+from layerlaws.notes.local_attention.windows import _near, _read, _rewritten_state, _sources, _steps
 from layerlaws.notes.multi_head_attention.scaled_dot_product import scaled_dot_product_attention
 
 
@@ -186,11 +184,11 @@ def _predict(
     v_p: Array,
     window: int,
     *,
-    centres: Array = None,
-    whole: Array = np.floor,
+    centres: Array | None = None,
+    whole: Callable[[Array], Array] = np.floor,
     before: int | None = None,
     sigma: float | None = None,
-) -> Array:
+) -> tuple[Array, Array]:
     """Plain predictive attention with the knobs that faults turn."""
     require(window >= 1, "window is empty")
     require(w_p.shape[0] == query.shape[-1], "w_p does not fit")
@@ -205,19 +203,12 @@ def _predict(
 @fault(
     local_attention_predictive,
     breaks=(predictive_attention_reads_its_window_alone, outside_the_predicted_window_anything_may_stand),
-    kind="formula",
+    kind="shift",
     repair="It stands around floor(p).",
 )
 def window_stands_around_the_nearest_place(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
     """The window is centred on round(p)."""
     return _predict(query, keys, w_p, v_p, window, whole=np.rint)
-
-
-@law()
-def predictive_weights_sum_to_at_most_one(local_attention_predictive: Implementation, inputs: Arguments) -> Claim:
-    """Weights are not negative, and the Gaussian only takes away: they sum to 1 at most."""
-    _, weights = local_attention_predictive(**inputs)
-    return all_of(at_most(0.0, weights), at_most(weights.sum(axis=-1), 1.0))
 
 
 @law()
@@ -235,7 +226,7 @@ def contexts_are_weighted_sums_of_states(
 @fault(
     local_attention_monotonic,
     breaks=contexts_are_weighted_sums_of_states,
-    kind="contract",
+    kind="formula",
     repair="Return the weights.",
 )
 def weights_are_returned_before_the_softmax(query: Array, keys: Array, window: int) -> tuple[Array, Array]:
@@ -247,7 +238,7 @@ def weights_are_returned_before_the_softmax(query: Array, keys: Array, window: i
 @fault(
     local_attention_predictive,
     breaks=contexts_are_weighted_sums_of_states,
-    kind="formula",
+    kind="order",
     repair="Weigh the states with what is returned.",
 )
 def gaussian_reaches_the_weights_only(
@@ -276,7 +267,7 @@ def a_real_centre_has_only_twice_the_window_within_reach(
 @fault(
     local_attention_predictive,
     breaks=a_real_centre_has_only_twice_the_window_within_reach,
-    kind="formula",
+    kind="mask",
     repair="Take 2 w + 1, around floor(p).",
 )
 def window_reaches_from_the_real_centre(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
@@ -313,190 +304,6 @@ def predicts_without_tanh(query: Array, keys: Array, w_p: Array, v_p: Array, win
     return _predict(query, keys, w_p, v_p, window, centres=keys.shape[1] * sigmoid(query @ w_p @ v_p))
 
 
-@law(inputs=central_predictions())
-def weights_fall_off_as_sigma_says(local_attention_predictive: Implementation, inputs: Arguments) -> Claim:
-    """Under constant scores log-weights are a parabola: its second difference is -1 / sigma^2 = -4 / w^2, whatever p
-    is.
-    """
-    window, count = inputs["window"], inputs["keys"].shape[1]
-    _, weights = local_attention_predictive(**inputs)
-    middle = (count - 1) // 2  # the floor of every centre
-    logs = np.log(weights[..., middle - window : middle + window + 1])
-    bends = logs[..., 2:] - logs[..., 1:-1] * 2.0 + logs[..., :-2]
-    return closely(bends, rounded(np.full(bends.shape, -4 / window**2), bends.format))
-
-
-@law(inputs=middle_steps())
-def without_a_prediction_the_centre_is_the_middle(
-    local_attention_predictive: Implementation, local_attention_monotonic: Implementation, inputs: Arguments
-) -> Claim:
-    """With v_p = 0 the centre is S/2: the weights of monotonic attention at step floor(S/2), times the Gaussian
-    around S/2.
-    """
-    query, keys, window = inputs["query"][:, :1], inputs["keys"], inputs["window"]
-    count = keys.shape[1]
-    _, weights = local_attention_predictive(**{**inputs, "query": query})
-    steps = np.concatenate([np.repeat(query * 0, count // 2, axis=1), query], axis=1)
-    _, shares = local_attention_monotonic(query=steps, keys=keys, window=window)
-    gaussian = np.exp(-((np.arange(count) - count / 2) ** 2) * 2 / window**2)
-    return closely(weights, shares[:, -1:] * rounded(gaussian, shares.format))
-
-
-@law(inputs=middle_steps(even=True))
-def constant_scores_leave_a_known_mass(local_attention_predictive: Implementation, inputs: Arguments) -> Claim:
-    """Under constant scores and around a whole position the weights sum to the mean of exp(-2 s^2 / w^2) over the
-    window: 0.5278 for w = 3.
-    """
-    window, keys = inputs["window"], inputs["keys"]
-    same = np.repeat(keys[:, :1], keys.shape[1], axis=1)
-    _, weights = local_attention_predictive(**{**inputs, "keys": same})
-    mass = np.mean(np.exp(-2 * np.arange(-window, window + 1) ** 2 / window**2))
-    return closely(weights.sum(axis=-1), rounded(np.full(weights.shape[:-1], mass), weights.format))
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(
-        outside_the_predicted_window_anything_may_stand,
-        predictive_attention_reads_its_window_alone,
-        a_real_centre_has_only_twice_the_window_within_reach,
-        constant_scores_leave_a_known_mass,
-    ),
-    kind="formula",
-    repair="Mask what is outside the window.",
-)
-def leaves_the_window_to_the_gaussian(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
-    """All states are scored, and only the Gaussian makes those far away small."""
-    centres = _positions(query, w_p, v_p, keys.shape[1])
-    return _read(query, keys, True, _bell(centres, window / 2, keys.shape[1]))
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(outside_the_predicted_window_anything_may_stand, constant_scores_leave_a_known_mass),
-    kind="formula",
-    repair="Take it inside the window only.",
-)
-def crops_the_global_softmax_to_the_prediction(
-    query: Array, keys: Array, w_p: Array, v_p: Array, window: int
-) -> Results:
-    """The softmax runs over all states and is cut to the window."""
-    count = keys.shape[1]
-    centres = _positions(query, w_p, v_p, count)
-    near = _near(np.floor(centres), window, count).astype(query.dtype)
-    return _read(query, keys, True, _bell(centres, window / 2, count) * near)
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(constant_scores_leave_a_known_mass, without_a_prediction_the_centre_is_the_middle),
-    kind="scale",
-    repair="What it takes away stays away.",
-)
-def renormalizes_after_the_gaussian(
-    query: Array, keys: Array, w_p: Array, v_p: Array, window: int
-) -> tuple[Array, Array]:
-    """Weights are divided by their sum after the Gaussian."""
-    _, weights = _predict(query, keys, w_p, v_p, window)
-    shares = weights / np.sum(weights, axis=-1, keepdims=True)
-    return shares @ keys, shares
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(
-        weights_fall_off_as_sigma_says,
-        constant_scores_leave_a_known_mass,
-        without_a_prediction_the_centre_is_the_middle,
-    ),
-    kind="formula",
-    repair="It is half the window.",
-)
-def sigma_is_the_window(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
-    """The Gaussian has sigma = w."""
-    return _predict(query, keys, w_p, v_p, window, sigma=window)
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(predictive_weights_sum_to_at_most_one, constant_scores_leave_a_known_mass),
-    kind="formula",
-    repair="Restore it.",
-)
-def divides_by_the_gaussian(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
-    """The exponent lost its minus sign, so that states far from the centre weigh more than their share."""
-    count = keys.shape[1]
-    centres = _positions(query, w_p, v_p, count)
-    return _read(query, keys, _near(np.floor(centres), window, count), 1.0 / _bell(centres, window / 2, count))
-
-
-@law(inputs=middle_steps(even=True))
-def weights_are_symmetric_about_a_whole_position(
-    local_attention_predictive: Implementation, inputs: Arguments
-) -> Claim:
-    """States mirrored about a whole position, here S/2, get mirrored weights, and the same context."""
-    keys = inputs["keys"]
-    mirror = -np.arange(keys.shape[1]) % keys.shape[1]  # S/2 - s and S/2 + s change places, 0 stays
-    context, weights = local_attention_predictive(**inputs)
-    mirrored_context, mirrored = local_attention_predictive(**{**inputs, "keys": keys[:, mirror]})
-    return all_of(closely(mirrored, weights[:, :, mirror]), closely(mirrored_context, context))
-
-
-@fault(
-    local_attention_predictive,
-    breaks=weights_are_symmetric_about_a_whole_position,
-    kind="formula",
-    repair="State floor(p) + w belongs to it.",
-)
-def predicted_window_leaves_out_its_last_state(
-    query: Array, keys: Array, w_p: Array, v_p: Array, window: int
-) -> Results:
-    """The window is the half-open range(floor(p) - w, floor(p) + w)."""
-    return _predict(query, keys, w_p, v_p, window, whole=lambda centres: np.floor(centres) - 1, before=window - 1)
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(without_a_prediction_the_centre_is_the_middle, weights_are_symmetric_about_a_whole_position),
-    kind="scale",
-    repair="The centre is S sigmoid(...), whose floor is a place.",
-)
-def predicts_up_to_the_last_place(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
-    """The sigmoid is scaled by S - 1."""
-    return _predict(query, keys, w_p, v_p, window, centres=_positions(query, w_p, v_p, keys.shape[1] - 1))
-
-
-@law(inputs=central_predictions(counts=(1, 3, 5), scale=0.5), needs=["gradient"])
-def the_gradient_reaches_the_prediction(local_attention_predictive: Implementation, inputs: Arguments) -> Claim:
-    """The Gaussian passes gradient on to the centre, and so to v_p and w_p: none of it is lost at the floor."""
-    one = {**inputs, "query": inputs["query"][:1, :1], "keys": inputs["keys"][:1], "window": inputs["window"] + 2}
-    cotangent = np.zeros_like(one["query"]), np.zeros_like(one["keys"][:, None, :, 0])
-    cotangent[1][..., 0] = 1  # the weight of the first state
-    computed, expected = local_attention_predictive.compare_gradient(cotangent, **one)
-    alive = [np.abs(expected[name].value) > expected[name].error for name in ("w_p", "v_p")]
-    if not any(part.any() for part in alive):
-        raise Undecidable("the gradient by the prediction drowns in the rounding error")
-    return all_of(
-        *(
-            exactly(computed[name].value[part] != 0, np.ones(part.sum(), bool))
-            for name, part in zip(("w_p", "v_p"), alive, strict=True)
-        )
-    )
-
-
-@fault(
-    local_attention_predictive,
-    breaks=(the_gradient_reaches_the_prediction, without_a_prediction_the_centre_is_the_middle),
-    kind="gradient",
-    repair="Only the window stands around floor(p).",
-    seen="https://github.com/giancds/tsf_nmt/issues/2",
-)
-def floors_the_centre_of_the_gaussian(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
-    """p is floored before the Gaussian, too, so that no gradient reaches it."""
-    centres = np.floor(_positions(query, w_p, v_p, keys.shape[1]))
-    return _predict(query, keys, w_p, v_p, window, centres=np.asarray(centres).astype(query.dtype))
-
-
 @law(inputs=middle_steps(), examples=20)
 def a_predicted_window_of_nothing_is_refused(local_attention_predictive: Implementation, inputs: Arguments) -> Claim:
     """sigma is half the window, so a predicted window reaches one state at least."""
@@ -526,7 +333,7 @@ def a_prediction_from_other_states_is_refused(
 @fault(
     local_attention_predictive,
     breaks=a_prediction_from_other_states_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare them, and raise ValueError.",
 )
 def cuts_the_inner_weights(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:
@@ -546,7 +353,7 @@ def a_prediction_with_other_outer_weights_is_refused(
 @fault(
     local_attention_predictive,
     breaks=a_prediction_with_other_outer_weights_is_refused,
-    kind="axis",
+    kind="refusal",
     repair="Compare them, and raise ValueError.",
 )
 def cuts_the_outer_weights(query: Array, keys: Array, w_p: Array, v_p: Array, window: int) -> Results:

@@ -24,6 +24,6 @@ Erratum. "3x or more" faster pre-training, as the abstract has it, is not the pa
 decoder of 8 blocks it says 2.8x for ViT-L. No law shows it.
 """
 
-from layerlaws.notes.masked_autoencoder import encoder, loss, masking, patches, shared
+from layerlaws.notes.masked_autoencoder import blocks, encoder, loss, masking, patches
 
-parts = (shared, patches, masking, encoder, loss)
+parts = (patches, masking, encoder, blocks, loss)

@@ -1,4 +1,4 @@
-"""TODO-TITLE loss."""
+"""The error of the removed patches alone: reconstruction_loss."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.masked_autoencoder.shared import SEEN
+from layerlaws.notes.masked_autoencoder.encoder import SEEN
 
 
 @st.composite
@@ -56,8 +56,8 @@ def reconstruction_loss(target: Array, prediction: Array, mask: Mask, normalize:
     target, prediction (N, L, P), mask (N, L) bool, True: removed  ->  ()
     """
     pixels = target.shape[-1]
-    require(prediction.shape == target.shape, f"prediction has the shape {prediction.shape}, not {target.shape}")
-    require(mask.shape == target.shape[:2], f"mask has the shape {mask.shape}, not {target.shape[:2]}")
+    require(prediction.shape == target.shape, f"prediction has shape {prediction.shape}, expected {target.shape}")
+    require(mask.shape == target.shape[:2], f"mask has shape {mask.shape}, expected {target.shape[:2]}")
     require(np.any(mask), "mask removes no patch")
     if normalize:
         require(pixels > 1, "target has patches of one pixel, which have no variance")
@@ -92,10 +92,10 @@ def _loss(
     prediction: Array,
     mask: Mask,
     normalize: bool,
-    weights: Array = None,
+    weights: Array | None = None,
     ddof: int = 1,
     inside: bool = True,
-    axis: Array = -1,
+    axis: int | tuple[int, int] = -1,
 ) -> Array:
     """The loss with the knobs that faults turn. weights (N, L): of the patches, the mask by default."""
     require(np.any(mask), "mask removes no patch")
@@ -146,7 +146,7 @@ def the_loss_is_a_mean_over_removed_pixels(reconstruction_loss: Implementation, 
 @fault(
     reconstruction_loss,
     breaks=(the_loss_is_a_mean_over_removed_pixels, the_gradient_of_the_loss_is_the_error),
-    kind="formula",
+    kind="scale",
     repair="Divide by the number of its pixels.",
 )
 def adds_up_the_pixels(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
@@ -172,7 +172,7 @@ def images_weigh_by_their_removed_patches(reconstruction_loss: Implementation, i
         the_gradient_of_the_loss_is_the_error,
         images_weigh_by_their_removed_patches,
     ),
-    kind="formula",
+    kind="mask",
     repair="Count the removed ones only.",
     seen="https://github.com/dome272/MaskGIT-pytorch/pull/16",
 )
@@ -184,7 +184,7 @@ def counts_all_patches(target: Array, prediction: Array, mask: Mask, normalize: 
 @fault(
     reconstruction_loss,
     breaks=(images_weigh_by_their_removed_patches, the_gradient_of_the_loss_is_the_error),
-    kind="formula",
+    kind="scale",
     repair="Average all removed patches together.",
 )
 def averages_images_first(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
@@ -232,7 +232,7 @@ def epsilon_outside_the_root(target: Array, prediction: Array, mask: Mask, norma
 @fault(
     reconstruction_loss,
     breaks=predicting_zeros_costs_the_contrast_of_the_target,
-    kind="formula",
+    kind="axis",
     repair="Take each patch by itself.",
 )
 def normalizes_the_whole_image(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
@@ -308,7 +308,7 @@ def a_loss_without_removed_patches_is_refused(reconstruction_loss: Implementatio
 @fault(
     reconstruction_loss,
     breaks=a_loss_without_removed_patches_is_refused,
-    kind="mask",
+    kind="refusal",
     repair="Refuse it.",
 )
 def no_removed_patch_costs_nothing(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
@@ -328,7 +328,7 @@ def patches_of_one_pixel_cannot_be_normalized(reconstruction_loss: Implementatio
 @fault(
     reconstruction_loss,
     breaks=patches_of_one_pixel_cannot_be_normalized,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def one_pixel_is_left_as_it_is(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
@@ -354,7 +354,7 @@ def a_prediction_of_another_shape_is_refused(
 @fault(
     reconstruction_loss,
     breaks=a_prediction_of_another_shape_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes first.",
 )
 def broadcasts_the_prediction(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:

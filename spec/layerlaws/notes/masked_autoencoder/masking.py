@@ -1,4 +1,4 @@
-"""TODO-TITLE masking."""
+"""Which patches are removed at random, and how their places are filled again: random_masking and restore_tokens."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.masked_autoencoder.shared import NOISE, _ranks
 
 # --- random_masking -------------------------------------------------------------------------------------------
+
+
+NOISE = ("normal", "normal", "ties", "integers", "sparse")
+"""Textures of noise: a good part of it has ties, and zeros of both signs."""
 
 
 @st.composite
@@ -53,11 +56,18 @@ def random_masking(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask,
     restore (N, L), the place of each token in the order of noise
     """
     length = tokens.shape[1]
-    require(noise.shape == tokens.shape[:2], f"noise has the shape {noise.shape}, not {tokens.shape[:2]}")
+    require(noise.shape == tokens.shape[:2], f"noise has shape {noise.shape}, expected {tokens.shape[:2]}")
     require(1 <= keep <= length, f"keep = {keep} lies outside 1 ... {length}")
     shuffle = np.argsort(noise, axis=1, kind="stable")
     restore = np.argsort(shuffle, axis=1)
     return np.take_along_axis(tokens, shuffle[:, :keep, None], axis=1), restore >= keep, restore
+
+
+def stable_ranks(noise: Array) -> Ids:
+    """The place of each token in the stable order of noise, counted one by one."""
+    one, other = noise.astype(np.float64)[:, :, None], noise.astype(np.float64)[:, None, :]
+    earlier = np.tri(noise.shape[1], k=-1, dtype=bool)  # [i, j]: j before i
+    return ((other < one) | ((other == one) & earlier)).sum(axis=2)
 
 
 @law()
@@ -65,19 +75,19 @@ def the_tokens_of_least_noise_are_kept(random_masking: Implementation, tokens: A
     """The place of a token is the number of tokens with less noise, or equal noise and before it; the first `keep`
     are visible, in this order.
     """
-    ranks = _ranks(noise)
+    ranks = stable_ranks(noise)
     kept = np.take_along_axis(tokens, np.argsort(ranks, axis=1)[:, :keep, None], axis=1)
     visible, _, restore = random_masking(tokens=tokens, noise=noise, keep=keep)
     return all_of(exactly(restore, ranks), closely(visible, kept))
 
 
-def _masked(tokens: Array, shuffle: Array, keep: int, restore: Ids = None) -> Array:
+def _masked(tokens: Array, shuffle: Ids, keep: int, restore: Ids | None = None) -> tuple[Array, Mask, Ids]:
     require(1 <= keep <= tokens.shape[1], "keep lies outside the number of tokens")
     restore = np.argsort(shuffle, axis=1) if restore is None else restore
     return np.take_along_axis(tokens, shuffle[:, :keep, None], axis=1), restore >= keep, restore
 
 
-def _shuffle(tokens: Array, noise: Array) -> Array:
+def _shuffle(tokens: Array, noise: Array) -> Ids:
     require(noise.shape == tokens.shape[:2], "noise has another shape than tokens")
     return np.argsort(noise, axis=1, kind="stable")
 
@@ -85,10 +95,10 @@ def _shuffle(tokens: Array, noise: Array) -> Array:
 @fault(
     random_masking,
     breaks=the_tokens_of_least_noise_are_kept,
-    kind="formula",
+    kind="order",
     repair="Keep those of least.",
 )
-def keeps_the_most_noise(tokens: Array, noise: Array, keep: int) -> Results:
+def keeps_the_most_noise(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
     """The tokens of most noise are kept."""
     return _masked(tokens, _shuffle(tokens, -noise), keep)
 
@@ -107,7 +117,7 @@ def the_mask_is_true_where_the_place_is_beyond_the_kept(
 @fault(
     random_masking,
     breaks=the_mask_is_true_where_the_place_is_beyond_the_kept,
-    kind="mask",
+    kind="order",
     repair="Gather it by restore.",
 )
 def forgets_to_restore_the_mask(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
@@ -127,10 +137,10 @@ def equal_noise_keeps_the_first_tokens(random_masking: Implementation, tokens: A
 @fault(
     random_masking,
     breaks=equal_noise_keeps_the_first_tokens,
-    kind="boundary",
+    kind="order",
     repair="Ask for a stable one.",
 )
-def takes_the_last_of_equals_first(tokens: Array, noise: Array, keep: int) -> Results:
+def takes_the_last_of_equals_first(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
     """Of equal noise the last token comes first: the sort is not stable."""
     return _masked(tokens, noise.shape[1] - 1 - _shuffle(tokens, np.flip(noise, 1)), keep)
 
@@ -151,105 +161,9 @@ def images_are_masked_by_their_own_noise(
     kind="mask",
     repair="Sort each row by itself.",
 )
-def one_mask_for_the_batch(tokens: Array, noise: Array, keep: int) -> Results:
+def one_mask_for_the_batch(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
     """All images are masked by the noise of the first."""
     return _masked(tokens, np.repeat(_shuffle(tokens, noise)[:1], len(tokens), axis=0), keep)
-
-
-@law(seed=seeds)
-def restoring_puts_every_token_where_it_was(
-    random_masking: Implementation, restore_tokens: Implementation, tokens: Array, noise: Array, keep: int, seed: int
-) -> Claim:
-    """Restored, the kept tokens are at their old places and the mask token at those of the others."""
-    visible, mask, restore = random_masking(tokens=tokens, noise=noise, keep=keep)
-    mask_token = normal(seed, tokens.shape[2:], tokens)
-    restored = restore_tokens(visible=visible, mask_token=mask_token, restore=restore)
-    return closely(restored, np.where(mask[:, :, None], mask_token, tokens))
-
-
-@fault(
-    random_masking,
-    breaks=(the_mask_is_true_where_the_place_is_beyond_the_kept, restoring_puts_every_token_where_it_was),
-    kind="mask",
-    repair="Begin at `keep`.",
-    seen="https://github.com/IcarusWizard/MAE/issues/17",
-)
-def counts_the_class_token(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
-    """The mask begins one place late, as if a class token stood in front."""
-    visible, _, restore = _masked(tokens, _shuffle(tokens, noise), keep)
-    return visible, restore > keep, restore
-
-
-@law()
-def keeping_all_tokens_and_restoring_them_changes_nothing(
-    random_masking: Implementation, restore_tokens: Implementation, tokens: Array, noise: Array
-) -> Claim:
-    """With keep = L the tokens come back in their own order, and the mask token is nowhere."""
-    visible, mask, restore = random_masking(tokens=tokens, noise=noise, keep=tokens.shape[1])
-    mask_token = np.full(tokens.shape[2:], huge(tokens), tokens.dtype)
-    restored = restore_tokens(visible=visible, mask_token=mask_token, restore=restore)
-    return all_of(closely(restored, tokens), exactly(mask, np.zeros(mask.shape, bool)))
-
-
-@fault(
-    random_masking,
-    breaks=(
-        the_tokens_of_least_noise_are_kept,
-        restoring_puts_every_token_where_it_was,
-        keeping_all_tokens_and_restoring_them_changes_nothing,
-    ),
-    kind="formula",
-    repair="Sort the shuffle once more.",
-)
-def returns_the_shuffle_itself(tokens: Array, noise: Array, keep: int) -> Results:
-    """restore is the shuffle, not its inverse."""
-    shuffle = _shuffle(tokens, noise)
-    return _masked(tokens, shuffle, keep, shuffle)
-
-
-@st.composite
-def shuffled_tokens(draw: st.DrawFn, edges: tuple[int, ...] = (1, 2)) -> Arguments:
-    images, length, width = draw(extents(3, edges=edges))
-    visible, mask_token = draw(arrays((images, draw(st.integers(1, length)), width), (width,)))
-    places = np.tile(np.arange(length), (images, 1))
-    return {
-        "visible": visible,
-        "mask_token": mask_token,
-        "restore": np.random.default_rng(draw(seeds)).permuted(places, axis=1),
-    }
-
-
-@operation(inputs=shuffled_tokens(), batch=("visible", "restore"), differentiable=True)
-def restore_tokens(visible: Array, mask_token: Array, restore: Ids) -> Array:
-    """Every token where it was, the mask token at the places of those that were removed.
-
-    visible (N, keep, D), mask_token (D,), restore (N, L), in each row a permutation  ->  (N, L, D)
-    """
-    (count, keep, width), length = visible.shape, restore.shape[1]
-    require(keep <= length, f"restore has {length} places, fewer than the {keep} of visible")
-    require(np.sort(restore, axis=1) == np.arange(length), "restore must hold each place once")
-    filled = np.broadcast_to(mask_token, (count, length - keep, width))
-    return np.take_along_axis(np.concatenate([visible, filled], axis=1), restore[:, :, None], axis=1)
-
-
-def _filled(visible: Array, mask_token: Array, restore: Ids) -> Array:
-    """The mask token at the removed places, in the order of noise. -> (N, L - keep, D)."""
-    count, length = restore.shape
-    require(np.sort(restore, axis=1) == np.arange(length), "restore is no permutation")
-    require(visible.shape[1] <= length, "restore is too short")
-    return np.broadcast_to(mask_token, (count, length - visible.shape[1], visible.shape[2]))
-
-
-@fault(
-    restore_tokens,
-    breaks=(restoring_puts_every_token_where_it_was, keeping_all_tokens_and_restoring_them_changes_nothing),
-    kind="formula",
-    repair="Gather them by its inverse, which restore is already.",
-)
-def shuffles_once_more(visible: Array, mask_token: Array, restore: Ids) -> Array:
-    """Tokens are gathered by the shuffle."""
-    both = np.concatenate([visible, _filled(visible, mask_token, restore)], axis=1)
-    return np.take_along_axis(both, np.argsort(restore, axis=1)[:, :, None], axis=1)
 
 
 @law(below=st.integers(-2, 0), above=st.integers(1, 3), examples=20)
@@ -274,7 +188,7 @@ def noise_for_other_tokens_is_refused(
 @fault(
     random_masking,
     breaks=noise_for_other_tokens_is_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare the shapes first.",
 )
 def ignores_surplus_noise(tokens: Array, noise: Array, keep: int) -> Results:
@@ -306,7 +220,7 @@ def a_ratio_does_not_say_how_many_tokens_to_keep(random_masking: Implementation)
 @fault(
     random_masking,
     breaks=(a_number_of_kept_tokens_out_of_range_is_refused, a_ratio_does_not_say_how_many_tokens_to_keep),
-    kind="boundary",
+    kind="refusal",
     repair="Refuse it.",
 )
 def keeps_nothing_without_a_word(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
@@ -327,6 +241,102 @@ def vit_base_masking(random: np.random.Generator, N: int, L: int, keep: int, D: 
 
 
 # --- restore_tokens -------------------------------------------------------------------------------------------
+
+
+@st.composite
+def shuffled_tokens(draw: st.DrawFn, edges: tuple[int, ...] = (1, 2)) -> Arguments:
+    images, length, width = draw(extents(3, edges=edges))
+    visible, mask_token = draw(arrays((images, draw(st.integers(1, length)), width), (width,)))
+    places = np.tile(np.arange(length), (images, 1))
+    return {
+        "visible": visible,
+        "mask_token": mask_token,
+        "restore": np.random.default_rng(draw(seeds)).permuted(places, axis=1),
+    }
+
+
+@operation(inputs=shuffled_tokens(), batch=("visible", "restore"), differentiable=True)
+def restore_tokens(visible: Array, mask_token: Array, restore: Ids) -> Array:
+    """Every token where it was, the mask token at the places of those that were removed.
+
+    visible (N, keep, D), mask_token (D,), restore (N, L), in each row a permutation  ->  (N, L, D)
+    """
+    (count, keep, width), length = visible.shape, restore.shape[1]
+    require(keep <= length, f"restore has {length} places, fewer than the {keep} of visible")
+    require(np.sort(restore, axis=1) == np.arange(length), "restore must hold each place once")
+    filled = np.broadcast_to(mask_token, (count, length - keep, width))
+    return np.take_along_axis(np.concatenate([visible, filled], axis=1), restore[:, :, None], axis=1)
+
+
+@law(seed=seeds)
+def restoring_puts_every_token_where_it_was(
+    random_masking: Implementation, restore_tokens: Implementation, tokens: Array, noise: Array, keep: int, seed: int
+) -> Claim:
+    """Restored, the kept tokens are at their old places and the mask token at those of the others."""
+    visible, mask, restore = random_masking(tokens=tokens, noise=noise, keep=keep)
+    mask_token = normal(seed, tokens.shape[2:], tokens)
+    restored = restore_tokens(visible=visible, mask_token=mask_token, restore=restore)
+    return closely(restored, np.where(mask[:, :, None], mask_token, tokens))
+
+
+@fault(
+    random_masking,
+    breaks=(the_mask_is_true_where_the_place_is_beyond_the_kept, restoring_puts_every_token_where_it_was),
+    kind="shift",
+    repair="Begin at `keep`.",
+    seen="https://github.com/IcarusWizard/MAE/issues/17",
+)
+def counts_the_class_token(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
+    """The mask begins one place late, as if a class token stood in front."""
+    visible, _, restore = _masked(tokens, _shuffle(tokens, noise), keep)
+    return visible, restore > keep, restore
+
+
+@law()
+def keeping_all_tokens_and_restoring_them_changes_nothing(
+    random_masking: Implementation, restore_tokens: Implementation, tokens: Array, noise: Array
+) -> Claim:
+    """With keep = L the tokens come back in their own order, and the mask token is nowhere."""
+    visible, mask, restore = random_masking(tokens=tokens, noise=noise, keep=tokens.shape[1])
+    mask_token = np.full(tokens.shape[2:], huge(tokens), tokens.dtype)
+    restored = restore_tokens(visible=visible, mask_token=mask_token, restore=restore)
+    return all_of(closely(restored, tokens), exactly(mask, np.zeros(mask.shape, bool)))
+
+
+@fault(
+    random_masking,
+    breaks=(
+        the_tokens_of_least_noise_are_kept,
+        restoring_puts_every_token_where_it_was,
+        keeping_all_tokens_and_restoring_them_changes_nothing,
+    ),
+    kind="order",
+    repair="Sort the shuffle once more.",
+)
+def returns_the_shuffle_itself(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
+    """restore is the shuffle, not its inverse."""
+    shuffle = _shuffle(tokens, noise)
+    return _masked(tokens, shuffle, keep, shuffle)
+
+
+def _filled(visible: Array, mask_token: Array, restore: Ids) -> Array:
+    """The mask token at the removed places, in the order of noise. -> (N, L - keep, D)."""
+    count, length = restore.shape
+    require(np.sort(restore, axis=1) == np.arange(length), "restore is no permutation")
+    require(visible.shape[1] <= length, "restore is too short")
+    return np.broadcast_to(mask_token, (count, length - visible.shape[1], visible.shape[2]))
+
+
+@fault(
+    restore_tokens,
+    breaks=(restoring_puts_every_token_where_it_was, keeping_all_tokens_and_restoring_them_changes_nothing),
+    kind="order",
+    repair="Gather them by its inverse, which restore is already.",
+)
+def shuffles_once_more(visible: Array, mask_token: Array, restore: Ids) -> Array:
+    """Tokens are gathered by the shuffle."""
+    both = np.concatenate([visible, _filled(visible, mask_token, restore)], axis=1)
+    return np.take_along_axis(both, np.argsort(restore, axis=1)[:, :, None], axis=1)
 
 
 @law(inputs=shuffled_tokens(edges=()))
@@ -354,7 +364,7 @@ def the_mask_token_fills_the_removed_places(
         keeping_all_tokens_and_restoring_them_changes_nothing,
         the_mask_token_fills_the_removed_places,
     ),
-    kind="mask",
+    kind="order",
     repair="Gather them by restore.",
     seen="https://github.com/lucidrains/vit-pytorch/issues/241",
 )
@@ -366,7 +376,7 @@ def leaves_tokens_shuffled(visible: Array, mask_token: Array, restore: Ids) -> A
 @fault(
     restore_tokens,
     breaks=(restoring_puts_every_token_where_it_was, the_mask_token_fills_the_removed_places),
-    kind="boundary",
+    kind="order",
     repair="Put them behind.",
     seen="https://github.com/lucidrains/vit-pytorch/issues/171",
 )

@@ -1,9 +1,8 @@
-"""TODO-TITLE patches."""
+"""Images cut into patches, and put together again: patchify and unpatchify."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from layerlaws.language import (
 )
 from layerlaws.language import strategies as st
 
-# --- patchify -------------------------------------------------------------------------------------------------
+# --- patchify and unpatchify ----------------------------------------------------------------------------------
 
 
 @st.composite
@@ -50,28 +49,6 @@ def patchify(images: Array, patch_size: int) -> Array:
     rows, columns = height // patch_size, width // patch_size
     cut = images.reshape(count, channels, rows, patch_size, columns, patch_size)
     return cut.transpose(0, 2, 4, 3, 5, 1).reshape(count, rows * columns, patch_size * patch_size * channels)
-
-
-@law()
-def pixels_stand_row_by_row_with_their_channels_last(patchify: Implementation, images: Array, patch_size: int) -> Claim:
-    """Number (py P + px) C + c of patch gy (X / P) + gx is channel c of the pixel (gy P + py, gx P + px)."""
-    channels, height, width = images.shape[1:]
-    columns = width // patch_size
-    patch = np.arange(height // patch_size * columns)[:, None]
-    number = np.arange(patch_size * patch_size * channels)
-    row = patch // columns * patch_size + number // channels // patch_size
-    column = patch % columns * patch_size + number // channels % patch_size
-    return closely(patchify(images=images, patch_size=patch_size), images[:, number % channels, row, column])
-
-
-@law()
-def unpatchify_undoes_patchify(
-    patchify: Implementation, unpatchify: Implementation, images: Array, patch_size: int
-) -> Claim:
-    """An image cut into patches and put together again is itself, also where it is not square."""
-    patches = patchify(images=images, patch_size=patch_size)
-    height, width = images.shape[2:]
-    return closely(unpatchify(patches=patches, patch_size=patch_size, height=height, width=width), images)
 
 
 @st.composite
@@ -99,10 +76,32 @@ def unpatchify(patches: Array, patch_size: int, height: int, width: int) -> Arra
     return grid.transpose(0, 5, 1, 3, 2, 4).reshape(count, channels, height, width)
 
 
+@law()
+def pixels_stand_row_by_row_with_their_channels_last(patchify: Implementation, images: Array, patch_size: int) -> Claim:
+    """Number (py P + px) C + c of patch gy (X / P) + gx is channel c of the pixel (gy P + py, gx P + px)."""
+    channels, height, width = images.shape[1:]
+    columns = width // patch_size
+    patch = np.arange(height // patch_size * columns)[:, None]
+    number = np.arange(patch_size * patch_size * channels)
+    row = patch // columns * patch_size + number // channels // patch_size
+    column = patch % columns * patch_size + number // channels % patch_size
+    return closely(patchify(images=images, patch_size=patch_size), images[:, number % channels, row, column])
+
+
+@law()
+def unpatchify_undoes_patchify(
+    patchify: Implementation, unpatchify: Implementation, images: Array, patch_size: int
+) -> Claim:
+    """An image cut into patches and put together again is itself, also where it is not square."""
+    patches = patchify(images=images, patch_size=patch_size)
+    height, width = images.shape[2:]
+    return closely(unpatchify(patches=patches, patch_size=patch_size, height=height, width=width), images)
+
+
 @fault(
     unpatchify,
     breaks=unpatchify_undoes_patchify,
-    kind="formula",
+    kind="axis",
     repair="Count them from the height.",
     seen="https://github.com/PKU-YuanGroup/Chat-UniVi/issues/48",
 )
@@ -122,7 +121,7 @@ def embedding_patches_is_a_strided_convolution(
     """Patches times a matrix are a convolution of the image with the matrix as kernel, and stride P."""
     kernel = normal(seed, (patch_size, patch_size, images.shape[1], 3), images)
     embedded = patchify(images=images, patch_size=patch_size) @ kernel.reshape(-1, 3)
-    convolved: Any = 0.0
+    convolved: Array = 0.0
     for row in range(patch_size):
         for column in range(patch_size):
             tap = images[:, :, row::patch_size, column::patch_size].transpose(0, 2, 3, 1)  # (N, Y / P, X / P, C)
@@ -145,7 +144,7 @@ def _cut(images: Array, size: int, *order: int) -> Array:
         embedding_patches_is_a_strided_convolution,
         unpatchify_undoes_patchify,
     ),
-    kind="formula",
+    kind="axis",
     repair="Put the channels last.",
 )
 def channels_first(images: Array, patch_size: int) -> Array:
@@ -166,6 +165,14 @@ def channels_first(images: Array, patch_size: int) -> Array:
 def patches_column_by_column(images: Array, patch_size: int) -> Array:
     """Patches are counted down the columns of the grid."""
     return _cut(images, patch_size, 0, 4, 2, 3, 5, 1)
+
+
+def _copied(**sizes: int) -> Cost:
+    """Every pixel is read once and written once."""
+    return Cost(moved=2 * math.prod(size for name, size in sizes.items() if name != "P"))
+
+
+# --- patchify alone -------------------------------------------------------------------------------------------
 
 
 @law(surplus=st.integers(1, 4), examples=20)
@@ -192,18 +199,13 @@ def leaves_out_the_border(images: Array, patch_size: int) -> Array:
     return _cut(images[:, :, :height, :width], patch_size, 0, 2, 4, 3, 5, 1)
 
 
-def _copied(**sizes: int) -> Cost:
-    """Every pixel is read once and written once."""
-    return Cost(moved=2 * math.prod(size for name, size in sizes.items() if name != "P"))
-
-
 @workload(patchify, sizes={"N": 64, "C": 3, "Y": 224, "X": 224, "P": 16}, cost=_copied)
 def imagenet_patches(random: np.random.Generator, N: int, C: int, Y: int, X: int, P: int) -> Arguments:
     """64 images of 224 x 224 cut into 196 patches each (He et al. 2021, section 4)."""
     return {"images": random.standard_normal((N, C, Y, X)), "patch_size": P}
 
 
-# --- unpatchify -----------------------------------------------------------------------------------------------
+# --- unpatchify alone -----------------------------------------------------------------------------------------
 
 
 @law(surplus=st.integers(1, 3), examples=20)
@@ -235,7 +237,7 @@ def an_image_size_of_no_whole_patches_is_refused(
 @fault(
     unpatchify,
     breaks=(patches_of_another_grid_are_refused, an_image_size_of_no_whole_patches_is_refused),
-    kind="boundary",
+    kind="refusal",
     repair="Refuse them.",
 )
 def fills_up_with_zeros(patches: Array, patch_size: int, height: int, width: int) -> Array:

@@ -1,7 +1,8 @@
-"""TODO-TITLE heads."""
+"""Heads side by side, each on its own columns of the projections: multi_head_attention."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,13 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.multi_head_attention.shared import _allowed, _attend, _bare_attend, _distances, _weights
+from layerlaws.notes.multi_head_attention.weights import (
+    allowed,
+    attention_weights,
+    bare_weights,
+    distances,
+    plain_weights,
+)
 
 PROJECTIONS = ("integers", "normal", "one-hot", "sparse", "tiny")
 """Textures of weights: none so large that every softmax is saturated."""
@@ -82,7 +89,7 @@ def multi_head_attention(
     b_v: Array,
     b_o: Array,
     num_heads: int,
-    mask: Mask,
+    mask: Mask | None,
 ) -> tuple[Array, Array]:
     """[A_1 V_1, ..., A_H V_H] w_o + b_o, A_h = softmax(Q_h K_hT / sqrt(D / H)), Q = query w_q + b_q, and so on.
 
@@ -97,9 +104,9 @@ def multi_head_attention(
     )
     if mask is not None:
         expected = (query.shape[0], query.shape[1], key.shape[1])
-        require(mask.shape == expected, f"mask has the shape {mask.shape}, not {expected}")
+        require(mask.shape == expected, f"mask has shape {mask.shape}, expected {expected}")
         mask = np.broadcast_to(mask[:, None], (mask.shape[0], num_heads, *mask.shape[1:]))
-    weights = _weights(q, k, mask)
+    weights = attention_weights(q, k, mask)
     return affine(merge_heads(weights @ v), w_o, b_o), weights
 
 
@@ -107,7 +114,7 @@ def multi_head_attention(
 def weights_are_shares(multi_head_attention: Implementation, inputs: Arguments) -> Claim:
     """Weights are not negative, sum to 1 over the keys, and are 0 where the mask forbids to look."""
     _, weights = multi_head_attention(**inputs)
-    seen = np.broadcast_to(_allowed(inputs["mask"], inputs["query"], inputs["key"])[:, None], weights.shape)
+    seen = np.broadcast_to(allowed(inputs["mask"], inputs["query"], inputs["key"])[:, None], weights.shape)
     return all_of(
         at_most(0.0, weights),
         closely(weights.sum(axis=-1), np.ones(weights.shape[:-1])),
@@ -115,16 +122,19 @@ def weights_are_shares(multi_head_attention: Implementation, inputs: Arguments) 
     )
 
 
-def _divides(num_heads: int, width: int) -> None:
+def require_whole_heads(num_heads: int, width: int) -> None:
     require(num_heads >= 1 and width % num_heads == 0, "num_heads does not divide the width")
 
 
-def _heads(
-    inputs: Arguments, split: Array = split_heads, merge: Array = merge_heads, attend: Array = _attend
-) -> tuple[Any, Any]:
+def plain_heads(
+    inputs: Arguments,
+    split: Callable[[Array, int], Array] = split_heads,
+    merge: Callable[[Array], Array] = merge_heads,
+    attend: Callable[[Array, Array, Mask | None], Array] = plain_weights,
+) -> tuple[Array, Array]:
     """Plain multi-head attention with the parts that faults replace: output and weights."""
     heads, mask = inputs["num_heads"], inputs["mask"]
-    _divides(heads, inputs["query"].shape[-1])
+    require_whole_heads(heads, inputs["query"].shape[-1])
     q, k, v = (
         split(inputs[name] @ inputs[f"w_{name[0]}"] + inputs[f"b_{name[0]}"], heads)
         for name in ("query", "key", "value")
@@ -144,7 +154,7 @@ def _heads(
 def takes_the_mask_for_its_opposite(**inputs: Any) -> tuple[Array, Array]:
     """The mask is passed to a module whose masks are True where a query must not look."""
     mask = inputs["mask"]
-    return _heads({**inputs, "mask": None if mask is None else ~mask})
+    return plain_heads({**inputs, "mask": None if mask is None else ~mask})
 
 
 @law()
@@ -183,42 +193,42 @@ def unprojected_heads_attend_to_their_own_columns(
 def scales_by_the_model_width(**inputs: Any) -> tuple[Array, Array]:
     """Scores are divided by the root of the model width D."""
     scale = inputs["query"].shape[-1] ** -0.5
-    return _heads(inputs, attend=lambda q, k, mask: _attend(q, k, mask, scale=scale))
+    return plain_heads(inputs, attend=lambda q, k, mask: plain_weights(q, k, mask, scale=scale))
 
 
 @fault(
     multi_head_attention,
     breaks=(heads_add_up, unprojected_heads_attend_to_their_own_columns),
-    kind="contract",
+    kind="axis",
     repair="Swap heads and positions first.",
     seen="https://github.com/jsbaan/transformer-from-scratch/pull/6",
 )
 def joins_heads_without_transposing(**inputs: Any) -> tuple[Array, Array]:
     """(B, H, T, d) is reshaped to (B, T, H d), which mixes positions."""
-    return _heads(inputs, merge=lambda x: x.reshape(x.shape[0], x.shape[2], -1))
+    return plain_heads(inputs, merge=lambda x: x.reshape(x.shape[0], x.shape[2], -1))
 
 
 @fault(
     multi_head_attention,
     breaks=unprojected_heads_attend_to_their_own_columns,
-    kind="contract",
+    kind="axis",
     repair="Reshape to (B, T, H, d), then swap.",
     seen="https://github.com/reczoo/FuxiCTR/issues/30",
 )
 def splits_heads_without_transposing(**inputs: Any) -> tuple[Array, Array]:
     """(B, T, H d) is reshaped to (B, H, T, d), which mixes positions."""
-    return _heads(inputs, split=lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1))
+    return plain_heads(inputs, split=lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1))
 
 
 @fault(
     multi_head_attention,
     breaks=(heads_add_up, unprojected_heads_attend_to_their_own_columns),
-    kind="contract",
+    kind="axis",
     repair="Swap heads and positions both times.",
 )
 def reshapes_instead_of_transposing(**inputs: Any) -> tuple[Array, Array]:
     """Heads are split off and joined by reshape alone, which mixes positions."""
-    return _heads(
+    return plain_heads(
         inputs,
         split=lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1),
         merge=lambda x: x.reshape(x.shape[0], x.shape[2], -1),
@@ -233,7 +243,7 @@ def reshapes_instead_of_transposing(**inputs: Any) -> tuple[Array, Array]:
 )
 def interleaves_heads(**inputs: Any) -> tuple[Array, Array]:
     """Head h takes every H-th column instead of d columns in a row."""
-    return _heads(
+    return plain_heads(
         inputs,
         split=lambda x, heads: np.moveaxis(x.reshape(*x.shape[:2], -1, heads), -1, 1),
         merge=lambda x: np.moveaxis(x, 1, -1).reshape(x.shape[0], x.shape[2], -1),
@@ -261,143 +271,11 @@ def the_order_of_heads_does_not_matter(multi_head_attention: Implementation, inp
 def slopes_by_the_number_of_the_head(**inputs: Any) -> tuple[Array, Array]:
     """Each head has its own bias by distance, so that heads are not alike."""
 
-    def attend(q: Array, k: Array, mask: Mask) -> Array:
+    def attend(q: Array, k: Array, mask: Mask | None) -> Array:
         slopes = 0.5 * np.arange(1, q.shape[1] + 1)[:, None, None]
-        return _attend(q, k, mask, bias=(-slopes * _distances(q, k)).astype(q.dtype))
+        return plain_weights(q, k, mask, bias=(-slopes * distances(q, k)).astype(q.dtype))
 
-    return _heads(inputs, attend=attend)
-
-
-def _change_of_basis(seed: int, width: int) -> tuple[Any, Any]:
-    """A matrix R of small integers and powers of two, and the inverse of its transpose, without any rounding."""
-    generator = np.random.default_rng(seed)
-    shear = np.zeros((width, width))
-    shear[: width // 2, width // 2 :] = generator.integers(-1, 2, (width // 2, width - width // 2))
-    scales = 2.0 ** generator.integers(-1, 2, width)
-    identity = np.eye(width)  # shear @ shear = 0, so the inverse of identity + shear is identity - shear
-    return (identity + shear) * scales, (identity - shear).T / scales
-
-
-@law(inputs=projected_states(textures=PLAIN), seed=seeds)
-def only_inner_products_of_queries_and_keys_count(
-    multi_head_attention: Implementation, inputs: Arguments, seed: int
-) -> Claim:
-    """Within a head, queries may be multiplied by R and keys by the inverse of R transposed: nothing changes."""
-    heads, width = inputs["num_heads"], inputs["query"].shape[-1]
-    forward, backward = _change_of_basis(seed, width // heads)
-
-    def changed(x: Array, basis: Array) -> Array:
-        blocks = asbounded(x).reshape(*x.shape[:-1], heads, 1, width // heads)
-        return (blocks @ basis).reshape(x.shape)
-
-    moved = {
-        "w_q": changed(inputs["w_q"], forward),
-        "b_q": changed(inputs["b_q"], forward),
-        "w_k": changed(inputs["w_k"], backward),
-        "b_k": changed(inputs["b_k"], backward),
-    }
-    return closely(multi_head_attention(**{**inputs, **moved}), multi_head_attention(**inputs))
-
-
-@fault(
-    multi_head_attention,
-    breaks=only_inner_products_of_queries_and_keys_count,
-    kind="formula",
-    repair="Vaswani et al. use them as they are.",
-)
-def normalizes_queries_and_keys(**inputs: Any) -> tuple[Array, Array]:
-    """Queries and keys are brought to length 1, as some models do."""
-
-    def unit(x: Array) -> Array:
-        return x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True) + x.dtype.type(1e-6))
-
-    return _heads(inputs, attend=lambda q, k, mask: _attend(unit(q), unit(k), mask))
-
-
-@law(seed=seeds)
-def the_bias_of_keys_has_no_effect(multi_head_attention: Implementation, inputs: Arguments, seed: int) -> Claim:
-    """b_k adds the same number to all scores of a query, which the softmax does not notice."""
-    other = {**inputs, "b_k": normal(seed, inputs["b_k"].shape, inputs["b_k"])}
-    return closely(multi_head_attention(**other), multi_head_attention(**inputs))
-
-
-@fault(
-    multi_head_attention,
-    breaks=the_bias_of_keys_has_no_effect,
-    kind="boundary",
-    repair="Add them to all.",
-)
-def biases_are_another_key(**inputs: Any) -> tuple[Array, Array]:
-    """b_k and b_v stand as one more key and value at the end, as PyTorch's bias_k and bias_v do."""
-    _divides(inputs["num_heads"], inputs["query"].shape[-1])
-
-    def longer(x: Array, bias: str) -> Array:
-        return np.concatenate([x, np.broadcast_to(inputs[bias], (len(x), 1, x.shape[-1]))], axis=1)
-
-    batch, queries, width = inputs["query"].shape
-    mask = inputs["mask"]
-    one = np.eye(width, dtype=inputs["w_k"].dtype)
-    output, weights = _heads(
-        {
-            **inputs,
-            "w_k": one,
-            "w_v": one,
-            "b_k": 0 * inputs["b_k"],
-            "b_v": 0 * inputs["b_v"],
-            "key": longer(inputs["key"] @ inputs["w_k"], "b_k"),
-            "value": longer(inputs["value"] @ inputs["w_v"], "b_v"),
-            "mask": None if mask is None else np.concatenate([mask, np.ones((batch, queries, 1), bool)], axis=2),
-        }
-    )
-    return output, weights[..., :-1]
-
-
-@law(inputs=projected_states(textures=PLAIN))
-def the_bias_of_values_is_added_as_it_is(multi_head_attention: Implementation, inputs: Arguments) -> Claim:
-    """Weights sum to 1, so b_v adds b_v w_o to every output."""
-    unbiased, _ = multi_head_attention(**{**inputs, "b_v": np.zeros_like(inputs["b_v"])})
-    output, _ = multi_head_attention(**inputs)
-    return closely(output - unbiased, np.broadcast_to(asbounded(inputs["b_v"])[None] @ inputs["w_o"], output.shape))
-
-
-@fault(
-    multi_head_attention,
-    breaks=(the_bias_of_values_is_added_as_it_is, heads_add_up),
-    kind="formula",
-    repair="Weights sum to 1, so b_v reaches the output.",
-)
-def forgets_the_bias_of_values(**inputs: Any) -> tuple[Array, Array]:
-    """b_v is left out, as if the softmax undid it like b_k."""
-    return _heads({**inputs, "b_v": np.zeros_like(inputs["b_v"])})
-
-
-@law()
-def a_query_of_zeros_gives_the_mean_value(multi_head_attention: Implementation, inputs: Arguments) -> Claim:
-    """With w_q = 0 and b_q = 0 all keys that are seen weigh the same."""
-    blank = {"w_q": np.zeros_like(inputs["w_q"]), "b_q": np.zeros_like(inputs["b_q"])}
-    output, weights = multi_head_attention(**{**inputs, **blank})
-    seen = _allowed(inputs["mask"], inputs["query"], inputs["key"])
-    shares = asbounded(seen / seen.sum(axis=-1, keepdims=True), output.format)
-    means = shares @ (asbounded(inputs["value"]) @ inputs["w_v"] + inputs["b_v"])
-    return all_of(
-        closely(weights, np.broadcast_to(shares[:, None], weights.shape)),
-        closely(output, means @ inputs["w_o"] + inputs["b_o"]),
-    )
-
-
-@fault(
-    multi_head_attention,
-    breaks=a_query_of_zeros_gives_the_mean_value,
-    kind="formula",
-    repair="Scores come from inner products alone.",
-)
-def each_query_prefers_itself(**inputs: Any) -> tuple[Array, Array]:
-    """Keys at the query's own place score 1 more."""
-
-    def attend(q: Array, k: Array, mask: Mask) -> Array:
-        return _attend(q, k, mask, bias=(_distances(q, k) == 0).astype(q.dtype))
-
-    return _heads(inputs, attend=attend)
+    return plain_heads(inputs, attend=attend)
 
 
 @law(inputs=projected_states(least=2), head=st.integers(0, 9), seed=seeds)
@@ -417,12 +295,12 @@ def a_head_knows_only_its_own_columns(
 @fault(
     multi_head_attention,
     breaks=(a_head_knows_only_its_own_columns, weights_are_shares),
-    kind="formula",
+    kind="axis",
     repair="Take the softmax within each head.",
 )
 def softmax_over_heads_and_keys(**inputs: Any) -> tuple[Array, Array]:
     """The weights of all heads together sum to 1."""
-    return _heads(inputs, attend=lambda q, k, mask: _attend(q, k, mask, axis=(1, 3)))
+    return plain_heads(inputs, attend=lambda q, k, mask: plain_weights(q, k, mask, axis=(1, 3)))
 
 
 @fault(
@@ -434,7 +312,7 @@ def softmax_over_heads_and_keys(**inputs: Any) -> tuple[Array, Array]:
 )
 def returns_the_mean_of_the_weights(**inputs: Any) -> tuple[Array, Array]:
     """Weights are averaged over the heads, PyTorch's default."""
-    output, weights = _heads(inputs)
+    output, weights = plain_heads(inputs)
     return output, np.broadcast_to(weights.mean(axis=1, keepdims=True), weights.shape)
 
 
@@ -455,13 +333,13 @@ def a_query_that_sees_nothing_gets_the_output_bias(multi_head_attention: Impleme
 @fault(
     multi_head_attention,
     breaks=a_query_that_sees_nothing_gets_the_output_bias,
-    kind="mask",
+    kind="boundary",
     repair="Their heads are 0, and then b_o is added.",
 )
 def a_blind_query_gets_no_bias(**inputs: Any) -> tuple[Array, Array]:
     """Rows that see nothing are set to 0 after the last projection."""
-    output, weights = _heads(inputs)
-    seen = _allowed(inputs["mask"], inputs["query"], inputs["key"]).any(axis=-1, keepdims=True)
+    output, weights = plain_heads(inputs)
+    seen = allowed(inputs["mask"], inputs["query"], inputs["key"]).any(axis=-1, keepdims=True)
     return np.where(seen, output, output.dtype.type(0)), weights
 
 
@@ -479,13 +357,13 @@ def gradients_are_finite_where_a_query_sees_nothing(multi_head_attention: Implem
 @fault(
     multi_head_attention,
     breaks=(a_query_that_sees_nothing_gets_the_output_bias, gradients_are_finite_where_a_query_sees_nothing),
-    kind="formula",
+    kind="boundary",
     repair="Give it weights 0.",
     seen="https://github.com/pytorch/pytorch/issues/41508",
 )
 def a_blind_query_spoils_all_gradients(**inputs: Any) -> tuple[Array, Array]:
     """The softmax of a row of -inf is not a number, and backwards it reaches the shared weights."""
-    return _heads(inputs, attend=_bare_attend)
+    return plain_heads(inputs, attend=bare_weights)
 
 
 @law(inputs=projected_states(textures=PLAIN), surplus=st.integers(1, 3), examples=20)
@@ -501,7 +379,7 @@ def heads_that_do_not_divide_the_width_are_refused(
 @fault(
     multi_head_attention,
     breaks=heads_that_do_not_divide_the_width_are_refused,
-    kind="precision",
+    kind="refusal",
     repair="Raise ValueError where H does not divide D.",
 )
 def drops_columns_that_do_not_fit(**inputs: Any) -> tuple[Array, Array]:
@@ -510,7 +388,7 @@ def drops_columns_that_do_not_fit(**inputs: Any) -> tuple[Array, Array]:
     heads = min(inputs["num_heads"], width)
     while width % heads:
         heads -= 1
-    return _heads({**inputs, "num_heads": heads})
+    return plain_heads({**inputs, "num_heads": heads})
 
 
 def _self_attention_cost(B: int, T: int, D: int, H: int) -> Cost:

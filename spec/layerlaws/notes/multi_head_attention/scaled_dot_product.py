@@ -1,4 +1,4 @@
-"""TODO-TITLE scaled_dot_product."""
+"""One attention, queries over keys under a mask: scaled_dot_product_attention."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Ids,
     Implementation,
     Mask,
     all_of,
@@ -36,7 +37,13 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.multi_head_attention.shared import _allowed, _attend, _bare_attend, _distances, _weights
+from layerlaws.notes.multi_head_attention.weights import (
+    allowed,
+    attention_weights,
+    bare_weights,
+    distances,
+    plain_weights,
+)
 
 
 @st.composite
@@ -86,7 +93,7 @@ def blind_states(draw: st.DrawFn) -> Arguments:
 
 
 @operation(inputs=attention_states(), batch=("query", "key", "value", "mask"), differentiable=True)
-def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """softmax(query keyT / sqrt(d) over the keys that the mask allows) value; 0 where it allows none.
 
     query (B, H, T, d), key (B, H, S, d), value (B, H, S, e), mask (B, H, T, S) bool, True: may look, or None
@@ -94,15 +101,15 @@ def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: M
     """
     require(value.shape[-2] == key.shape[-2], f"value has {value.shape[-2]} positions, key has {key.shape[-2]}")
     require(query.shape[-1] == key.shape[-1], f"query is {query.shape[-1]} wide, key {key.shape[-1]}")
-    return _weights(query, key, mask) @ value
+    return attention_weights(query, key, mask) @ value
 
 
 @law()
 def results_lie_within_the_values_that_are_seen(
-    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask
+    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask | None
 ) -> Claim:
     """No component of a result is below the least or above the greatest of the values its query may see."""
-    seen, spread = _allowed(mask, query, key)[..., None], value[:, :, None].astype(np.float64)
+    seen, spread = allowed(mask, query, key)[..., None], value[:, :, None].astype(np.float64)
     result = scaled_dot_product_attention(query=query, key=key, value=value, mask=mask)
     least = np.where(seen, spread, np.inf).min(axis=3)
     greatest = np.where(seen, spread, -np.inf).max(axis=3)
@@ -121,10 +128,10 @@ def weights_compare_as_the_scores_differ(
     return closely(logs - logs[..., :1], scores - scores[..., :1])
 
 
-def _attention(query: Array, key: Array, value: Array, mask: Mask, **knobs: Any) -> Array:
-    """Plain attention with the knobs of `_attend`."""
+def _attention(query: Array, key: Array, value: Array, mask: Mask | None, **knobs: Any) -> Array:
+    """Plain attention with the knobs of `plain_weights`."""
     require(value.shape[-2] == key.shape[-2], "value and key differ in length")
-    return _attend(query, key, mask, **knobs) @ value
+    return plain_weights(query, key, mask, **knobs) @ value
 
 
 @fault(
@@ -134,7 +141,7 @@ def _attention(query: Array, key: Array, value: Array, mask: Mask, **knobs: Any)
     repair="Divide by it.",
     seen="https://github.com/esceptico/perceiver-io/issues/9",
 )
-def multiplies_scores_by_the_root(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def multiplies_scores_by_the_root(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Scores are multiplied by sqrt(d)."""
     return _attention(query, key, value, mask, scale=query.shape[-1] ** 0.5)
 
@@ -172,11 +179,11 @@ def hidden_keys_and_values_may_hold_anything(
 @fault(
     scaled_dot_product_attention,
     breaks=hidden_keys_and_values_may_hold_anything,
-    kind="formula",
+    kind="mask",
     repair="Fill with -inf.",
     seen="https://github.com/google/flax/issues/982",
 )
-def masks_with_a_finite_number(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def masks_with_a_finite_number(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Forbidden scores are set to -100, which large scores undercut."""
     return _attention(query, key, value, mask, fill=-100.0)
 
@@ -204,7 +211,7 @@ def hidden_keys_may_as_well_be_left_out(
     repair="True means: may look; negate it.",
     seen="https://github.com/InseeFrLab/torchTextClassifiers/pull/92",
 )
-def mask_is_inverted(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def mask_is_inverted(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """The mask is taken for one that is True where a query must not look."""
     return _attention(query, key, value, None if mask is None else ~mask)
 
@@ -212,13 +219,13 @@ def mask_is_inverted(query: Array, key: Array, value: Array, mask: Mask) -> Arra
 @fault(
     scaled_dot_product_attention,
     breaks=hidden_keys_may_as_well_be_left_out,
-    kind="formula",
+    kind="scale",
     repair="Mask the scores, or divide by the new sum.",
 )
-def masks_weights_without_renormalizing(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def masks_weights_without_renormalizing(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Weights are set to 0 after the softmax and no longer sum to 1."""
-    weights = _attend(query, key, None)
-    return np.where(_allowed(mask, query, key), weights, weights.dtype.type(0)) @ value
+    weights = plain_weights(query, key, None)
+    return np.where(allowed(mask, query, key), weights, weights.dtype.type(0)) @ value
 
 
 @law()
@@ -237,7 +244,7 @@ def no_mask_is_a_mask_that_allows_everything(
     kind="mask",
     repair="None allows everything; a decoder has to ask for its mask.",
 )
-def no_mask_means_causal(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def no_mask_means_causal(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Without a mask a causal one is used."""
     causal = np.tril(np.ones((*query.shape[:3], key.shape[2]), bool))
     return _attention(query, key, value, causal if mask is None else mask)
@@ -255,18 +262,18 @@ def a_single_key_gives_its_value(
 @fault(
     scaled_dot_product_attention,
     breaks=(a_single_key_gives_its_value, results_lie_within_the_values_that_are_seen),
-    kind="formula",
+    kind="axis",
     repair="It has to run over the keys, the last axis of the scores.",
     seen="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
 )
-def softmax_runs_over_queries(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def softmax_runs_over_queries(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """The softmax runs over the queries."""
     return _attention(query, key, value, mask, axis=-2)
 
 
 @law(seed=seeds)
 def the_order_of_keys_does_not_matter(
-    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask, seed: int
+    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask | None, seed: int
 ) -> Claim:
     """Permuting the keys, with their values and their places in the mask, changes nothing."""
     order = np.random.default_rng(seed).permutation(key.shape[2])
@@ -282,14 +289,14 @@ def the_order_of_keys_does_not_matter(
     kind="formula",
     repair="Order enters by what the rows hold, not by attention.",
 )
-def weighs_near_keys_more(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def weighs_near_keys_more(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Scores fall with the distance between query and key."""
-    return _attention(query, key, value, mask, bias=(-0.5 * _distances(query, key)).astype(query.dtype))
+    return _attention(query, key, value, mask, bias=(-0.5 * distances(query, key)).astype(query.dtype))
 
 
 @law()
 def doubling_all_keys_changes_nothing(
-    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask
+    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask | None
 ) -> Claim:
     """Every key twice, with its value, halves all weights and doubles what they are given to."""
     twice = scaled_dot_product_attention(
@@ -307,14 +314,14 @@ def doubling_all_keys_changes_nothing(
     kind="scale",
     repair="Divide by the sum alone.",
 )
-def softmax_with_one_more_in_the_sum(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def softmax_with_one_more_in_the_sum(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """The sum that divides has an extra 1, as if there were another key of value 0."""
     return _attention(query, key, value, mask, extra=1.0)
 
 
 @law(head=st.integers(0, 9))
 def heads_are_independent(
-    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask, head: int
+    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask | None, head: int
 ) -> Claim:
     """Each head comes out as if it had been alone."""
     one = (slice(None), slice(head % query.shape[1], head % query.shape[1] + 1))
@@ -327,10 +334,10 @@ def heads_are_independent(
 @fault(
     scaled_dot_product_attention,
     breaks=heads_are_independent,
-    kind="formula",
+    kind="axis",
     repair="Take the softmax within each head.",
 )
-def softmax_runs_over_all_heads(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def softmax_runs_over_all_heads(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """Weights sum to 1 over all heads and keys together."""
     return _attention(query, key, value, mask, axis=(1, 3))
 
@@ -354,7 +361,7 @@ def large_logits_stay_finite(
     repair="Subtract the greatest score of the row first.",
     seen="https://github.com/dwavesystems/dwave-optimization/issues/555",
 )
-def exponentiates_scores_as_they_are(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def exponentiates_scores_as_they_are(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """exp(score) overflows for large scores."""
     return _attention(query, key, value, mask, shift=False)
 
@@ -375,10 +382,10 @@ def a_query_that_sees_nothing_gets_nothing(
 @fault(
     scaled_dot_product_attention,
     breaks=a_query_that_sees_nothing_gets_nothing,
-    kind="formula",
+    kind="mask",
     repair="Its weights are 0.",
 )
-def sees_everything_where_nothing_is_allowed(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def sees_everything_where_nothing_is_allowed(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """A row whose scores are all the same large negative number gets the mean of all values."""
     return _attention(query, key, value, mask, fill=-1e30)
 
@@ -398,13 +405,13 @@ def no_gradient_flows_through_a_query_that_sees_nothing(
 @fault(
     scaled_dot_product_attention,
     breaks=(a_query_that_sees_nothing_gets_nothing, no_gradient_flows_through_a_query_that_sees_nothing),
-    kind="gradient",
+    kind="boundary",
     repair="Give such a row weights 0.",
     seen="https://github.com/pytorch/pytorch/issues/103749",
 )
-def nothing_to_see_is_not_a_number(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def nothing_to_see_is_not_a_number(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """The softmax of a row of -inf is 0 / 0, in the result and in all gradients."""
-    return _bare_attend(query, key, mask) @ value
+    return bare_weights(query, key, mask) @ value
 
 
 @law(inputs=attention_states(textures=PLAIN), surplus=st.integers(1, 3), examples=20)
@@ -419,11 +426,11 @@ def keys_without_values_are_refused(
 @fault(
     scaled_dot_product_attention,
     breaks=keys_without_values_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare them, and raise ValueError.",
     seen="https://github.com/pytorch/pytorch/pull/193728",
 )
-def counts_keys_by_their_values(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def counts_keys_by_their_values(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """The number of keys is taken from the values, and more keys are dropped."""
     return _attention(query, key[:, :, : value.shape[2]], value, mask)
 
@@ -440,15 +447,15 @@ def a_mask_for_other_keys_is_refused(
 @fault(
     scaled_dot_product_attention,
     breaks=a_mask_for_other_keys_is_refused,
-    kind="mask",
+    kind="refusal",
     repair="Compare its shape with that of the scores, and raise ValueError.",
 )
-def cuts_the_mask_to_fit(query: Array, key: Array, value: Array, mask: Mask) -> Array:
+def cuts_the_mask_to_fit(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
     """A mask for more keys than there are is cut."""
     return _attention(query, key, value, None if mask is None else mask[..., : key.shape[2]])
 
 
-def _lengths(B: int, S: int) -> Array:
+def _lengths(B: int, S: int) -> Ids:
     """Sentences of S positions, of half as many, and of lengths between."""
     return np.linspace(S, (S + 1) // 2, B).astype(np.int64)
 

@@ -25,6 +25,6 @@ equivariant_is_not_insensitive, self_attention_without_positions_is_equivariant 
 the_order_of_a_source_does_not_matter.
 """
 
-from layerlaws.notes.position_methods import learned, relative, shared
+from layerlaws.notes.position_methods import learned, order, permutations, relative, relative_masks, relative_tables
 
-parts = (shared, learned, relative)
+parts = (permutations, order, learned, relative, relative_tables, relative_masks)

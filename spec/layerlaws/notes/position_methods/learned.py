@@ -1,4 +1,4 @@
-"""TODO-TITLE learned."""
+"""Learned positions: a row of a table for each place, added to the token that stands there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
+    Ids,
     Implementation,
     all_of,
     arrays,
@@ -30,7 +31,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.position_methods.shared import _order_shows, _to_itself, _turned, tokens, turns
+from layerlaws.notes.position_methods.order import learned_positions_tell_order
 
 
 @st.composite
@@ -53,7 +54,7 @@ def learned_positions(x: Array, table: Array) -> Array:
     return x + table[:length]
 
 
-def _added(x: Array, table: Array, rows: Array) -> Array:
+def _added(x: Array, table: Array, rows: Ids) -> Array:
     """Tokens plus the rows of the table that a fault has chosen."""
     require(x.shape[1] <= len(table), "table has too few rows")
     require(x.shape[2] == table.shape[1], "table is of another width")
@@ -83,19 +84,6 @@ def scales_tokens_by_the_root_of_the_width(x: Array, table: Array) -> Array:
     return _added(x * root(x.shape[2]), table, np.arange(x.shape[1]))
 
 
-@law(inputs=tokens(), examples=50, turn=turns, seed=seeds)
-def learned_positions_tell_order(
-    learned_positions: Implementation, scaled_dot_product_attention: Implementation, x: Array, turn: int, seed: int
-) -> Claim:
-    """With learned positions added to the tokens, a layer of self-attention is no longer equivariant."""
-    table = normal(seed, x.shape[1:], x)
-
-    def layer(add: Array, attend: Array, x: Array) -> Array:
-        return _to_itself(attend, add(x=x, table=table), mask=None)
-
-    return _order_shows(layer, (learned_positions, scaled_dot_product_attention), x, _turned(x.shape[1], turn))
-
-
 @law()
 def zeros_bring_out_the_table(learned_positions: Implementation, x: Array, table: Array) -> Claim:
     """Added to tokens of zeros, the first T rows of the table come out, in order and the same in every sequence."""
@@ -106,7 +94,7 @@ def zeros_bring_out_the_table(learned_positions: Implementation, x: Array, table
 @fault(
     learned_positions,
     breaks=(zeros_bring_out_the_table, "batches_are_independent", learned_positions_tell_order),
-    kind="formula",
+    kind="axis",
     repair="Slice it by the length.",
     seen="https://github.com/AkiRusProd/numpy-transformer/issues/1",
 )
@@ -128,7 +116,7 @@ def what_a_position_adds_does_not_depend_on_the_token(
 @fault(
     learned_positions,
     breaks=(what_a_position_adds_does_not_depend_on_the_token, zeros_bring_out_the_table),
-    kind="scale",
+    kind="formula",
     repair="Add the row.",
 )
 def multiplies_by_the_position(x: Array, table: Array) -> Array:
@@ -147,7 +135,7 @@ def a_prefix_keeps_its_positions(learned_positions: Implementation, x: Array, ta
 @fault(
     learned_positions,
     breaks=(zeros_bring_out_the_table, learned_positions_tell_order, a_prefix_keeps_its_positions),
-    kind="formula",
+    kind="shift",
     repair="Add table[:T].",
     seen="https://github.com/DiffPoseTalk/DiffPoseTalk/issues/20",
 )
@@ -171,7 +159,7 @@ def tokens_may_be_permuted_with_their_rows(
 @fault(
     learned_positions,
     breaks=(tokens_may_be_permuted_with_their_rows, zeros_bring_out_the_table),
-    kind="boundary",
+    kind="shift",
     repair="A position is a place.",
 )
 def counts_tokens_only(x: Array, table: Array) -> Array:
@@ -200,7 +188,7 @@ def rows_beyond_the_sequence_get_no_gradient(
 @fault(
     learned_positions,
     breaks=(a_prefix_keeps_its_positions, zeros_bring_out_the_table, rows_beyond_the_sequence_get_no_gradient),
-    kind="boundary",
+    kind="shift",
     repair="Use the first T.",
 )
 def counts_from_the_end(x: Array, table: Array) -> Array:
@@ -228,7 +216,7 @@ def a_sequence_longer_than_the_table_is_refused(learned_positions: Implementatio
 @fault(
     learned_positions,
     breaks=a_sequence_longer_than_the_table_is_refused,
-    kind="boundary",
+    kind="refusal",
     repair="Refuse such lengths.",
 )
 def starts_the_table_again(x: Array, table: Array) -> Array:
@@ -247,7 +235,7 @@ def positions_of_another_width_are_refused(learned_positions: Implementation, x:
 @fault(
     learned_positions,
     breaks=positions_of_another_width_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Compare the widths.",
 )
 def adds_the_columns_that_fit(x: Array, table: Array) -> Array:

@@ -27,6 +27,30 @@ Erratum. What back-off with a constant gives is not "the probability of a model 
 scores of all words after one history may add up to more than 1, or to less. Shown by scores_are_no_probabilities.
 """
 
-from layerlaws.notes.subword import backoff, katz, shared, unigram, unknown, wordpiece
+from layerlaws.notes.subword import (
+    backoff,
+    encoders,
+    histories,
+    katz,
+    language_models,
+    library,
+    segmentations,
+    unigram,
+    unknown,
+    wordpiece,
+    words,
+)
 
-parts = (shared, unknown, backoff, katz, wordpiece, unigram)
+parts = (
+    words,
+    library,
+    histories,
+    unknown,
+    backoff,
+    katz,
+    language_models,
+    wordpiece,
+    segmentations,
+    unigram,
+    encoders,
+)

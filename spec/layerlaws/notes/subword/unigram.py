@@ -1,4 +1,4 @@
-"""TODO-TITLE unigram."""
+"""The most probable of all segmentations: unigram_encode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from layerlaws.language import (
     exactly,
     fault,
     law,
-    library_text,
     operation,
     packed,
     refused,
@@ -39,62 +38,23 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.decoding import learned_pieces
-from layerlaws.notes.subword.shared import (
-    GROWS,
-    SAMPLE,
+from layerlaws.notes.byte_pair_encoding.library import learned_pieces
+from layerlaws.notes.subword.library import GROWS, SAMPLE, encoder_arguments, first_library_words
+from layerlaws.notes.subword.segmentations import clear_words, most_probable_ids, two_best
+from layerlaws.notes.subword.words import (
     Piece,
     Words,
-    _encoding,
-    _first_ids,
-    _kept,
-    _library_words,
-    _order,
-    _parts,
-    _pieces,
-    _spelling,
-    _taken,
-    _text,
-    _vocabulary,
-    _words,
-    _words_to_encode,
+    as_pieces,
+    as_text,
+    list_pieces,
+    parts_of,
+    read_pieces,
+    read_words,
+    shuffled_order,
+    spelling_of,
+    take_words,
+    words_to_encode,
 )
-from layerlaws.notes.subword.unknown import unknown_encode
-
-
-def _two_best(word: Piece, table: dict[Piece, int], numbers: list[float]) -> Words:
-    """The ids of the best segmentation and, where there is one, of the next: none where no pieces spell the word."""
-    longest = max(map(len, table), default=0)
-    reached: list[list[tuple[float, Piece]]] = [[(0.0, ())]]
-    for end in range(1, len(word) + 1):
-        ways = [
-            (score + numbers[id], (*ids, id))
-            for start in range(max(0, end - longest), end)
-            if (id := table.get(word[start:end])) is not None
-            for score, ids in reached[start]
-        ]
-        reached.append(sorted(ways, key=lambda way: -way[0])[:2])
-    return [ids for _, ids in reached[-1]]
-
-
-def _clear(words: Words, table: dict[Piece, int], numbers: list[float], share: float) -> Words:
-    """The words whose best segmentation is ahead of the next by more than this share of its score."""
-
-    def ahead(word: Piece) -> bool:
-        best, *next_best = (sum(numbers[id] for id in ids) for ids in _two_best(word, table, numbers))
-        return all(best - other > -best * share for other in next_best)
-
-    chosen = {word for word in set(words) if ahead(word)}
-    return [word for word in words if word in chosen]
-
-
-def _most_probable(pieces: Words, numbers: Array) -> dict[Piece, int]:
-    """The id of each spelling: of equal pieces the most probable, then the first."""
-    table: dict[Piece, int] = {}
-    for id, piece in enumerate(pieces):
-        if numbers[id] > numbers[table.setdefault(piece, id)]:
-            table[piece] = id
-    return table
 
 
 @st.composite
@@ -103,24 +63,24 @@ def weighted_pieces(draw: st.DrawFn, distinct: bool = True, longest: int = 1000)
 
     Words with equally good segmentations (a aa and aa a) are left out: nothing is said of them.
     """
-    words, generator = draw(_words_to_encode(longest)), np.random.default_rng(draw(seeds))
+    words, generator = draw(words_to_encode(longest)), np.random.default_rng(draw(seeds))
     single = [(symbol,) for symbol in sorted({symbol for word in words for symbol in word})] or [(0,)]
-    pieces = _kept([*single, *_parts(words, draw(st.integers(0, 16)), generator)], distinct, generator)
+    pieces = list_pieces([*single, *parts_of(words, draw(st.integers(0, 16)), generator)], distinct, generator)
     spread = draw(st.sampled_from([2.0, 2.0, 4.0, 0.5]))
     weights = np.minimum(generator.normal(-4.0, spread, len(pieces)), 0.0)
-    words = _clear(words, _most_probable(pieces, weights), weights.tolist(), 1e-6)
-    return {**_text(words), **_vocabulary(pieces), "log_probabilities": weights}
+    words = clear_words(words, most_probable_ids(pieces, weights), weights.tolist(), 1e-6)
+    return {**as_text(words), **as_pieces(pieces), "log_probabilities": weights}
 
 
 def _weighted(
     symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, log_probabilities: Array
 ) -> tuple[Words, dict[Piece, int], list[float]]:
     """The words, the id of each spelling, and the log-probabilities as numbers, checked."""
-    words, read = _words(symbols, offsets), _pieces(pieces, piece_offsets)
+    words, read = read_words(symbols, offsets), read_pieces(pieces, piece_offsets)
     numbers = value_of(constant(log_probabilities)).astype(np.float64)
     require(numbers.shape == (len(read),), f"log_probabilities has shape {numbers.shape} for {len(read)} pieces")
     require(np.isfinite(numbers) & (numbers <= 0), "log_probabilities must be finite and at most 0")
-    return words, _most_probable(read, numbers), numbers.tolist()
+    return words, most_probable_ids(read, numbers), numbers.tolist()
 
 
 def _sum(word: Piece, terms: Array) -> Array:
@@ -128,7 +88,7 @@ def _sum(word: Piece, terms: Array) -> Array:
     return np.sum(np.concatenate([terms, np.zeros(len(word) - len(terms), terms.dtype)]), keepdims=True)
 
 
-def _segmented(words: Words, chosen: dict[Piece, Piece], log_probabilities: Array) -> Array:
+def _segmented(words: Words, chosen: dict[Piece, Piece], log_probabilities: Array) -> tuple[Ids, Ids, Array]:
     """All pieces are looked up at once, so that on the way back all uses of a piece are one sum, in any order."""
     ids, ends = packed(chosen[word] for word in words)
     terms = log_probabilities[ids]
@@ -137,7 +97,9 @@ def _segmented(words: Words, chosen: dict[Piece, Piece], log_probabilities: Arra
 
 
 @operation(inputs=weighted_pieces(), differentiable=True)
-def unigram_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, log_probabilities: Array) -> Results:
+def unigram_encode(
+    symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, log_probabilities: Array
+) -> tuple[Ids, Ids, Array]:
     """The segmentation with the highest sum of log-probabilities, and that sum.
 
     symbols (N,), offsets (W + 1,), pieces (M,), piece_offsets (P + 1,), log_probabilities (P,), finite, at most 0
@@ -147,7 +109,7 @@ def unigram_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, 
     segmentations have the same score, or rounding could make one higher than the other, nothing is said.
     """
     words, table, numbers = _weighted(symbols, offsets, pieces, piece_offsets, log_probabilities)
-    found = {word: _two_best(word, table, numbers) for word in set(words)}
+    found = {word: two_best(word, table, numbers) for word in set(words)}
     require(all(found.values()), "symbols hold a word that no pieces spell")
     for word, (best, *others) in found.items():
         for other in others:
@@ -201,23 +163,23 @@ Choose = Callable[[Piece, dict[Piece, int], list[float]], Piece]
 
 def _chosen(
     choose: Choose, symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, log_probabilities: Array
-) -> Array:
+) -> tuple[Ids, Ids, Array]:
     """Words segmented by `choose`, after the definition's own checks, with the sums over their pieces as scores."""
     words, table, numbers = _weighted(symbols, offsets, pieces, piece_offsets, log_probabilities)
-    require(all(_two_best(word, table, numbers) for word in set(words)), "symbols hold a word that no pieces spell")
+    require(all(two_best(word, table, numbers) for word in set(words)), "symbols hold a word that no pieces spell")
     return _segmented(words, {word: choose(word, table, numbers) for word in set(words)}, log_probabilities)
 
 
 @fault(
     unigram_encode,
     breaks=no_segmentation_of_all_scores_higher,
-    kind="order",
+    kind="formula",
     repair="Carry them over.",
     seen="https://github.com/NVIDIA/TensorRT-Model-Connect/pull/1060",
 )
-def loses_the_probabilities(**call: Any) -> Results:
+def loses_the_probabilities(**call: Any) -> tuple[Ids, Ids, Array]:
     """All log-probabilities are 0 after conversion, and any segmentation is as good as any other."""
-    return _chosen(lambda word, table, numbers: _two_best(word, table, [0.0] * len(numbers))[0], **call)
+    return _chosen(lambda word, table, numbers: two_best(word, table, [0.0] * len(numbers))[0], **call)
 
 
 @law()
@@ -225,14 +187,14 @@ def the_most_probable_pieces_spell_the_word(unigram_encode: Implementation, inpu
     """A word's pieces, one behind the other, are the word, and there are scores for as many words."""
     pieces = unpacked(inputs["pieces"], inputs["piece_offsets"])
     ids, ends, scores = unigram_encode(**inputs)
-    spelled = [[symbol for id in code for symbol in _spelling(pieces, id)] for code in unpacked(ids, ends)]
+    spelled = [[symbol for id in code for symbol in spelling_of(pieces, id)] for code in unpacked(ids, ends)]
     return all_of(exactly(packed(spelled), (inputs["symbols"], inputs["offsets"])), exactly(len(scores), len(spelled)))
 
 
 @fault(
     unigram_encode,
     breaks=the_most_probable_pieces_spell_the_word,
-    kind="boundary",
+    kind="order",
     repair="Turn it round.",
 )
 def gives_the_pieces_backwards(**call: Any) -> tuple[Ids, Ids, Array]:
@@ -250,10 +212,10 @@ def a_score_is_the_sum_over_the_pieces(unigram_encode: Implementation, inputs: A
     return closely(scores, np.concatenate([weights[:0], *sums]))
 
 
-def _next_best(word: Piece, table: dict[Piece, int], prefer: Callable[[int, int], Any]) -> Piece:
+def _next_best(word: Piece, table: dict[Piece, int], prefer: Callable[[int, int], float]) -> Piece:
     """From the left, the piece that is preferred by (id, length); only such that leave a way to the end."""
     ways = [
-        not word[start:] or bool(_two_best(word[start:], table, [-1.0] * (max(table.values()) + 1)))
+        not word[start:] or bool(two_best(word[start:], table, [-1.0] * (max(table.values()) + 1)))
         for start in range(len(word) + 1)
     ]
     ids: list[int] = []
@@ -273,13 +235,13 @@ def _next_best(word: Piece, table: dict[Piece, int], prefer: Callable[[int, int]
 @fault(
     unigram_encode,
     breaks=(a_score_is_the_sum_over_the_pieces, no_segmentation_of_all_scores_higher),
-    kind="boundary",
+    kind="formula",
     repair="Update both.",
 )
 def scores_the_segmentation_found_first(**call: Any) -> tuple[Ids, Ids, Array]:
     """The pieces are the best ones, but the scores are still those of the first segmentation that was found."""
     _, _, scores = _chosen(lambda word, table, numbers: _next_best(word, table, lambda id, end: -end), **call)
-    ids, ends, _ = _chosen(lambda word, table, numbers: _two_best(word, table, numbers)[0], **call)
+    ids, ends, _ = _chosen(lambda word, table, numbers: two_best(word, table, numbers)[0], **call)
     return ids, ends, scores
 
 
@@ -305,7 +267,7 @@ def greedy_pieces_are_no_more_probable(
     text = {"symbols": inputs["symbols"], "offsets": inputs["offsets"]}
     ids, ends = wordpiece_encode(
         **text,
-        **_vocabulary([*pieces, *pieces]),
+        **as_pieces([*pieces, *pieces]),
         unknown=2 * len(pieces),
         max_length=10**6,
         continuing=np.arange(2 * len(pieces)) >= len(pieces),
@@ -320,7 +282,7 @@ def greedy_pieces_are_no_more_probable(
     kind="formula",
     repair="Compare whole sums.",
 )
-def takes_the_most_probable_next_piece(**call: Any) -> Results:
+def takes_the_most_probable_next_piece(**call: Any) -> tuple[Ids, Ids, Array]:
     """From the left the most probable of the pieces that fit is taken, mostly a short one."""
     return _chosen(lambda word, table, numbers: _next_best(word, table, lambda id, end: numbers[id]), **call)
 
@@ -339,9 +301,9 @@ def twice_the_log_probabilities_choose_the_same_pieces(unigram_encode: Implement
     kind="formula",
     repair="Add up log-probabilities and nothing else.",
 )
-def charges_for_every_piece(**call: Any) -> Results:
+def charges_for_every_piece(**call: Any) -> tuple[Ids, Ids, Array]:
     """Every piece costs 4 more, so that few long pieces win."""
-    return _chosen(lambda word, table, numbers: _two_best(word, table, [x - 4.0 for x in numbers])[0], **call)
+    return _chosen(lambda word, table, numbers: two_best(word, table, [x - 4.0 for x in numbers])[0], **call)
 
 
 @law()
@@ -349,7 +311,7 @@ def a_further_piece_lowers_no_score(unigram_encode: Implementation, inputs: Argu
     """With one piece less, one of several symbols, no word scores higher."""
     pieces = unpacked(inputs["pieces"], inputs["piece_offsets"])
     kept = len(pieces) - (len(pieces[-1]) > 1)
-    fewer = {**inputs, **_vocabulary(pieces[:kept]), "log_probabilities": inputs["log_probabilities"][:kept]}
+    fewer = {**inputs, **as_pieces(pieces[:kept]), "log_probabilities": inputs["log_probabilities"][:kept]}
     return at_most(unigram_encode(**fewer)[2], unigram_encode(**inputs)[2])
 
 
@@ -359,7 +321,7 @@ def a_further_piece_lowers_no_score(unigram_encode: Implementation, inputs: Argu
     kind="formula",
     repair="Compare whole sums.",
 )
-def takes_the_longest_piece(**call: Any) -> Results:
+def takes_the_longest_piece(**call: Any) -> tuple[Ids, Ids, Array]:
     """The longest piece that fits is taken, whatever its probability: that is WordPiece."""
     return _chosen(lambda word, table, numbers: _next_best(word, table, lambda id, end: end), **call)
 
@@ -367,17 +329,17 @@ def takes_the_longest_piece(**call: Any) -> Results:
 @law(seed=seeds)
 def words_have_their_scores_wherever_they_stand(unigram_encode: Implementation, inputs: Arguments, seed: int) -> Claim:
     """Words in another order, some left out and some repeated, have the pieces and scores that each of them had."""
-    order = _order(inputs["offsets"], seed)
-    text = _text(_taken(inputs["symbols"], inputs["offsets"], order))
+    order = shuffled_order(inputs["offsets"], seed)
+    text = as_text(take_words(inputs["symbols"], inputs["offsets"], order))
     ids, ends, scores = unigram_encode(**inputs)
     moved = unigram_encode(**{**inputs, **text})
-    return all_of(exactly(moved[:2], packed(_taken(ids, ends, order))), closely(moved[2], scores[order]))
+    return all_of(exactly(moved[:2], packed(take_words(ids, ends, order))), closely(moved[2], scores[order]))
 
 
 @fault(
     unigram_encode,
     breaks=words_have_their_scores_wherever_they_stand,
-    kind="formula",
+    kind="mask",
     repair="Begin each word with 0.",
 )
 def scores_on_from_word_to_word(**call: Any) -> tuple[Ids, Ids, Array]:
@@ -386,7 +348,8 @@ def scores_on_from_word_to_word(**call: Any) -> tuple[Ids, Ids, Array]:
     return ids, ends, np.cumsum(scores, axis=0)
 
 
-def _as_defined(unigram_encode: Array, inputs: Arguments) -> Claim:
+def as_defined(unigram_encode: Implementation, inputs: Arguments) -> Claim:
+    """The definition's pieces, and its scores as exact numbers."""
     (*code, scores), (*expected, sums) = unigram_encode.compare(**inputs)
     return all_of(exactly(tuple(code), tuple(expected)), closely(scores, value_of(sums)))
 
@@ -394,18 +357,18 @@ def _as_defined(unigram_encode: Array, inputs: Arguments) -> Claim:
 @law(inputs=weighted_pieces(distinct=False))
 def of_equal_pieces_the_most_probable_counts(unigram_encode: Implementation, inputs: Arguments) -> Claim:
     """Where several pieces spell the same, the most probable one is used."""
-    return _as_defined(unigram_encode, inputs)
+    return as_defined(unigram_encode, inputs)
 
 
 @fault(
     unigram_encode,
     breaks=of_equal_pieces_the_most_probable_counts,
-    kind="boundary",
+    kind="order",
     repair="Compare them.",
 )
 def takes_the_first_of_equal_pieces(**call: Any) -> Results:
     """Pieces that spell the same are one entry of a dictionary, which has the first one's probability."""
-    pieces = _pieces(call["pieces"], call["piece_offsets"])
+    pieces = read_pieces(call["pieces"], call["piece_offsets"])
     first = np.array([pieces.index(piece) for piece in pieces], np.int64)
     return unigram_encode(**{**call, "log_probabilities": call["log_probabilities"][first]})
 
@@ -415,19 +378,19 @@ def of_equally_probable_equal_pieces_the_first_counts(unigram_encode: Implementa
     """Where several pieces spell the same and have the same probability, the first one is used."""
     pieces = [tuple(piece) for piece in unpacked(inputs["pieces"], inputs["piece_offsets"])]
     first = np.array([pieces.index(piece) for piece in pieces], np.int64)
-    return _as_defined(unigram_encode, {**inputs, "log_probabilities": inputs["log_probabilities"][first]})
+    return as_defined(unigram_encode, {**inputs, "log_probabilities": inputs["log_probabilities"][first]})
 
 
 @fault(
     unigram_encode,
     breaks=of_equally_probable_equal_pieces_the_first_counts,
-    kind="boundary",
+    kind="order",
     repair="Replace it only by a more probable one.",
 )
 def takes_the_last_of_equally_probable_pieces(**call: Any) -> tuple[Ids, Ids, Array]:
     """A later piece that spells the same and is as probable takes the place of the first."""
     ids, ends, scores = unigram_encode(**call)
-    pieces = _pieces(call["pieces"], call["piece_offsets"])
+    pieces = read_pieces(call["pieces"], call["piece_offsets"])
     rows = list(zip(pieces, value_of(call["log_probabilities"]).tolist(), strict=True))
     last = {row: id for id, row in enumerate(rows)}
     return np.array([last[rows[id]] for id in ids.tolist()], np.int64), ends, scores
@@ -436,7 +399,7 @@ def takes_the_last_of_equally_probable_pieces(**call: Any) -> tuple[Ids, Ids, Ar
 @law(examples=1)
 def a_symbol_needs_no_piece_of_its_own(unigram_encode: Implementation) -> Claim:
     """With ab and c, abcab is spelled though neither a nor b is a piece."""
-    inputs = {**_text([[0, 1, 2, 0, 1]]), **_vocabulary([[0, 1], [2]]), "log_probabilities": np.array([-1.0, -2.0])}
+    inputs = {**as_text([[0, 1, 2, 0, 1]]), **as_pieces([[0, 1], [2]]), "log_probabilities": np.array([-1.0, -2.0])}
     ids, ends, scores = unigram_encode(**inputs)
     return all_of(exactly((ids, ends), (np.array([0, 1, 0]), np.array([0, 3]))), closely(scores, np.array([-4.0])))
 
@@ -449,156 +412,9 @@ def a_symbol_needs_no_piece_of_its_own(unigram_encode: Implementation) -> Claim:
 )
 def needs_a_piece_for_every_symbol(**call: Any) -> Results:
     """A symbol that is no piece by itself is unknown wherever it stands, and left out."""
-    known = [piece[0] for piece in _pieces(call["pieces"], call["piece_offsets"]) if len(piece) == 1]
-    words = _words(call["symbols"], call["offsets"])
-    return unigram_encode(**{**call, **_text([[symbol for symbol in word if symbol in known] for word in words])})
-
-
-@law(inputs=st.fixed_dictionaries({"start": st.integers(0, 300_000), "seed": seeds}), examples=2)
-def real_text_is_encoded_as_defined(
-    unknown_encode: Implementation,
-    wordpiece_encode: Implementation,
-    unigram_encode: Implementation,
-    start: int,
-    seed: int,
-) -> Claim:
-    """On some thousand words of Python's documentation, with some hundred pieces of them, all three are as defined."""
-    generator = np.random.default_rng(seed)
-    words = [tuple(word) for word in library_text(400_000)[start : start + 12_000].split()]
-    single = [(symbol,) for symbol in sorted({symbol for word in words for symbol in word})]
-    pieces = _kept([*single, *_parts(words, 600, generator)], True, generator)
-    weights = -generator.integers(1, 100, len(pieces)) / 8  # representable in all formats
-    call = {**_text(words), **_vocabulary(pieces)}
-    marked = {**call, **_vocabulary([*pieces, *pieces]), "continuing": np.arange(2 * len(pieces)) >= len(pieces)}
-    clear = _clear([word for word in words if len(word) <= 12], _first_ids(pieces), weights.tolist(), 1 / 8)
-    return all_of(
-        exactly(*unknown_encode.compare(**call, unknown=len(pieces))),
-        exactly(*wordpiece_encode.compare(**marked, unknown=2 * len(pieces), max_length=12)),
-        _as_defined(unigram_encode, {**call, **_text(clear), "log_probabilities": weights}),
-    )
-
-
-@fault(
-    unknown_encode,
-    breaks=real_text_is_encoded_as_defined,
-    kind="refusal",
-    repair="Let it grow.",
-)
-def lists_the_first_hundred(**call: Any) -> Ids:
-    """The vocabulary is cut to a hundred entries, a table of fixed size, without a word."""
-    ids = unknown_encode(**call)
-    return np.where(ids < 100, ids, call["unknown"])
-
-
-def _all_three(unknown_encode: Array, wordpiece_encode: Array, unigram_encode: Array, inputs: Arguments) -> list[Any]:
-    count = len(inputs["piece_offsets"]) - 1
-    call = {name: inputs[name] for name in ("symbols", "offsets", "pieces", "piece_offsets")}
-    marked = {**call, "continuing": np.zeros(count, bool), "unknown": count, "max_length": 1000}
-    return [(unknown_encode, {**call, "unknown": count}), (wordpiece_encode, marked), (unigram_encode, inputs)]
-
-
-@law(inputs=weighted_pieces(), examples=20)
-def offsets_that_cut_no_words_or_pieces_are_refused(
-    unknown_encode: Implementation, wordpiece_encode: Implementation, unigram_encode: Implementation, inputs: Arguments
-) -> Claim:
-    """Offsets begin at 0, end at the last symbol, and do not fall; those of pieces neither."""
-
-    def wrong(offsets: Ids) -> list[Any]:
-        return [
-            offsets[:-1] if offsets[-1] > offsets[-2:][0] else offsets[:0],
-            rewritten(offsets, 0, 1),
-            np.append(offsets, offsets[-1] + 1),
-            np.insert(offsets, 1, offsets[-1] + 1),
-        ]
-
-    calls = [
-        (operation, {**arguments, name: offsets})
-        for operation, arguments in _all_three(unknown_encode, wordpiece_encode, unigram_encode, inputs)
-        for name in ("offsets", "piece_offsets")
-        for offsets in wrong(inputs[name])
-    ]
-    return all_of(*(refused(operation, "offsets", arguments) for operation, arguments in calls))
-
-
-@fault(
-    unknown_encode,
-    breaks=offsets_that_cut_no_words_or_pieces_are_refused,
-    kind="refusal",
-    repair="Check that they cover the text.",
-)
-def cuts_words_wherever_it_is_told(**call: Any) -> Ids:
-    """Offsets are taken as they come, and symbols outside them are lost."""
-    words = [call["symbols"][start:end].tolist() for start, end in pairwise(call["offsets"].tolist())]
-    return unknown_encode(**{**call, **_text(words)})
-
-
-@law(inputs=weighted_pieces(), examples=20, place=st.integers(0, 30))
-def negative_symbols_are_refused(
-    unknown_encode: Implementation,
-    wordpiece_encode: Implementation,
-    unigram_encode: Implementation,
-    inputs: Arguments,
-    place: int,
-) -> Claim:
-    """Symbols are not negative, neither in words nor in pieces."""
-
-    def spoiled(name: str) -> list[Arguments]:
-        symbols = inputs[name]
-        return [{name: rewritten(symbols, place % len(symbols), -1)}] if len(symbols) else []
-
-    return all_of(
-        *[
-            refused(operation, name, {**arguments, **change})
-            for operation, arguments in _all_three(unknown_encode, wordpiece_encode, unigram_encode, inputs)
-            for name in ("symbols", "pieces")
-            for change in spoiled(name)
-        ]
-    )
-
-
-@fault(
-    unknown_encode,
-    breaks=negative_symbols_are_refused,
-    kind="boundary",
-    repair="Refuse them.",
-)
-def reads_any_symbol(**call: Any) -> Ids:
-    """Symbols below 0 are read like others, though they index from the end of a table."""
-    return unknown_encode(**{**call, "symbols": call["symbols"] - call["symbols"].min(initial=0)})
-
-
-@law(inputs=weighted_pieces(), examples=20, place=st.integers(0, 30))
-def empty_pieces_are_refused(
-    unknown_encode: Implementation,
-    wordpiece_encode: Implementation,
-    unigram_encode: Implementation,
-    inputs: Arguments,
-    place: int,
-) -> Claim:
-    """A piece without symbols would fit everywhere and lead nowhere."""
-    offsets = inputs["piece_offsets"]
-    wrong = {"piece_offsets": np.insert(offsets, place % len(offsets), offsets[place % len(offsets)])}
-    weights = inputs["log_probabilities"]
-    one_more = {"continuing": np.zeros(len(offsets), bool), "log_probabilities": np.append(weights, weights[:1])}
-    return all_of(
-        *[
-            refused(
-                operation, "pieces", {**arguments, **wrong, **{k: x for k, x in one_more.items() if k in arguments}}
-            )
-            for operation, arguments in _all_three(unknown_encode, wordpiece_encode, unigram_encode, inputs)
-        ]
-    )
-
-
-@fault(
-    unknown_encode,
-    breaks=empty_pieces_are_refused,
-    kind="boundary",
-    repair="Refuse it.",
-)
-def passes_over_empty_pieces(**call: Any) -> Ids:
-    """An empty line of the vocabulary file is passed over, and all later ids move up by one."""
-    return unknown_encode(**{**call, "piece_offsets": np.unique(call["piece_offsets"])})
+    known = [piece[0] for piece in read_pieces(call["pieces"], call["piece_offsets"]) if len(piece) == 1]
+    words = read_words(call["symbols"], call["offsets"])
+    return unigram_encode(**{**call, **as_text([[symbol for symbol in word if symbol in known] for word in words])})
 
 
 @law(examples=20, place=st.sampled_from([0, 1, -1]))
@@ -607,19 +423,19 @@ def words_that_no_pieces_spell_are_refused(unigram_encode: Implementation, input
     strange = int(inputs["pieces"].max()) + 1
     words = [*unpacked(inputs["symbols"], inputs["offsets"]), inputs["pieces"][:2].tolist()]
     words[place % len(words)] = [*words[place % len(words)], strange, strange]
-    return refused(unigram_encode, "symbols", {**inputs, **_text(words)})
+    return refused(unigram_encode, "symbols", {**inputs, **as_text(words)})
 
 
 @fault(
     unigram_encode,
     breaks=words_that_no_pieces_spell_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse the word.",
 )
 def leaves_out_what_it_cannot_spell(**call: Any) -> Results:
     """Symbols that are in no piece leave no trace in the code."""
-    words, pieces = _words(call["symbols"], call["offsets"]), call["pieces"]
-    return unigram_encode(**{**call, **_text([[symbol for symbol in word if symbol in pieces] for word in words])})
+    words, pieces = read_words(call["symbols"], call["offsets"]), call["pieces"]
+    return unigram_encode(**{**call, **as_text([[symbol for symbol in word if symbol in pieces] for word in words])})
 
 
 @law(examples=20, place=st.integers(0, 30), wrong=st.sampled_from([0.5, np.inf, -np.inf, np.nan]))
@@ -643,7 +459,7 @@ def numbers_that_are_no_log_probabilities_are_refused(
 @fault(
     unigram_encode,
     breaks=numbers_that_are_no_log_probabilities_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse it.",
     seen="https://github.com/google/sentencepiece/issues/851",
 )
@@ -663,7 +479,7 @@ def _untied_words(words: int) -> tuple[bytes, ...]:
     """Words without such repeats. Others can often be split into the same pieces in another order, and rounding alone
     decides between the two.
     """
-    text = _library_words(words + words // 8 + 8)
+    text = first_library_words(words + words // 8 + 8)
     tied = set(filter(_REPEATS.search, set(text)))
     return tuple(word for word in text if word not in tied)[:words]
 
@@ -682,4 +498,4 @@ def split_library_words_by_probability(random: np.random.Generator, words: int, 
     spelled = sorted(dict.fromkeys(learned_pieces(SAMPLE, pieces)), key=lambda piece: len(piece) == 1)
     spelled = [piece for piece in spelled if len(piece) <= 16]
     weights = -2 - np.log(10 + np.arange(len(spelled))) - random.random(len(spelled)) / 100
-    return {**_encoding(_untied_words(words), spelled), "log_probabilities": weights}
+    return {**encoder_arguments(_untied_words(words), spelled), "log_probabilities": weights}

@@ -1,4 +1,4 @@
-"""TODO-TITLE unknown."""
+"""One id for all words outside the vocabulary: unknown_encode."""
 
 from __future__ import annotations
 
@@ -23,32 +23,29 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.subword.shared import (
-    GROWS,
-    _encoding,
-    _first_ids,
-    _kept,
-    _library_words,
-    _order,
-    _parts,
-    _pieces,
-    _taken,
-    _text,
-    _text_cost,
-    _vocabulary,
-    _words,
-    _words_to_encode,
+from layerlaws.notes.subword.library import GROWS, encoder_arguments, first_library_words, text_cost
+from layerlaws.notes.subword.words import (
+    as_pieces,
+    as_text,
+    first_ids,
+    list_pieces,
+    parts_of,
+    read_pieces,
+    read_words,
+    shuffled_order,
+    take_words,
+    words_to_encode,
 )
 
 
 @st.composite
 def listed_words(draw: st.DrawFn, distinct: bool = True) -> Arguments:
     """A text, and a vocabulary with some of its words."""
-    words, generator = draw(_words_to_encode()), np.random.default_rng(draw(seeds))
+    words, generator = draw(words_to_encode()), np.random.default_rng(draw(seeds))
     whole = [word for word in words if word and generator.random() < 0.5]
-    pieces = _kept([*whole, *_parts(words, draw(st.integers(0, 6)), generator)], distinct, generator)
+    pieces = list_pieces([*whole, *parts_of(words, draw(st.integers(0, 6)), generator)], distinct, generator)
     unknown = draw(st.sampled_from([len(pieces), len(pieces) + 5, 0]))
-    return {**_text(words), **_vocabulary(pieces), "unknown": unknown}
+    return {**as_text(words), **as_pieces(pieces), "unknown": unknown}
 
 
 @operation(inputs=listed_words())
@@ -59,7 +56,7 @@ def unknown_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, 
 
     Of equal pieces the first counts.
     """
-    words, table = _words(symbols, offsets), _first_ids(_pieces(pieces, piece_offsets))
+    words, table = read_words(symbols, offsets), first_ids(read_pieces(pieces, piece_offsets))
     require(unknown >= 0, "unknown must not be negative")
     return np.array([table.get(word, unknown) for word in words], np.int64)
 
@@ -77,7 +74,7 @@ def every_listed_word_is_its_own_id(
 @fault(
     unknown_encode,
     breaks=every_listed_word_is_its_own_id,
-    kind="boundary",
+    kind="shift",
     repair="The first piece is 0.",
 )
 def counts_from_one(**call: Any) -> Ids:
@@ -102,14 +99,14 @@ def a_word_outside_the_list_is_unknown(
         [*word[: place % (len(word) + 1)], strange, *word[place % (len(word) + 1) :]]
         for word in unpacked(symbols, offsets)
     ]
-    ids = unknown_encode(**_text([*words, []]), pieces=pieces, piece_offsets=piece_offsets, unknown=unknown)
+    ids = unknown_encode(**as_text([*words, []]), pieces=pieces, piece_offsets=piece_offsets, unknown=unknown)
     return exactly(ids, np.full(len(offsets), unknown))
 
 
 @fault(
     unknown_encode,
     breaks=a_word_outside_the_list_is_unknown,
-    kind="formula",
+    kind="contract",
     repair="Write the unknown id.",
     seen="https://github.com/facebookresearch/DME/issues/4",
 )
@@ -122,12 +119,12 @@ def drops_unknown_words(**call: Any) -> Ids:
 @fault(
     unknown_encode,
     breaks=a_word_outside_the_list_is_unknown,
-    kind="boundary",
+    kind="formula",
     repair="Compare whole words.",
 )
 def knows_a_word_by_its_beginning(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, unknown: int) -> Ids:
     """The longest listed word that a word begins with is taken for it."""
-    words, table = _words(symbols, offsets), _first_ids(_pieces(pieces, piece_offsets))
+    words, table = read_words(symbols, offsets), first_ids(read_pieces(pieces, piece_offsets))
     beginnings = [next((word[:end] for end in range(len(word), 0, -1) if word[:end] in table), ()) for word in words]
     return np.array([table.get(beginning, unknown) for beginning in beginnings], np.int64)
 
@@ -147,7 +144,7 @@ def which_unknown_word_it_was_is_lost_but_not_in_bytes(
     an empty table, gives each back.
     """
     base = int(max(symbols.max(initial=0), pieces.max(initial=0))) + 3
-    texts = [_text([*word, base - k] for word in [[], *unpacked(symbols, offsets)]) for k in (1, 2)]
+    texts = [as_text([*word, base - k] for word in [[], *unpacked(symbols, offsets)]) for k in (1, 2)]
     table = {"merges": np.zeros((0, 2), np.int64), "base": base}
 
     def spelled(text: Arguments) -> Claim:
@@ -167,7 +164,7 @@ def which_unknown_word_it_was_is_lost_but_not_in_bytes(
 )
 def learns_unknown_words(**call: Any) -> Ids:
     """An unknown word gets an id made of its symbols, for which no table has a row."""
-    ids, words = unknown_encode(**call), _words(call["symbols"], call["offsets"])
+    ids, words = unknown_encode(**call), read_words(call["symbols"], call["offsets"])
     made = np.array([call["unknown"] + sum(word) % 1000 for word in words], np.int64)
     return np.where(ids == call["unknown"], made, ids)
 
@@ -178,9 +175,9 @@ def words_are_looked_up_one_by_one(
 ) -> Claim:
     """Words in another order, some left out and some repeated, have the ids that each of them had."""
     vocabulary = {"pieces": pieces, "piece_offsets": piece_offsets, "unknown": unknown}
-    order = _order(offsets, seed)
+    order = shuffled_order(offsets, seed)
     ids = unknown_encode(symbols=symbols, offsets=offsets, **vocabulary)
-    moved = unknown_encode(**_text(_taken(symbols, offsets, order)), **vocabulary)
+    moved = unknown_encode(**as_text(take_words(symbols, offsets, order)), **vocabulary)
     return exactly(moved, ids[order])
 
 
@@ -192,7 +189,7 @@ def words_are_looked_up_one_by_one(
 )
 def looks_up_distinct_words(**call: Any) -> Ids:
     """Words are sorted so that each is looked up once, and the ids stay in that order."""
-    ids, words = unknown_encode(**call), _words(call["symbols"], call["offsets"])
+    ids, words = unknown_encode(**call), read_words(call["symbols"], call["offsets"])
     return ids[sorted(range(len(words)), key=lambda w: words[w])]
 
 
@@ -205,19 +202,22 @@ def of_equal_listed_words_the_first_counts(unknown_encode: Implementation, input
 @fault(
     unknown_encode,
     breaks=of_equal_listed_words_the_first_counts,
-    kind="formula",
+    kind="order",
     repair="Keep the first id.",
 )
 def lists_the_last_of_equal_words(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, unknown: int) -> Ids:
     """A dictionary from words to ids is overwritten by later equal words."""
-    words, table = _words(symbols, offsets), {piece: id for id, piece in enumerate(_pieces(pieces, piece_offsets))}
+    words, table = (
+        read_words(symbols, offsets),
+        {piece: id for id, piece in enumerate(read_pieces(pieces, piece_offsets))},
+    )
     unknown_encode(symbols, offsets, pieces, piece_offsets, unknown)
     return np.array([table.get(word, unknown) for word in words], np.int64)
 
 
-@workload(unknown_encode, sizes={"words": 1_000_000, "pieces": 30_000}, cost=_text_cost, grows=GROWS)
+@workload(unknown_encode, sizes={"words": 1_000_000, "pieces": 30_000}, cost=text_cost, grows=GROWS)
 def look_up_library_words(random: np.random.Generator, words: int, pieces: int) -> Arguments:
     """A million words of Python's documentation and sources, and the 30,000 most frequent of them as vocabulary."""
-    text = _library_words(words)
+    text = first_library_words(words)
     listed = [word for word, _ in Counter(text).most_common(pieces)]
-    return {**_encoding(text, listed), "unknown": len(listed)}
+    return {**encoder_arguments(text, listed), "unknown": len(listed)}

@@ -1,4 +1,4 @@
-"""TODO-TITLE wordpiece."""
+"""The longest piece that fits, from the left: wordpiece_encode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from layerlaws.language import (
     Arguments,
-    Array,
     Claim,
     Ids,
     Implementation,
@@ -29,33 +28,29 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.byte_pair_encoding.decoding import learned_pieces
-from layerlaws.notes.subword.shared import (
-    GROWS,
-    SAMPLE,
+from layerlaws.notes.byte_pair_encoding.library import learned_pieces
+from layerlaws.notes.subword.library import GROWS, SAMPLE, encoder_arguments, first_library_words, text_cost
+from layerlaws.notes.subword.words import (
     Piece,
-    _encoding,
-    _first_ids,
-    _kept,
-    _library_words,
-    _order,
-    _parts,
-    _pieces,
-    _spelling,
-    _taken,
-    _text,
-    _text_cost,
-    _vocabulary,
-    _words,
-    _words_to_encode,
+    as_pieces,
+    as_text,
+    first_ids,
+    list_pieces,
+    parts_of,
+    read_pieces,
+    read_words,
+    shuffled_order,
+    spelling_of,
+    take_words,
+    words_to_encode,
 )
 
 
 @st.composite
 def marked_pieces(draw: st.DrawFn, distinct: bool = True) -> Arguments:
     """A text, and pieces that begin or continue words; often all single symbols among them."""
-    words, generator = draw(_words_to_encode()), np.random.default_rng(draw(seeds))
-    parts = _parts(words, draw(st.integers(0, 16)), generator)
+    words, generator = draw(words_to_encode()), np.random.default_rng(draw(seeds))
+    parts = parts_of(words, draw(st.integers(0, 16)), generator)
     marked = [(part, bool(generator.random() < 0.6)) for part in parts]
     marked += [(word[:length], False) for word in words if word for length in generator.integers(1, len(word) + 1, 1)]
     if draw(st.integers(0, 2)):
@@ -63,12 +58,12 @@ def marked_pieces(draw: st.DrawFn, distinct: bool = True) -> Arguments:
             ((symbol,), mark) for symbol in sorted({s for word in words for s in word}) for mark in (False, True)
         ]
     marked = [marked[k] for k in generator.permutation(len(marked))]
-    kept = _kept(marked, distinct, generator)
+    kept = list_pieces(marked, distinct, generator)
     unknown = draw(st.sampled_from([len(kept), len(kept) + 5, 0]))
     longest = max(map(len, words), default=0)
     return {
-        **_text(words),
-        **_vocabulary(piece for piece, _ in kept),
+        **as_text(words),
+        **as_pieces(piece for piece, _ in kept),
         "continuing": np.array([mark for _, mark in kept], bool),
         "unknown": unknown,
         "max_length": draw(st.sampled_from([100, 1000, longest, max(longest - 1, 0), 3])),
@@ -79,9 +74,9 @@ Marked = dict[tuple[Piece, bool], int]
 
 
 def _marked(pieces: Ids, piece_offsets: Ids, continuing: Mask) -> Marked:
-    read = _pieces(pieces, piece_offsets)
+    read = read_pieces(pieces, piece_offsets)
     require(len(continuing) == len(read), f"continuing has {len(continuing)} entries for {len(read)} pieces")
-    return _first_ids(zip(read, continuing.tolist(), strict=True))
+    return first_ids(zip(read, continuing.tolist(), strict=True))
 
 
 def _greedy(word: Piece, table: Marked, unknown: int, max_length: int) -> list[int]:
@@ -111,15 +106,15 @@ def wordpiece_encode(
     table = _marked(pieces, piece_offsets, continuing)
     require(unknown >= 0, "unknown must not be negative")
     require(max_length >= 0, "max_length must not be negative")
-    return packed(_greedy(word, table, unknown, max_length) for word in _words(symbols, offsets))
+    return packed(_greedy(word, table, unknown, max_length) for word in read_words(symbols, offsets))
 
 
 @law(examples=1)
 def greedy_gives_up_where_there_is_a_way(wordpiece_encode: Implementation) -> Claim:
     """With abc, ab and ##cd, abcd is unknown: abc is taken, no piece goes on with d, and ab ##cd is never tried."""
     ids = wordpiece_encode(
-        **_text([[0, 1, 2, 3], [0, 1, 2], [0, 1]]),
-        **_vocabulary([[0, 1, 2], [0, 1], [2, 3]]),
+        **as_text([[0, 1, 2, 3], [0, 1, 2], [0, 1]]),
+        **as_pieces([[0, 1, 2], [0, 1], [2, 3]]),
         continuing=np.array([False, False, True]),
         unknown=3,
         max_length=100,
@@ -139,21 +134,21 @@ def _by_word(
     continuing: Mask,
     unknown: int,
     max_length: int,
-) -> Array:
+) -> tuple[Ids, Ids]:
     """Each word encoded by `encode` (None: unknown), after the checks that are not the point of a fault."""
     wordpiece_encode(symbols[:0], offsets[:1] * 0, pieces, piece_offsets, continuing, unknown, max_length)
     table = _marked(pieces, piece_offsets, continuing)
-    codes = ((word, encode(word, table)) for word in _words(symbols, offsets))
+    codes = ((word, encode(word, table)) for word in read_words(symbols, offsets))
     return packed([unknown] if code is None or len(word) > max_length else code for word, code in codes)
 
 
 @fault(
     wordpiece_encode,
     breaks=greedy_gives_up_where_there_is_a_way,
-    kind="boundary",
+    kind="formula",
     repair="The longest piece stays.",
 )
-def tries_another_way(**call: Any) -> Results:
+def tries_another_way(**call: Any) -> tuple[Ids, Ids]:
     """At a dead end the last piece is taken back and a shorter one tried: it finds more words, and is not what
     models were trained with.
     """
@@ -180,7 +175,7 @@ def pieces_spell_the_word_or_it_is_unknown_as_a_whole(wordpiece_encode: Implemen
     codes = unpacked(*wordpiece_encode(**{**inputs, "unknown": unknown}))
     words = unpacked(inputs["symbols"], inputs["offsets"])
     spelled = [
-        word if word and code == [unknown] else [symbol for id in code for symbol in _spelling(pieces, id)]
+        word if word and code == [unknown] else [symbol for id in code for symbol in spelling_of(pieces, id)]
         for word, code in zip(words, codes, strict=True)
     ]
     return exactly(packed(spelled), (inputs["symbols"], inputs["offsets"]))
@@ -219,11 +214,11 @@ def _greedily(
 @fault(
     wordpiece_encode,
     breaks=pieces_spell_the_word_or_it_is_unknown_as_a_whole,
-    kind="boundary",
+    kind="formula",
     repair="The whole word is one unknown.",
     seen="https://github.com/elastic/elasticsearch/pull/87510",
 )
-def keeps_the_pieces_before_a_dead_end(**call: Any) -> Results:
+def keeps_the_pieces_before_a_dead_end(**call: Any) -> tuple[Ids, Ids]:
     """A word that cannot be finished is its first pieces and then unknown."""
     return _by_word(_greedily(dead_end=lambda ids: [*ids, call["unknown"]]), **call)
 
@@ -234,7 +229,7 @@ def keeps_the_pieces_before_a_dead_end(**call: Any) -> Results:
     kind="formula",
     repair="It is unknown.",
 )
-def falls_back_to_the_pieces_so_far(**call: Any) -> Results:
+def falls_back_to_the_pieces_so_far(**call: Any) -> tuple[Ids, Ids]:
     """A word that cannot be finished is the pieces found so far, as if it ended there."""
     return _by_word(_greedily(dead_end=lambda ids: ids or None), **call)
 
@@ -255,7 +250,7 @@ def no_longer_piece_fits(wordpiece_encode: Implementation, inputs: Arguments) ->
                 for piece, mark in zip(pieces, marks, strict=True)
                 if mark == (start > 0) and word[start : start + len(piece)] == piece
             ]
-            taken.append(len(_spelling(pieces, id)))
+            taken.append(len(spelling_of(pieces, id)))
             longest.append(max(fitting, default=0))
             start += taken[-1]
     return exactly(np.array(taken), np.array(longest))
@@ -264,11 +259,11 @@ def no_longer_piece_fits(wordpiece_encode: Implementation, inputs: Arguments) ->
 @fault(
     wordpiece_encode,
     breaks=no_longer_piece_fits,
-    kind="scale",
+    kind="formula",
     repair="Try every length.",
     seen="https://github.com/iamlemec/bert.cpp/issues/6",
 )
-def tries_every_second_length(**call: Any) -> Results:
+def tries_every_second_length(**call: Any) -> tuple[Ids, Ids]:
     """A loop over lengths counts twice in one round, so that pieces are passed over."""
 
     def choose(ends: list[int]) -> int:
@@ -296,7 +291,7 @@ def the_first_piece_begins_a_word_and_the_others_continue_it(
     repair="The other way round.",
     seen="https://github.com/huggingface/tokenizers/issues/643",
 )
-def marks_the_first_piece(**call: Any) -> Results:
+def marks_the_first_piece(**call: Any) -> tuple[Ids, Ids]:
     """The mark of continuing pieces is put before the first piece, and none before the others."""
     return _by_word(_greedily(mark=lambda start, kind: kind == (start == 0)), **call)
 
@@ -309,8 +304,8 @@ def with_every_symbol_in_both_kinds_no_word_is_unknown(wordpiece_encode: Impleme
     marks = np.repeat([False, True], len(single))
     total = len(pieces) + 2 * len(single)
     ids, _ = wordpiece_encode(
-        **_text(unpacked(inputs["symbols"], inputs["offsets"])),
-        **_vocabulary([*pieces, *single, *single]),
+        **as_text(unpacked(inputs["symbols"], inputs["offsets"])),
+        **as_pieces([*pieces, *single, *single]),
         unknown=total,
         max_length=1000,
         continuing=np.append(inputs["continuing"], marks),
@@ -360,7 +355,7 @@ def knows_no_limit(**call: Any) -> Results:
 @fault(
     wordpiece_encode,
     breaks=words_beyond_the_limit_are_unknown_and_others_untouched,
-    kind="formula",
+    kind="boundary",
     repair="More than that is too long.",
 )
 def stops_before_the_limit(**call: Any) -> tuple[Ids, Ids]:
@@ -389,10 +384,10 @@ def words_have_their_pieces_wherever_they_stand(
     wordpiece_encode: Implementation, inputs: Arguments, seed: int
 ) -> Claim:
     """Words in another order, some left out and some repeated, have the pieces that each of them had."""
-    order = _order(inputs["offsets"], seed)
-    text = _text(_taken(inputs["symbols"], inputs["offsets"], order))
+    order = shuffled_order(inputs["offsets"], seed)
+    text = as_text(take_words(inputs["symbols"], inputs["offsets"], order))
     ids, ends = wordpiece_encode(**inputs)
-    return exactly(wordpiece_encode(**{**inputs, **text}), packed(_taken(ids, ends, order)))
+    return exactly(wordpiece_encode(**{**inputs, **text}), packed(take_words(ids, ends, order)))
 
 
 @fault(
@@ -406,7 +401,7 @@ def reads_words_as_one(**call: Any) -> tuple[Ids, Ids]:
     wordpiece_encode(**call)  # its checks
     table = _marked(call["pieces"], call["piece_offsets"], call["continuing"])
     later: Marked = {(piece, mark): id for (piece, kind), id in table.items() if kind for mark in (False, True)}
-    words = _words(call["symbols"], call["offsets"])
+    words = read_words(call["symbols"], call["offsets"])
     return packed(
         _greedy(word, later if w else table, call["unknown"], call["max_length"]) for w, word in enumerate(words)
     )
@@ -421,13 +416,13 @@ def of_equal_marked_pieces_the_first_counts(wordpiece_encode: Implementation, in
 @fault(
     wordpiece_encode,
     breaks=of_equal_marked_pieces_the_first_counts,
-    kind="formula",
+    kind="order",
     repair="Keep the first id.",
 )
 def takes_the_last_of_equal_marked_pieces(**call: Any) -> tuple[Ids, Ids]:
     """A dictionary from pieces to ids is overwritten by later equal pieces."""
     ids, ends = wordpiece_encode(**call)
-    rows = list(zip(_pieces(call["pieces"], call["piece_offsets"]), call["continuing"].tolist(), strict=True))
+    rows = list(zip(read_pieces(call["pieces"], call["piece_offsets"]), call["continuing"].tolist(), strict=True))
     last = {row: id for id, row in enumerate(rows)}
     known = {id: last[row] for id, row in enumerate(rows)}
     return np.array([known.get(id, id) for id in ids.tolist()], np.int64), ends
@@ -445,8 +440,8 @@ def every_short_string_is_read_as_by_the_loop(wordpiece_encode: Implementation) 
 
     def claim(begin: list[list[int]], go_on: list[list[int]], max_length: int) -> Claim:
         call = {
-            **_text(SHORT),
-            **_vocabulary([*go_on, *begin]),
+            **as_text(SHORT),
+            **as_pieces([*go_on, *begin]),
             "unknown": 9,
             "max_length": max_length,
             "continuing": np.arange(len(begin) + len(go_on)) < len(go_on),
@@ -463,10 +458,10 @@ def every_short_string_is_read_as_by_the_loop(wordpiece_encode: Implementation) 
 @fault(
     wordpiece_encode,
     breaks=(no_longer_piece_fits, every_short_string_is_read_as_by_the_loop),
-    kind="boundary",
+    kind="order",
     repair="Look for the longest first.",
 )
-def takes_the_shortest_piece(**call: Any) -> Results:
+def takes_the_shortest_piece(**call: Any) -> tuple[Ids, Ids]:
     """The first piece that fits is taken, read from the short end."""
     return _by_word(_greedily(choose=min), **call)
 
@@ -474,11 +469,11 @@ def takes_the_shortest_piece(**call: Any) -> Results:
 @fault(
     wordpiece_encode,
     breaks=(no_longer_piece_fits, every_short_string_is_read_as_by_the_loop),
-    kind="boundary",
+    kind="order",
     repair="Begin at the left.",
     seen="https://github.com/axa-group/nlp.js/issues/1192",
 )
-def reads_from_the_end(**call: Any) -> Results:
+def reads_from_the_end(**call: Any) -> tuple[Ids, Ids]:
     """The longest piece at the end of the word is taken first: vegan is v ##egan instead of vega ##n."""
 
     def encode(word: Piece, table: Marked) -> list[int] | None:
@@ -501,7 +496,7 @@ def reads_from_the_end(**call: Any) -> Results:
     kind="boundary",
     repair="Only pieces without the mark may.",
 )
-def begins_words_with_any_piece(**call: Any) -> Results:
+def begins_words_with_any_piece(**call: Any) -> tuple[Ids, Ids]:
     """A continuing piece may begin a word as well."""
     return _by_word(_greedily(mark=lambda start, kind: kind or start == 0), **call)
 
@@ -509,7 +504,7 @@ def begins_words_with_any_piece(**call: Any) -> Results:
 @law(examples=20)
 def marks_and_limits_that_mean_nothing_are_refused(wordpiece_encode: Implementation, inputs: Arguments) -> Claim:
     """There is one mark for each piece; the unknown id and the limit are not negative."""
-    inputs = {**inputs, **_text([[1], *unpacked(inputs["symbols"], inputs["offsets"]), [2, 3]])}
+    inputs = {**inputs, **as_text([[1], *unpacked(inputs["symbols"], inputs["offsets"]), [2, 3]])}
     return all_of(
         refused(wordpiece_encode, "continuing", {**inputs, "continuing": np.append(inputs["continuing"], True)}),
         refused(wordpiece_encode, "continuing", {**inputs, "continuing": inputs["continuing"][1:]})
@@ -523,7 +518,7 @@ def marks_and_limits_that_mean_nothing_are_refused(wordpiece_encode: Implementat
 @fault(
     wordpiece_encode,
     breaks=marks_and_limits_that_mean_nothing_are_refused,
-    kind="formula",
+    kind="refusal",
     repair="Refuse them.",
 )
 def accepts_any_marks(**call: Any) -> Results:
@@ -534,13 +529,13 @@ def accepts_any_marks(**call: Any) -> Results:
     return wordpiece_encode(**{**call, **limits, "continuing": marks})
 
 
-@workload(wordpiece_encode, sizes={"words": 1_000_000, "pieces": 8_000}, cost=_text_cost, grows=GROWS)
+@workload(wordpiece_encode, sizes={"words": 1_000_000, "pieces": 8_000}, cost=text_cost, grows=GROWS)
 def split_library_words_greedily(random: np.random.Generator, words: int, pieces: int) -> Arguments:
     """The same words in the longest pieces that fit: 8,000 and the 256 bytes, each both to begin and to continue."""
     spelled = [*dict.fromkeys(learned_pieces(SAMPLE, pieces))]
     marks = np.repeat([False, True], len(spelled))
     return {
-        **_encoding(_library_words(words), spelled * 2),
+        **encoder_arguments(first_library_words(words), spelled * 2),
         "continuing": marks,
         "unknown": 2 * len(spelled),
         "max_length": 100,

@@ -28,6 +28,6 @@ Erratum. Algorithm 1 of the paper has v.permute(2, 1, 0), which makes (C, X, Y) 
 mixed by the weights of pixel (i, j). Shown by outlook_treats_both_axes_alike.
 """
 
-from layerlaws.notes.volo import folding, outlook, shared, unfolding
+from layerlaws.notes.volo import folding, outlook, outlook_weights, unfolding, windows
 
-parts = (shared, unfolding, folding, outlook)
+parts = (windows, unfolding, folding, outlook, outlook_weights)

@@ -1,4 +1,4 @@
-"""TODO-TITLE folding."""
+"""Fold: windows are put back where they lie, and added up where they overlap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from layerlaws.language import (
     Arguments,
     Array,
     Claim,
+    Ids,
     Implementation,
+    Mask,
     arrays,
     asbounded,
     closely,
@@ -24,18 +26,18 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.volo.shared import (
+from layerlaws.notes.volo.unfolding import unfold, unfolding_sees_a_frame_of_zeros
+from layerlaws.notes.volo.windows import (
     NONSENSE,
     SOFT_SPLIT,
-    _windows_cost,
-    _windows_cost_backward,
+    count_windows,
     counts,
     frames,
     framing,
     swapped,
-    windows,
+    windows_cost,
+    windows_cost_backward,
 )
-from layerlaws.notes.volo.unfolding import unfold, unfolding_sees_a_frame_of_zeros
 
 
 @st.composite
@@ -43,12 +45,12 @@ def patchworks(draw: st.DrawFn, least: int = 1) -> Arguments:
     """The patches of an image of `frames`, of any numbers."""
     drawn = draw(frames(least))
     batch, height, width, channels = drawn.pop("x").shape
-    rows, columns = (windows(extent, **drawn) for extent in (height, width))
+    rows, columns = (count_windows(extent, **drawn) for extent in (height, width))
     patches = draw(arrays((batch, rows * columns, channels * drawn["kernel_size"] ** 2)))
     return {"patches": patches, "height": height, "width": width, **drawn}
 
 
-def covering(extent: int, count: int, kernel_size: int, stride: int, padding: int) -> tuple[Any, Any, Any]:
+def covering(extent: int, count: int, kernel_size: int, stride: int, padding: int) -> tuple[Ids, Ids, Mask]:
     """The windows over each place of an axis, the tap that each has there, and whether there is such a window.
 
     Three arrays (extent, ceil(K / stride)); window and tap are 0 where there is none.
@@ -66,7 +68,7 @@ def fold(patches: Array, height: int, width: int, kernel_size: int, stride: int,
 
     patches (B, L, C K K)  ->  (B, Y, X, C); what lies on the padding is dropped.
     """
-    rows, columns = (windows(extent, kernel_size, stride, padding) for extent in (height, width))
+    rows, columns = (count_windows(extent, kernel_size, stride, padding) for extent in (height, width))
     batch, count, size = patches.shape
     channels, rest = divmod(size, kernel_size**2)
     require(count == rows * columns, f"patches has {count} windows, the image has {rows} x {columns}")
@@ -100,7 +102,7 @@ def fold_counts_the_windows_over_each_pixel(unfold: Implementation, fold: Implem
 @fault(
     unfold,
     breaks=(unfolding_sees_a_frame_of_zeros, fold_is_the_adjoint_of_unfold, fold_counts_the_windows_over_each_pixel),
-    kind="boundary",
+    kind="axis",
     repair="Compare rows with the height.",
     seen="https://github.com/BVLC/caffe/pull/298",
 )
@@ -130,7 +132,7 @@ def averages_the_overlaps(patches: Array, **options: int) -> Array:
 @fault(
     fold,
     breaks=ADDED_UP,
-    kind="boundary",
+    kind="formula",
     repair="Add them up.",
 )
 def keeps_the_last_window_only(patches: Array, height: int, width: int, **options: int) -> Array:
@@ -147,7 +149,7 @@ def keeps_the_last_window_only(patches: Array, height: int, width: int, **option
 @fault(
     fold,
     breaks=fold_counts_the_windows_over_each_pixel,
-    kind="formula",
+    kind="axis",
     repair="Use the same order on both ways.",
 )
 def folds_kernel_before_channel(patches: Array, **options: int) -> Array:
@@ -180,7 +182,7 @@ def cuts_the_frame_off_at_the_end(patches: Array, height: int, width: int, paddi
 @law()
 def folding_treats_both_axes_alike(fold: Implementation, inputs: Arguments) -> Claim:
     """Swapping the axes of the grid and of the kernel swaps Y and X, on images that are not square."""
-    rows = windows(inputs["height"], **framing(inputs))
+    rows = count_windows(inputs["height"], **framing(inputs))
     across = {
         "patches": swapped(inputs["patches"], rows, inputs["kernel_size"]),
         "height": inputs["width"],
@@ -192,12 +194,14 @@ def folding_treats_both_axes_alike(fold: Implementation, inputs: Arguments) -> C
 @fault(
     fold,
     breaks=folding_treats_both_axes_alike,
-    kind="formula",
+    kind="axis",
     repair="They are listed row by row.",
 )
 def folds_column_by_column(patches: Array, height: int, width: int, **options: int) -> Array:
     """Patches are taken to be listed column by column."""
-    grid = patches.reshape(len(patches), windows(width, **options), windows(height, **options), -1).swapaxes(1, 2)
+    grid = patches.reshape(
+        len(patches), count_windows(width, **options), count_windows(height, **options), -1
+    ).swapaxes(1, 2)
     return fold(grid.reshape(*patches.shape), height, width, **options)
 
 
@@ -210,7 +214,7 @@ def fold_refuses_windows_that_cannot_be(fold: Implementation, inputs: Arguments,
 @fault(
     fold,
     breaks=fold_refuses_windows_that_cannot_be,
-    kind="boundary",
+    kind="refusal",
     repair="Raise ValueError.",
 )
 def folds_whatever_it_is_told(**inputs: Any) -> Array:
@@ -238,24 +242,24 @@ def patches_of_another_kernel_are_refused(fold: Implementation, inputs: Argument
 @fault(
     fold,
     breaks=(patches_of_another_image_are_refused, patches_of_another_kernel_are_refused),
-    kind="formula",
+    kind="refusal",
     repair="Raise ValueError.",
 )
 def drops_what_does_not_fit(patches: Array, height: int, width: int, **options: int) -> Array:
     """Surplus patches and surplus numbers in them are left out in silence."""
-    count = windows(height, **options) * windows(width, **options)
+    count = count_windows(height, **options) * count_windows(width, **options)
     whole = patches.shape[2] - patches.shape[2] % options["kernel_size"] ** 2
     return fold(patches[:, :count, :whole], height, width, **options)
 
 
-@workload(fold, sizes=SOFT_SPLIT, cost=_windows_cost, backward=_windows_cost_backward, gradient=True)
+@workload(fold, sizes=SOFT_SPLIT, cost=windows_cost, backward=windows_cost_backward, gradient=True)
 def soft_split_put_back(
     random: np.random.Generator, B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int
 ) -> Arguments:
     """The adjoint of T2T-ViT's first soft split: the windows of 8 images added up (Yuan et al. 2021, Tokens-to-Token
     ViT, section 3.1).
     """
-    count = windows(Y, K, stride, padding) * windows(X, K, stride, padding)
+    count = count_windows(Y, K, stride, padding) * count_windows(X, K, stride, padding)
     return {
         "patches": random.standard_normal((B, count, C * K**2)),
         "height": Y,

@@ -1,8 +1,6 @@
-"""TODO-TITLE unfolding."""
+"""Unfold: every window of an image becomes one row, as the soft split of tokens-to-token."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +8,7 @@ from layerlaws.language import (
     Arguments,
     Array,
     Claim,
+    Format,
     Implementation,
     asbounded,
     closely,
@@ -22,18 +21,18 @@ from layerlaws.language import (
     seeds,
     workload,
 )
-from layerlaws.notes.volo.shared import (
+from layerlaws.notes.volo.windows import (
     NONSENSE,
     SOFT_SPLIT,
-    _flat,
-    _views,
-    _windows_cost,
-    _windows_cost_backward,
     border,
+    count_windows,
+    flattened,
     frames,
     framing,
     swapped,
-    windows,
+    window_views,
+    windows_cost,
+    windows_cost_backward,
 )
 
 
@@ -44,7 +43,7 @@ def unfold(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
     x (B, Y, X, C)  ->  (B, L, C K K), L windows row by row; zeros around the image.
     """
     batch, height, width, channels = x.shape
-    rows, columns = (windows(extent, kernel_size, stride, padding) for extent in (height, width))
+    rows, columns = (count_windows(extent, kernel_size, stride, padding) for extent in (height, width))
     border = (padding, padding)
     padded = np.pad(x, ((0, 0), border, border, (0, 0)))
     views = np.lib.stride_tricks.sliding_window_view(padded, (kernel_size, kernel_size), axis=(1, 2))
@@ -52,7 +51,7 @@ def unfold(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
 
 
 @law(examples=1)
-def the_soft_splits_of_t2t_make_3136_784_and_196_tokens(unfold: Implementation, format: Array) -> Claim:
+def the_soft_splits_of_t2t_make_3136_784_and_196_tokens(unfold: Implementation, format: Format) -> Claim:
     """At 224 x 224 the windows 7/4/2, 3/2/1 and 3/2/1 (kernel, stride, padding) with 64 channels between them make
     tokens of 3136 x 147, 784 x 576 and 196 x 576.
     """
@@ -67,7 +66,7 @@ def the_soft_splits_of_t2t_make_3136_784_and_196_tokens(unfold: Implementation, 
 @fault(
     unfold,
     breaks=the_soft_splits_of_t2t_make_3136_784_and_196_tokens,
-    kind="precision",
+    kind="boundary",
     repair="Pixels behind the last whole window are in none: round down.",
 )
 def windows_past_the_end(x: Array, **options: int) -> Array:
@@ -81,9 +80,9 @@ def a_linear_map_of_patches_is_a_convolution(unfold: Implementation, inputs: Arg
     """Patches times weights (C K K, O) are the convolution with the kernel (C, K, K, O)."""
     x, kernel_size, stride = inputs["x"], inputs["kernel_size"], inputs["stride"]
     kernel = normal(seed, (x.shape[-1], kernel_size, kernel_size, 2), x)
-    rows, columns = (windows(extent, **framing(inputs)) for extent in x.shape[1:3])
+    rows, columns = (count_windows(extent, **framing(inputs)) for extent in x.shape[1:3])
     padded = np.pad(x, border(inputs["padding"]))
-    convolved: Any = 0
+    convolved: Array = 0
     for ky, kx in np.ndindex(kernel_size, kernel_size):
         under = padded[:, ky::stride, kx::stride][:, :rows, :columns]
         convolved = convolved + asbounded(under) @ asbounded(kernel[:, ky, kx])
@@ -94,24 +93,24 @@ def a_linear_map_of_patches_is_a_convolution(unfold: Implementation, inputs: Arg
 @fault(
     unfold,
     breaks=a_linear_map_of_patches_is_a_convolution,
-    kind="order",
+    kind="axis",
     repair="Put the channel first.",
     seen="https://github.com/pytorch/executorch/pull/20708",
 )
-def kernel_before_channel(**inputs: Any) -> Array:
+def kernel_before_channel(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
     """Rows are ordered (ky, kx, c), the weights of a convolution (c, ky, kx)."""
-    return _flat(_views(**inputs).transpose(0, 1, 2, 4, 5, 3))
+    return flattened(window_views(x, kernel_size, stride, padding).transpose(0, 1, 2, 4, 5, 3))
 
 
 @fault(
     unfold,
     breaks=a_linear_map_of_patches_is_a_convolution,
-    kind="order",
+    kind="axis",
     repair="Windows are read row by row: (c, ky, kx).",
 )
-def kernel_column_by_column(**inputs: Any) -> Array:
+def kernel_column_by_column(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
     """Rows are ordered (c, kx, ky)."""
-    return _flat(_views(**inputs).swapaxes(-1, -2))
+    return flattened(window_views(x, kernel_size, stride, padding).swapaxes(-1, -2))
 
 
 @law()
@@ -127,15 +126,15 @@ def unfolding_sees_a_frame_of_zeros(unfold: Implementation, inputs: Arguments) -
     kind="boundary",
     repair="Pad with zeros.",
 )
-def pads_with_the_edge(**inputs: Any) -> Array:
+def pads_with_the_edge(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
     """The border's pixels are repeated beyond it."""
-    return _flat(_views(**inputs, mode="edge"))
+    return flattened(window_views(x, kernel_size, stride, padding, mode="edge"))
 
 
 @law()
 def unfolding_treats_both_axes_alike(unfold: Implementation, inputs: Arguments) -> Claim:
     """Swapping Y and X swaps the axes of the grid of windows and those of the kernel, on images that are not square."""
-    rows = windows(inputs["x"].shape[1], **framing(inputs))
+    rows = count_windows(inputs["x"].shape[1], **framing(inputs))
     across = unfold(**{**inputs, "x": inputs["x"].swapaxes(1, 2)})
     return exactly(across, swapped(unfold(**inputs), rows, inputs["kernel_size"]))
 
@@ -143,12 +142,12 @@ def unfolding_treats_both_axes_alike(unfold: Implementation, inputs: Arguments) 
 @fault(
     unfold,
     breaks=unfolding_treats_both_axes_alike,
-    kind="formula",
+    kind="axis",
     repair="List them row by row, as the pixels of an image are.",
 )
-def windows_column_by_column(**inputs: Any) -> Array:
+def windows_column_by_column(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
     """Windows are listed column by column."""
-    return _flat(_views(**inputs).swapaxes(1, 2))
+    return flattened(window_views(x, kernel_size, stride, padding).swapaxes(1, 2))
 
 
 @law(wrong=NONSENSE, examples=20)
@@ -160,7 +159,7 @@ def unfold_refuses_windows_that_cannot_be(unfold: Implementation, inputs: Argume
 @fault(
     unfold,
     breaks=unfold_refuses_windows_that_cannot_be,
-    kind="formula",
+    kind="refusal",
     repair="Raise ValueError.",
 )
 def unfolds_whatever_it_is_told(x: Array, kernel_size: int, stride: int, padding: int) -> Array:
@@ -168,7 +167,7 @@ def unfolds_whatever_it_is_told(x: Array, kernel_size: int, stride: int, padding
     return unfold(x, min(max(kernel_size, 1), *x.shape[1:3]), max(stride, 1), max(padding, 0))
 
 
-@workload(unfold, sizes=SOFT_SPLIT, cost=_windows_cost, backward=_windows_cost_backward, gradient=True)
+@workload(unfold, sizes=SOFT_SPLIT, cost=windows_cost, backward=windows_cost_backward, gradient=True)
 def soft_split(
     random: np.random.Generator, B: int, Y: int, X: int, C: int, K: int, stride: int, padding: int
 ) -> Arguments:

@@ -1,0 +1,392 @@
+"""The model, one word at a time: what it predicts, the state it hands on, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from layerlaws.language import (
+    Arguments,
+    Array,
+    Claim,
+    Cost,
+    Ids,
+    Implementation,
+    Results,
+    affine,
+    all_of,
+    arrays,
+    calmed,
+    closely,
+    durations,
+    exactly,
+    extents,
+    fault,
+    ids,
+    ids_within,
+    law,
+    linear_sum,
+    log_softmax,
+    matrix,
+    operation,
+    refused,
+    require,
+    rewritten,
+    seeds,
+    workload,
+    zipf,
+)
+from layerlaws.language import strategies as st
+
+
+@st.composite
+def texts(draw: st.DrawFn, square: bool = False) -> Arguments:
+    """A text of one word at least, and a model whose recurrence does not stretch.
+
+    Three times in four words do not saturate tanh, and scores are near each other: what half precision can follow.
+    square: embeddings are as wide as the state.
+    """
+    rows, length, embedding, hidden, words = draw(extents(5, edges=(2, 3, 4)))
+    embedding, words = hidden if square else embedding, words + 1
+    tokens = draw(ids((rows, draw(durations(length))), words))
+    shapes = {
+        "state": (rows, hidden),
+        "token_table": (words, embedding),
+        "w_x": (embedding, hidden),
+        "w_h": (hidden, hidden),
+        "b_h": (hidden,),
+        "w_out": (hidden, words),
+        "b_out": (words,),
+    }
+    drawn = dict(zip(shapes, draw(arrays(*shapes.values())), strict=True))
+    drawn["w_h"] = calmed(drawn["w_h"])
+    if draw(st.integers(0, 3)):
+        heard = np.abs(drawn["token_table"] @ drawn["w_x"]).max()
+        scored = np.abs(drawn["w_out"]).sum(axis=0).max() + np.abs(drawn["b_out"]).max()
+        drawn["w_x"] = drawn["w_x"] / max(1.0, heard)
+        drawn["w_out"], drawn["b_out"] = (drawn[name] / max(1.0, scored / 4) for name in ("w_out", "b_out"))
+    return {"tokens": tokens, **drawn}
+
+
+def _fits(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> None:
+    (words, embedding), hidden = token_table.shape, b_h.shape[0]
+    ids_within(tokens, words, "tokens")
+    expected = {
+        "state": (tokens.shape[0], hidden),
+        "w_x": (embedding, hidden),
+        "w_h": (hidden, hidden),
+        "w_out": (hidden, words),
+        "b_out": (words,),
+    }
+    given = {"state": state, "w_x": w_x, "w_h": w_h, "w_out": w_out, "b_out": b_out}
+    for name, shape in expected.items():
+        require(given[name].shape == shape, f"{name} has shape {given[name].shape}, expected {shape}")
+
+
+@operation(inputs=texts(), batch=("tokens", "state"), differentiable=True)
+def rnn_language_model(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """h = tanh(x w_x + h w_h + b_h) from word to word, and log softmax(h w_out + b_out) after each.
+
+    tokens (B, T) ids, T >= 0, state (B, H), token_table (V, E), w_x (E, H), w_h (H, H), b_h (H,), w_out (H, V),
+    b_out (V,)  ->  log-probabilities of the next word (B, T, V), state after the last word (B, H)
+    """
+    _fits(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
+    embedded = token_table[tokens]
+    states = [state]
+    for t in range(tokens.shape[1]):
+        states.append(np.tanh(linear_sum((embedded[:, t], w_x), (states[-1], w_h), bias=b_h)))
+    hidden = np.stack(states, axis=1)  # (B, T + 1, H), the state before the first word in front
+    return log_softmax(affine(hidden[:, 1:], w_out, b_out)), hidden[:, -1]
+
+
+def _run(
+    tokens: Ids,
+    state: Array,
+    token_table: Array,
+    w_x: Array,
+    w_h: Array,
+    b_h: Array,
+    w_out: Array,
+    b_out: Array,
+    step: Callable[[Array, Array, int], Array] | None = None,
+    activate: Callable[[Array], Array] = np.tanh,
+) -> tuple[Array, Array]:
+    """The plain model with the knobs that faults turn: step(x, h, t) in place of the recurrence, activate in it."""
+    ids_within(tokens, len(token_table), "tokens")
+    step = step or (lambda x, h, t: activate(x @ w_x + h @ w_h + b_h))
+    embedded, states = token_table[tokens], [state]
+    for t in range(tokens.shape[1]):
+        states.append(step(embedded[:, t], states[-1], t))
+    hidden = np.stack(states, axis=1)
+    return log_softmax(hidden[:, 1:] @ w_out + b_out), hidden[:, -1]
+
+
+@fault(
+    rnn_language_model,
+    breaks="agrees_with_definition",
+    kind="axis",
+    repair="It is (in, out): transpose when porting.",
+)
+def takes_the_recurrent_matrix_as_out_before_in(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """w_h is applied transposed, which its square shape hides."""
+    return _run(tokens, state, token_table, w_x, w_h.T, b_h, w_out, b_out)
+
+
+@law(examples=20)
+def an_empty_text_leaves_the_state_as_it_is(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
+) -> Claim:
+    """A text of no words gives no predictions, and the state that came in."""
+    predictions, state = rnn_language_model(**{**inputs, "tokens": tokens[:, :0]})
+    return all_of(exactly(state, inputs["state"]), exactly(predictions.shape[1], 0))
+
+
+@law(length=st.integers(1, 65))
+def texts_of_any_length_share_the_parameters(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, length: int
+) -> Claim:
+    """With the very same parameters, the beginning of a text is predicted as it is within the whole."""
+    kept = (length - 1) % tokens.shape[1] + 1
+    whole, _ = rnn_language_model(**inputs)
+    beginning, _ = rnn_language_model(**{**inputs, "tokens": tokens[:, :kept]})
+    return closely(beginning, whole[:, :kept])
+
+
+@law(cuts=st.lists(st.integers(1, 64), max_size=3))
+def a_text_may_be_cut_where_the_state_is_carried_on(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, cuts: list[int]
+) -> Claim:
+    """Reading a text in any pieces, each from the state that the one before it left, is reading it at once."""
+    length = tokens.shape[1]
+    ends = sorted({1 + cut % length for cut in cuts} | {length})
+    pieces, state = [], inputs["state"]
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        predictions, state = rnn_language_model(**{**inputs, "tokens": tokens[:, start:end], "state": state})
+        pieces.append(predictions)
+    return closely((np.concatenate(pieces, axis=1), state), rnn_language_model(**inputs))
+
+
+@fault(
+    rnn_language_model,
+    breaks=a_text_may_be_cut_where_the_state_is_carried_on,
+    kind="boundary",
+    repair="Return the one after it.",
+)
+def returns_the_state_before_the_last_word(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The state that comes back has not read the last word."""
+    predictions, _ = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
+    _, before = _run(tokens[:, :-1], state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return predictions, before
+
+
+@law(delay=st.integers(1, 5))
+def the_same_weights_serve_every_step(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, delay: int
+) -> Claim:
+    """Words that leave the state at zero, read before a text, delay its predictions and change none: weights do not
+    know the time.
+    """
+    table = inputs["token_table"]
+    silent = {**inputs, "state": 0 * inputs["state"], "b_h": 0 * inputs["b_h"], "token_table": rewritten(table, 0, 0.0)}
+    waiting = np.zeros((len(tokens), delay), np.int64)
+    late, last = rnn_language_model(**{**silent, "tokens": np.concatenate([waiting, tokens], axis=1)})
+    return closely((late[:, delay:], last), rnn_language_model(**{**silent, "tokens": tokens}))
+
+
+@fault(
+    rnn_language_model,
+    breaks=the_same_weights_serve_every_step,
+    kind="scale",
+    repair="Every step has the same weights.",
+)
+def weights_wear_off(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """w_x is divided by the number of the step."""
+
+    def step(x: Array, h: Array, t: int) -> Array:
+        return np.tanh(x @ (w_x * (1 / (1 + t))).astype(w_x.dtype) + h @ w_h + b_h)
+
+    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, step)
+
+
+@law()
+def probabilities_of_the_next_word_sum_to_one(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
+    """After every word the probabilities of all words sum to 1."""
+    predictions, _ = rnn_language_model(**inputs)
+    return closely(np.sum(np.exp(predictions), axis=-1), np.ones(predictions.shape[:-1]))
+
+
+@fault(
+    rnn_language_model,
+    breaks=probabilities_of_the_next_word_sum_to_one,
+    kind="formula",
+    repair="Take log softmax over the vocabulary.",
+)
+def returns_logits(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The numbers before the softmax are returned."""
+    hidden = [
+        _run(tokens[:, :t], state, token_table, w_x, w_h, b_h, w_out, b_out)[1] for t in range(1, tokens.shape[1] + 1)
+    ]
+    return np.stack(hidden, axis=1) @ w_out + b_out, hidden[-1]
+
+
+@law(examples=20)
+def improbable_words_keep_their_log_probabilities(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
+) -> Claim:
+    """Log-probabilities of two words differ as their scores do, also where the probability of one underflows."""
+    b_out = -256 * np.arange(inputs["b_out"].size).clip(0, 5).astype(inputs["b_out"].dtype)
+    predictions, _ = rnn_language_model(**{**inputs, "w_out": 0 * inputs["w_out"], "b_out": b_out})
+    return closely(predictions - predictions[..., :1], np.broadcast_to(b_out, predictions.shape))
+
+
+@fault(
+    rnn_language_model,
+    breaks=improbable_words_keep_their_log_probabilities,
+    kind="precision",
+    repair="Take log softmax.",
+    seen="https://github.com/deeplearning4j/deeplearning4j/issues/785",
+)
+def takes_the_logarithm_of_the_softmax(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """Probabilities of words that score far below the best underflow, and their logarithm is -inf."""
+    predictions, last = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return np.log(np.exp(predictions)), last
+
+
+@law(inputs=texts(square=True), seed=seeds, examples=50)
+def words_and_states_have_a_matrix_each(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, seed: int
+) -> Claim:
+    """Erratum. There are two matrices, not one: with w_x = 0 words do not matter, with w_h = 0 the past does not."""
+    others = (tokens + 1) % len(inputs["token_table"])
+    deaf = {**inputs, "w_x": 0 * inputs["w_x"]}
+    heard = rnn_language_model(**deaf), rnn_language_model(**{**deaf, "tokens": others})
+    order = np.random.default_rng(seed).permutation(tokens.shape[1])
+    blank = {**inputs, "w_h": 0 * inputs["w_h"]}
+    predictions, _ = rnn_language_model(**blank)
+    permuted, _ = rnn_language_model(**{**blank, "tokens": tokens[:, order], "state": -inputs["state"]})
+    return all_of(closely(*heard), closely(permuted, predictions[:, order]))
+
+
+@fault(
+    rnn_language_model,
+    breaks=words_and_states_have_a_matrix_each,
+    kind="formula",
+    repair="Words have w_x, states have w_h.",
+)
+def takes_one_matrix_for_both(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Word and state are added up before one matrix, where the shapes allow it."""
+    return _run(tokens, state, token_table, w_x, w_x if w_x.shape == w_h.shape else w_h, b_h, w_out, b_out)
+
+
+@law(examples=20)
+def the_recurrent_matrix_is_square(rnn_language_model: Implementation, inputs: Arguments) -> Claim:
+    """Erratum. w_h leads from state to state; a matrix that has a row more is refused."""
+    w_h = inputs["w_h"]
+    return refused(rnn_language_model, "w_h", {**inputs, "w_h": np.concatenate([w_h, w_h[:1]])})
+
+
+@fault(
+    rnn_language_model,
+    breaks=the_recurrent_matrix_is_square,
+    kind="refusal",
+    repair="Compare the shapes, and raise ValueError.",
+)
+def ignores_surplus_rows_of_the_recurrent_matrix(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Rows of w_h beyond the width of the state are dropped."""
+    return _run(tokens, state, token_table, w_x, w_h[: state.shape[1]], b_h, w_out, b_out)
+
+
+@law(surplus=st.integers(1, 3), examples=20)
+def a_state_of_another_width_is_refused(rnn_language_model: Implementation, inputs: Arguments, surplus: int) -> Claim:
+    """The state has a number for each hidden unit; one with more is refused."""
+    state = np.concatenate([inputs["state"]] + [inputs["state"][:, :1]] * surplus, axis=1)
+    return refused(rnn_language_model, "state", {**inputs, "state": state})
+
+
+@fault(
+    rnn_language_model,
+    breaks=a_state_of_another_width_is_refused,
+    kind="refusal",
+    repair="Compare the widths, and raise ValueError.",
+)
+def cuts_the_state_to_its_width(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Surplus numbers of the state are dropped."""
+    return _run(tokens, state[:, : len(w_h)], token_table, w_x, w_h, b_h, w_out, b_out)
+
+
+@law(beyond=st.sampled_from([-1, 0, 1, 1000]), examples=20)
+def a_word_outside_the_vocabulary_is_refused(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, beyond: int
+) -> Claim:
+    """Ids lie in [0, V); others are refused, negative ones, too."""
+    unknown = -1 if beyond < 0 else len(inputs["token_table"]) + beyond
+    return refused(rnn_language_model, "tokens", {**inputs, "tokens": rewritten(tokens, (0, -1), unknown)})
+
+
+@fault(
+    rnn_language_model,
+    breaks=a_word_outside_the_vocabulary_is_refused,
+    kind="refusal",
+    repair="Raise ValueError.",
+)
+def wraps_unknown_words(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """Ids outside the vocabulary are taken modulo its size, as negative indices of Python are."""
+    return _run(tokens % len(token_table), state, token_table, w_x, w_h, b_h, w_out, b_out)
+
+
+def _model_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
+    """Three products at every word; of the words' table the rows that are read."""
+    weights = (E + H + 1) * H + (H + 1) * V
+    return Cost(flops=2 * B * T * (E * H + H * H + H * V), moved=B * T * (E + V) + 2 * B * H + weights)
+
+
+def _model_cost_backward(B: int, T: int, E: int, H: int, V: int) -> Cost:
+    """Two more products for each, and gradients for all rows of the table."""
+    forward = _model_cost(B, T, E, H, V)
+    return Cost(flops=3 * forward.flops, moved=2 * forward.moved + V * E)
+
+
+@workload(
+    rnn_language_model,
+    sizes={"B": 20, "T": 35, "E": 650, "H": 650, "V": 10_000},
+    cost=_model_cost,
+    backward=_model_cost_backward,
+    gradient=True,
+)
+def treebank_model(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> Arguments:
+    """20 texts of 35 words from the 10,000 of the Penn Treebank, 650 units: the medium size of Zaremba et al. 2014,
+    section 4.1, in one layer and without gates.
+    """
+    return {
+        "tokens": zipf(random, (B, T), V),
+        "state": np.tanh(random.standard_normal((B, H))),
+        "token_table": random.standard_normal((V, E)),
+        "w_x": matrix(random, E, H) / 2,
+        "w_h": matrix(random, H, H) / 32,
+        "b_h": random.standard_normal(H) / 8,
+        "w_out": matrix(random, H, V),
+        "b_out": random.standard_normal(V) / 8,
+    }
