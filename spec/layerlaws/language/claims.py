@@ -30,9 +30,9 @@ class Moments:
     """Signed shares of the allowed error of many elements: their number, sum, and sum of squares.
 
     A share is positive where the computed number is farther from 0 than the exact one. Rounding to nearest leaves a
-    mean near 0. An accumulator that truncates, as those of tensor cores do (arXiv 2512.07004), leaves a negative one, which
-    no bound on the worst case can see. The TOSA specification looks at the first two moments of dot products for that
-    reason.
+    mean near 0. An accumulator that truncates, as those of tensor cores do (arXiv 2512.07004), leaves a negative one,
+    which no bound on the worst case can see. The TOSA specification looks at the first two moments of dot products for
+    that reason.
     """
 
     count: int = 0

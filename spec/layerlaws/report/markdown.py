@@ -33,7 +33,8 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         "Known deviations": [_known(report.known)],
         "Accuracy": [
             "Worst / median [share of the allowed error](#words) and, in newer records, the mean over all elements, "
-            "positive away from 0; what correct arithmetic in that format can lose at most is 1. Operations that are exact wherever they are right (integers, masks) are left out.",
+            "positive away from 0. What correct arithmetic in that format can lose at most is 1. Operations that are "
+            "exact wherever they are right (integers, masks) are left out.",
             _table(["operation", "of its", "dtype", *names], _accuracy(report.rows)),
         ],
         **(more or {}),
