@@ -53,9 +53,11 @@ def _note(module: ModuleType) -> Note:
 
     def defined(kind: Any, home: Callable[[Any], Any]) -> tuple[Any, ...]:
         return tuple(
-            x for part in parts for x in vars(part).values()
+            x
+            for part in parts
+            for x in vars(part).values()
             if isinstance(x, kind) and home(x).__module__ == part.__name__
-        )  # fmt: skip
+        )
 
     return Note(
         module,

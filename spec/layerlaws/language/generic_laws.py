@@ -92,8 +92,10 @@ def batches_are_independent(operation: Implementation, inputs: dict[str, Any]) -
     size = len(inputs[operation.operation.batch[0]])
     whole = operation(**inputs)
     row = size // 2
-    alone = {name: x[row : row + 1] if name in operation.operation.batch and x is not None else x
-             for name, x in inputs.items()}  # fmt: skip
+    alone = {
+        name: x[row : row + 1] if name in operation.operation.batch and x is not None else x
+        for name, x in inputs.items()
+    }
     part = tuple(x[row : row + 1] for x in whole) if isinstance(whole, tuple) else whole[row : row + 1]
     return closely(operation(**alone), part)
 
