@@ -23,8 +23,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel = next(directory.glob("layerlaws-*.whl"))
     subprocess.run(
         [binaries / "python", "-m", "pip", "--quiet", "install", "-c", ROOT / "constraints.txt", wheel],
-        check=True, timeout=240,
-    )  # fmt: skip
+        check=True,
+        timeout=240,
+    )
     return binaries
 
 
@@ -38,9 +39,14 @@ def test_an_installed_wheel_checks_and_reports(installed: Path, tmp_path: Path) 
 
 def test_without_its_extras_a_backend_is_unavailable_and_says_what_to_install(installed: Path, tmp_path: Path) -> None:
     run = subprocess.run(
-        [installed / "layerlaws", "list"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+        [installed / "layerlaws", "list"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
         env={"COLUMNS": "200", "PATH": ""},
-    )  # fmt: skip
+    )
     assert "pip install 'layerlaws[torch]'" in run.stdout
     assert "pip install 'layerlaws[libraries]'" in run.stdout
 

@@ -43,6 +43,9 @@ def test_every_operation_has_a_numpy_and_a_torch_implementation() -> None:
 def test_numpy_and_torch_are_independent_witnesses() -> None:
     pytest.importorskip("torch")
     for function in load_backend("torch-cpu", catalogue()).functions.values():
-        borrowed = [x for x in vars(sys.modules[function.__module__]).values()
-                    if getattr(x, "__module__", "").startswith("layerlaws_backends.numpy")]  # fmt: skip
+        borrowed = [
+            x
+            for x in vars(sys.modules[function.__module__]).values()
+            if getattr(x, "__module__", "").startswith("layerlaws_backends.numpy")
+        ]
         assert not borrowed, f"{function.__module__} takes {borrowed} from the other witness"

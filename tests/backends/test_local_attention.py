@@ -54,8 +54,9 @@ def test_torch_allocates_its_results_and_its_windows_only(form: str) -> None:
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
-            for declared, tensor in zip(func._schema.returns, result if isinstance(result, tuple) else (result,),
-                                        strict=False):  # fmt: skip
+            for declared, tensor in zip(
+                func._schema.returns, result if isinstance(result, tuple) else (result,), strict=False
+            ):
                 if declared.alias_info is None and isinstance(tensor, torch.Tensor):
                     self.numbers += tensor.numel()
             return result

@@ -38,9 +38,11 @@ UNTIMED = {
 def small(workload: Workload) -> Workload:
     """The same at sizes 16 times smaller, though at least 2 where they were; a window keeps its width, which is odd."""
     return workload.at(
-        **{name: size if name == "K" and size < 16 else max(size // 16, min(size, 2))
-           for name, size in workload.sizes.items()}
-    )  # fmt: skip
+        **{
+            name: size if name == "K" and size < 16 else max(size // 16, min(size, 2))
+            for name, size in workload.sizes.items()
+        }
+    )
 
 
 def drawn(workload: Workload, seed: int = 0) -> dict[str, Any]:
@@ -49,8 +51,12 @@ def drawn(workload: Workload, seed: int = 0) -> dict[str, Any]:
 
 def arrays(arguments: dict[str, Any]) -> list[Any]:
     """All arrays among arguments, those in tuples, too."""
-    return [x for value in arguments.values() for x in (value if isinstance(value, tuple) else (value,))
-            if isinstance(x, np.ndarray)]  # fmt: skip
+    return [
+        x
+        for value in arguments.values()
+        for x in (value if isinstance(value, tuple) else (value,))
+        if isinstance(x, np.ndarray)
+    ]
 
 
 def test_every_operation_has_a_workload_or_a_reason() -> None:
@@ -83,8 +89,9 @@ def test_arguments_are_those_of_the_operation(name: str) -> None:
     arguments = drawn(small(WORKLOADS[name]))
     signature = inspect.signature(WORKLOADS[name].operation.definition)
     assert arguments.keys() == signature.parameters.keys()
-    assert all(x.dtype == (np.float64 if is_float(x) else bool if x.dtype == bool else np.int64)
-               for x in arrays(arguments))  # fmt: skip
+    assert all(
+        x.dtype == (np.float64 if is_float(x) else bool if x.dtype == bool else np.int64) for x in arrays(arguments)
+    )
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -204,12 +211,15 @@ def test_states_outside_the_windows_cost_nothing() -> None:
     assert longer.cost(**longer.sizes).flops == workload.cost(**workload.sizes).flops
 
 
-@pytest.mark.parametrize(("name", "sizes", "flops"), [
-    ("encoder_self_attention", {"B": 8, "T": 512, "D": 512, "H": 8}, "1.29e+10"),
-    ("transformer_feed_forward", {"B": 8, "T": 512, "D": 512, "F": 2048}, "1.72e+10"),
-    ("full_loss", {"N": 1024, "H": 512, "V": 50_000}, "5.24e+10"),
-    ("conv_s2s_layer", {"B": 32, "T": 50, "C": 512, "K": 3}, "5.03e+09"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "sizes", "flops"),
+    [
+        ("encoder_self_attention", {"B": 8, "T": 512, "D": 512, "H": 8}, "1.29e+10"),
+        ("transformer_feed_forward", {"B": 8, "T": 512, "D": 512, "F": 2048}, "1.72e+10"),
+        ("full_loss", {"N": 1024, "H": 512, "V": 50_000}, "5.24e+10"),
+        ("conv_s2s_layer", {"B": 32, "T": 50, "C": 512, "K": 3}, "5.03e+09"),
+    ],
+)
 def test_known_figures(name: str, sizes: dict[str, int], flops: str) -> None:
     assert dict(WORKLOADS[name].sizes) == sizes
     assert f"{WORKLOADS[name].cost(**sizes).flops:.3g}" == flops

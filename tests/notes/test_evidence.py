@@ -56,8 +56,11 @@ def test_every_fault_is_caught_by_each_law_it_names(note: Note) -> None:
         assert set(fault.breaks) <= {case.law.name for case in named}, (
             f"{fault.name} names laws that do not speak of it"
         )
-        missed += [f"{fault.name}: {case.id} is {v.state} {v.reason}" for case in named
-                   if (v := caught(fault, case)).state != "broken"]  # fmt: skip
+        missed += [
+            f"{fault.name}: {case.id} is {v.state} {v.reason}"
+            for case in named
+            if (v := caught(fault, case)).state != "broken"
+        ]
     assert not missed, "\n".join(missed)
 
 
@@ -127,6 +130,9 @@ def test_bad_arguments_raise_value_error_naming_them(note: Note, backend_name: s
     for case in filter(refuses, note.cases):
         statistics = Statistics()
         check(backend, case, profile="quick", shrink=False, statistics=statistics)
-        unhelpful |= {f"{case.id}: {type(error).__name__}: {error}" for naming, error in statistics.refusals
-                      if not isinstance(error, ValueError) or naming not in str(error)}  # fmt: skip
+        unhelpful |= {
+            f"{case.id}: {type(error).__name__}: {error}"
+            for naming, error in statistics.refusals
+            if not isinstance(error, ValueError) or naming not in str(error)
+        }
     assert not unhelpful, "\n".join(sorted(unhelpful))

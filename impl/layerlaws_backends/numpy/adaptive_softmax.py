@@ -11,9 +11,12 @@ Array = NDArray[Any]
 
 
 def adaptive_log_softmax(
-    hidden: Array, head: Array, tail_projections: tuple[Array, ...], tail_outputs: tuple[Array, ...],
+    hidden: Array,
+    head: Array,
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
-) -> Array:  # fmt: skip
+) -> Array:
     """Log-probabilities of all words; each tail is computed in its place in the result.
 
     hidden (N, H), head (H, c0 + J), tail_projections J of (H, h_j), tail_outputs J of (h_j, c_{j+1} - c_j),
@@ -32,9 +35,13 @@ def adaptive_log_softmax(
 
 
 def adaptive_softmax_loss(
-    hidden: Array, head: Array, tail_projections: tuple[Array, ...], tail_outputs: tuple[Array, ...],
-    cutoffs: tuple[int, ...], targets: NDArray[np.int64],
-) -> Array:  # fmt: skip
+    hidden: Array,
+    head: Array,
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
+    cutoffs: tuple[int, ...],
+    targets: NDArray[np.int64],
+) -> Array:
     """-log p(targets[n]): the head for all rows, each tail for the rows whose targets are in it.
 
     hidden (N, H), head (H, c0 + J), tail_projections J of (H, h_j), tail_outputs J of (h_j, c_{j+1} - c_j),
@@ -55,9 +62,12 @@ def adaptive_softmax_loss(
 
 
 def adaptive_softmax_predict(
-    hidden: Array, head: Array, tail_projections: tuple[Array, ...], tail_outputs: tuple[Array, ...],
+    hidden: Array,
+    head: Array,
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
-) -> NDArray[np.int64]:  # fmt: skip
+) -> NDArray[np.int64]:
     """The likeliest word; a tail is entered only by rows where it outweighs the best word found before.
 
     hidden (N, H), head (H, c0 + J), tail_projections J of (H, h_j), tail_outputs J of (h_j, c_{j+1} - c_j),
@@ -93,9 +103,12 @@ def _losses(scores: Array, targets: NDArray[np.int64]) -> Array:
 
 
 def _check(
-    hidden: Array, head: Array, tail_projections: tuple[Array, ...], tail_outputs: tuple[Array, ...],
+    hidden: Array,
+    head: Array,
+    tail_projections: tuple[Array, ...],
+    tail_outputs: tuple[Array, ...],
     cutoffs: tuple[int, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Refuse weights that do not fit the hidden states and the cutoffs."""
     if not cutoffs or any(end <= start for start, end in zip((0, *cutoffs), cutoffs, strict=False)):
         raise ValueError(f"cutoffs must increase from above 0, not {cutoffs}")

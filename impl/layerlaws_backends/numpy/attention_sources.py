@@ -11,21 +11,35 @@ Array = NDArray[Any]
 
 
 def bahdanau_step(
-    embedding: Array, state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array, w_input: Array,
-    w_context: Array, w_state: Array, bias: Array,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+    embedding: Array,
+    state: Array,
+    memory: Array,
+    w_query: Array,
+    w_memory: Array,
+    v: Array,
+    w_input: Array,
+    w_context: Array,
+    w_state: Array,
+    bias: Array,
+) -> tuple[Array, Array, Array]:
     """The previous state asks, the context goes into the new one.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_query (Q, A), w_memory (M, A), v (A,), w_input (E, Q),
     w_context (M, Q), w_state (Q, Q), bias (Q,)  ->  new_state (B, Q), context (B, M), weights (B, S)
     """
     (batch, embedded), width, (source, depth), hidden_width = embedding.shape, state.shape[1], memory.shape[1:], len(v)
-    _check_shapes({
-        "state": (state, (batch, width)), "memory": (memory, (batch, source, depth)),
-        "w_query": (w_query, (width, hidden_width)), "w_memory": (w_memory, (depth, hidden_width)),
-        "w_input": (w_input, (embedded, width)), "w_context": (w_context, (depth, width)),
-        "w_state": (w_state, (width, width)), "bias": (bias, (width,)),
-    })  # fmt: skip
+    _check_shapes(
+        {
+            "state": (state, (batch, width)),
+            "memory": (memory, (batch, source, depth)),
+            "w_query": (w_query, (width, hidden_width)),
+            "w_memory": (w_memory, (depth, hidden_width)),
+            "w_input": (w_input, (embedded, width)),
+            "w_context": (w_context, (depth, width)),
+            "w_state": (w_state, (width, width)),
+            "bias": (bias, (width,)),
+        }
+    )
     hidden = (memory.reshape(-1, depth) @ w_memory).reshape(batch, source, hidden_width)
     hidden += (state @ w_query)[:, None]
     np.tanh(hidden, out=hidden)
@@ -39,20 +53,32 @@ def bahdanau_step(
 
 
 def luong_step(
-    embedding: Array, state: Array, memory: Array, w_input: Array, w_state: Array, bias: Array, w_score: Array,
+    embedding: Array,
+    state: Array,
+    memory: Array,
+    w_input: Array,
+    w_state: Array,
+    bias: Array,
+    w_score: Array,
     w_combine: Array,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+) -> tuple[Array, Array, Array, Array]:
     """The new state asks, and is combined with the context.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_input (E, Q), w_state (Q, Q), bias (Q,), w_score (Q, M),
     w_combine (M + Q, Q)  ->  new_state (B, Q), attentional (B, Q), context (B, M), weights (B, S)
     """
     (batch, embedded), width, (source, depth) = embedding.shape, state.shape[1], memory.shape[1:]
-    _check_shapes({
-        "state": (state, (batch, width)), "memory": (memory, (batch, source, depth)),
-        "w_input": (w_input, (embedded, width)), "w_state": (w_state, (width, width)), "bias": (bias, (width,)),
-        "w_score": (w_score, (width, depth)), "w_combine": (w_combine, (depth + width, width)),
-    })  # fmt: skip
+    _check_shapes(
+        {
+            "state": (state, (batch, width)),
+            "memory": (memory, (batch, source, depth)),
+            "w_input": (w_input, (embedded, width)),
+            "w_state": (w_state, (width, width)),
+            "bias": (bias, (width,)),
+            "w_score": (w_score, (width, depth)),
+            "w_combine": (w_combine, (depth + width, width)),
+        }
+    )
     new_state = embedding @ w_input
     new_state += state @ w_state
     new_state += bias
@@ -73,10 +99,14 @@ def conv_s2s_attention(
     ->  context (B, T, E), weights (B, T, S)
     """
     (batch, length, channels), source, width = state.shape, memory.shape[1], len(b)
-    _check_shapes({
-        "target_embedding": (target_embedding, (batch, length, width)), "memory": (memory, (batch, source, width)),
-        "source_embedding": (source_embedding, (batch, source, width)), "w": (w, (channels, width)),
-    })  # fmt: skip
+    _check_shapes(
+        {
+            "target_embedding": (target_embedding, (batch, length, width)),
+            "memory": (memory, (batch, source, width)),
+            "source_embedding": (source_embedding, (batch, source, width)),
+            "w": (w, (channels, width)),
+        }
+    )
     asking = (state.reshape(-1, channels) @ w).reshape(batch, length, width)
     asking += b
     asking += target_embedding

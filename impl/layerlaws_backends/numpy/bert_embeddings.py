@@ -20,9 +20,15 @@ def segment_ids(first_length: int, second_length: int | None) -> NDArray[np.int6
 
 
 def bert_embeddings(
-    token_ids: NDArray[np.int64], segment_ids: NDArray[np.int64], token_table: Array, segment_table: Array,
-    position_table: Array, scale: Array, shift: Array, epsilon: float,
-) -> Array:  # fmt: skip
+    token_ids: NDArray[np.int64],
+    segment_ids: NDArray[np.int64],
+    token_table: Array,
+    segment_table: Array,
+    position_table: Array,
+    scale: Array,
+    shift: Array,
+    epsilon: float,
+) -> Array:
     """LayerNorm(token + segment + position), the sum and its normalization in one buffer.
 
     token_ids, segment_ids (B, T), token_table (V, D), segment_table (2, D), position_table (P, D), scale, shift (D,)

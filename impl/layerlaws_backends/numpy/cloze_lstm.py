@@ -26,8 +26,13 @@ def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Arr
     ->  output (B, T, H), hidden (B, H), cell (B, H)
     """
     (batch, _, width), units = x.shape, cell.shape[1]
-    shapes = {"hidden": (hidden, (batch, units)), "cell": (cell, (batch, units)), "w_x": (w_x, (width, 4 * units)),
-              "w_h": (w_h, (units, 4 * units)), "bias": (bias, (4 * units,))}  # fmt: skip
+    shapes = {
+        "hidden": (hidden, (batch, units)),
+        "cell": (cell, (batch, units)),
+        "w_x": (w_x, (width, 4 * units)),
+        "w_h": (w_h, (units, 4 * units)),
+        "bias": (bias, (4 * units,)),
+    }
     for name, (array, shape) in shapes.items():
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
@@ -36,9 +41,12 @@ def lstm(x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Arr
 
 
 def cloze_lstm(
-    embeddings: Array, forward: tuple[Array, Array, Array], backward: tuple[Array, Array, Array], w_out: Array,
+    embeddings: Array,
+    forward: tuple[Array, Array, Array],
+    backward: tuple[Array, Array, Array],
+    w_out: Array,
     b_out: Array,
-) -> Array:  # fmt: skip
+) -> Array:
     """Forward states after word i - 1 and backward states after word i + 1, one product with w_out.
 
     embeddings (B, T, E), forward and backward (w_x (E, 4H), w_h (H, 4H), bias (4H,)), w_out (2H, V), b_out (V,)

@@ -78,11 +78,31 @@ def restore_tokens(visible: Array, mask_token: Array, restore: NDArray[np.int64]
 
 
 def masked_encoder(
-    patches: Array, noise: Array, keep: int, w_embed: Array, b_embed: Array, positions: Array, norm_1_scale: Array,
-    norm_1_shift: Array, w_q: Array, b_q: Array, w_k: Array, b_k: Array, w_v: Array, b_v: Array, w_o: Array,
-    b_o: Array, norm_2_scale: Array, norm_2_shift: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array,
-    num_heads: int, epsilon: float,
-) -> Array:  # fmt: skip
+    patches: Array,
+    noise: Array,
+    keep: int,
+    w_embed: Array,
+    b_embed: Array,
+    positions: Array,
+    norm_1_scale: Array,
+    norm_1_shift: Array,
+    w_q: Array,
+    b_q: Array,
+    w_k: Array,
+    b_k: Array,
+    w_v: Array,
+    b_v: Array,
+    w_o: Array,
+    b_o: Array,
+    norm_2_scale: Array,
+    norm_2_shift: Array,
+    w_1: Array,
+    b_1: Array,
+    w_2: Array,
+    b_2: Array,
+    num_heads: int,
+    epsilon: float,
+) -> Array:
     """Embed the kept patches at their positions, then pre-norm Transformer blocks; removed ones are never touched.
 
     patches (N, L, P), noise (N, L), w_embed (P, D), positions (L, D), a row for each block of all others
@@ -97,7 +117,7 @@ def masked_encoder(
         seen = _layer_norm(x, norm_1_scale[z], norm_1_shift[z], epsilon)
         x += multi_head_attention(
             seen, seen, seen, w_q[z], w_k[z], w_v[z], w_o[z], b_q[z], b_k[z], b_v[z], b_o[z], num_heads, None
-        )[0]  # fmt: skip
+        )[0]
         hidden = _linear(_layer_norm(x, norm_2_scale[z], norm_2_shift[z], epsilon), w_1[z], b_1[z])
         x += _linear(_gelu(hidden), w_2[z], b_2[z])
     return x

@@ -34,9 +34,20 @@ def scaled_dot_product_attention(query: Array, key: Array, value: Array, mask: A
 
 
 def multi_head_attention(
-    query: Array, key: Array, value: Array, w_q: Array, w_k: Array, w_v: Array, w_o: Array, b_q: Array, b_k: Array,
-    b_v: Array, b_o: Array, num_heads: int, mask: Array | None,
-) -> tuple[Array, Array]:  # fmt: skip
+    query: Array,
+    key: Array,
+    value: Array,
+    w_q: Array,
+    w_k: Array,
+    w_v: Array,
+    w_o: Array,
+    b_q: Array,
+    b_k: Array,
+    b_v: Array,
+    b_o: Array,
+    num_heads: int,
+    mask: Array | None,
+) -> tuple[Array, Array]:
     """Attention of H heads side by side, between projections.
 
     query (B, T, D), key and value (B, S, D), w (D, D), b (D,), mask (B, T, S) or None

@@ -64,9 +64,14 @@ def katz_probabilities(corpus: Ids, history: Ids, vocabulary: int, order: int, d
 
 
 def wordpiece_encode(
-    symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, continuing: NDArray[np.bool_], unknown: int,
+    symbols: Ids,
+    offsets: Ids,
+    pieces: Ids,
+    piece_offsets: Ids,
+    continuing: NDArray[np.bool_],
+    unknown: int,
     max_length: int,
-) -> tuple[Ids, Ids]:  # fmt: skip
+) -> tuple[Ids, Ids]:
     """From the left, the longest piece that fits, or `unknown` for the word. -> ids (N',), offsets (W + 1,).
 
     symbols (N,), offsets (W + 1,), pieces (M,), piece_offsets (P + 1,), continuing (P,). Every round gives each
@@ -246,8 +251,10 @@ def _followers(corpus: Ids, places: Ids, vocabulary: int) -> Ids:
 
 
 def _check_text(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids) -> None:
-    for name, of, cuts, text in (("symbols", "offsets", offsets, symbols),
-                                 ("pieces", "piece_offsets", piece_offsets, pieces)):  # fmt: skip
+    for name, of, cuts, text in (
+        ("symbols", "offsets", offsets, symbols),
+        ("pieces", "piece_offsets", piece_offsets, pieces),
+    ):
         if len(cuts) < 1 or cuts[0] != 0 or cuts[-1] != len(text) or (np.diff(cuts) < 0).any():
             raise ValueError(f"{of} must rise from 0 to {len(text)}")
         if len(text) and text.min() < 0:

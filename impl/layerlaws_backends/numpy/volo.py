@@ -108,9 +108,16 @@ def _grid(height: int, width: int, kernel_size: int, stride: int, padding: int) 
 
 
 def _check(
-    channels: int, w_v: Array, w_a: Array, b_a: Array, w_o: Array, b_o: Array, num_heads: int, kernel_size: int,
+    channels: int,
+    w_v: Array,
+    w_a: Array,
+    b_a: Array,
+    w_o: Array,
+    b_o: Array,
+    num_heads: int,
+    kernel_size: int,
     stride: int,
-) -> None:  # fmt: skip
+) -> None:
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size is {kernel_size}: only odd windows have a centre")
     if stride < 1:
@@ -119,9 +126,12 @@ def _check(
         raise ValueError(f"num_heads is {num_heads}, which does not divide the {channels} channels of x")
     scores = num_heads * kernel_size**4
     shapes = {
-        "w_v": (w_v, (channels, channels)), "w_a": (w_a, (channels, scores)), "b_a": (b_a, (scores,)),
-        "w_o": (w_o, (channels, channels)), "b_o": (b_o, (channels,)),
-    }  # fmt: skip
+        "w_v": (w_v, (channels, channels)),
+        "w_a": (w_a, (channels, scores)),
+        "b_a": (b_a, (scores,)),
+        "w_o": (w_o, (channels, channels)),
+        "b_o": (b_o, (channels,)),
+    }
     for name, (array, shape) in shapes.items():
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, not {shape}")

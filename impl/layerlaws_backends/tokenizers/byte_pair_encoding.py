@@ -48,9 +48,11 @@ def bpe_train(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: in
     if num_merges < 0:
         raise ValueError(f"num_merges must not be negative, not {num_merges}")
     trainer = trainers.BpeTrainer(
-        vocab_size=base + num_merges, min_frequency=min_count, show_progress=False,
+        vocab_size=base + num_merges,
+        min_frequency=min_count,
+        show_progress=False,
         initial_alphabet=[*text_of(np.arange(base))],
-    )  # fmt: skip
+    )
     tokenizer = Tokenizer(models.BPE())
     fed = np.repeat(np.array(words, object), counts)
     tokenizer.train_from_iterator(

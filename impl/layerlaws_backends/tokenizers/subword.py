@@ -47,9 +47,14 @@ def unknown_encode(symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, 
 
 
 def wordpiece_encode(
-    symbols: Ids, offsets: Ids, pieces: Ids, piece_offsets: Ids, continuing: NDArray[np.bool_], unknown: int,
+    symbols: Ids,
+    offsets: Ids,
+    pieces: Ids,
+    piece_offsets: Ids,
+    continuing: NDArray[np.bool_],
+    unknown: int,
     max_length: int,
-) -> tuple[Ids, Ids]:  # fmt: skip
+) -> tuple[Ids, Ids]:
     """WordPiece on every word. symbols (N,), offsets (W + 1,)  ->  ids (N',), offsets (W + 1,)."""
     spelled = zip(continuing.tolist(), words_of(pieces, piece_offsets), strict=True)
     vocabulary, stranger = _named([_MARK * mark + piece for mark, piece in spelled], unknown)

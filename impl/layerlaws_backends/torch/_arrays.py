@@ -56,17 +56,24 @@ def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotange
         return x.requires_grad_() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
 
     leaves = {name: leaf(x) for name, x in arguments.items()}
-    flat = [(name, x) for name, xs in leaves.items() for x in (xs if isinstance(xs, tuple) else (xs,))
-            if isinstance(x, torch.Tensor) and x.requires_grad]  # fmt: skip
+    flat = [
+        (name, x)
+        for name, xs in leaves.items()
+        for x in (xs if isinstance(xs, tuple) else (xs,))
+        if isinstance(x, torch.Tensor) and x.requires_grad
+    ]
     results = function(**leaves)
     pairs = list(zip(results, cotangent, strict=True)) if isinstance(results, tuple) else [(results, cotangent)]
     pairs = [(result, weight) for result, weight in pairs if result.requires_grad]
     found: tuple[torch.Tensor, ...] = tuple(torch.zeros_like(x) for _, x in flat)
     if pairs:
         found = torch.autograd.grad(
-            [result for result, _ in pairs], [x for _, x in flat], [weight for _, weight in pairs],
-            allow_unused=True, materialize_grads=True,
-        )  # fmt: skip
+            [result for result, _ in pairs],
+            [x for _, x in flat],
+            [weight for _, weight in pairs],
+            allow_unused=True,
+            materialize_grads=True,
+        )
     gradients: dict[str, Any] = {}
     for (name, _), g in zip(flat, found, strict=True):
         gradients[name] = (*gradients.get(name, ()), g) if isinstance(leaves[name], tuple) else g

@@ -26,9 +26,13 @@ def adaptive_log_softmax(
 
 
 def adaptive_softmax_loss(
-    hidden: torch.Tensor, head: torch.Tensor, tail_projections: Tensors, tail_outputs: Tensors,
-    cutoffs: tuple[int, ...], targets: torch.Tensor,
-) -> torch.Tensor:  # fmt: skip
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    tail_projections: Tensors,
+    tail_outputs: Tensors,
+    cutoffs: tuple[int, ...],
+    targets: torch.Tensor,
+) -> torch.Tensor:
     """-log p(targets[n]): the head for all rows, each tail for the rows whose targets are in it.
 
     hidden (N, H), head (H, c0 + J), tail_projections J of (H, h_j), tail_outputs J of (h_j, c_{j+1} - c_j),

@@ -8,9 +8,17 @@ import torch
 
 
 def bahdanau_step(
-    embedding: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, w_query: torch.Tensor, w_memory: torch.Tensor,
-    v: torch.Tensor, w_input: torch.Tensor, w_context: torch.Tensor, w_state: torch.Tensor, bias: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    embedding: torch.Tensor,
+    state: torch.Tensor,
+    memory: torch.Tensor,
+    w_query: torch.Tensor,
+    w_memory: torch.Tensor,
+    v: torch.Tensor,
+    w_input: torch.Tensor,
+    w_context: torch.Tensor,
+    w_state: torch.Tensor,
+    bias: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The previous state asks, the context goes into the new one.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_query (Q, A), w_memory (M, A), v (A,), w_input (E, Q),
@@ -34,9 +42,15 @@ def bahdanau_step(
 
 
 def luong_step(
-    embedding: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, w_input: torch.Tensor, w_state: torch.Tensor,
-    bias: torch.Tensor, w_score: torch.Tensor, w_combine: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    embedding: torch.Tensor,
+    state: torch.Tensor,
+    memory: torch.Tensor,
+    w_input: torch.Tensor,
+    w_state: torch.Tensor,
+    bias: torch.Tensor,
+    w_score: torch.Tensor,
+    w_combine: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The new state asks, and is combined with the context.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_input (E, Q), w_state (Q, Q), bias (Q,), w_score (Q, M),
@@ -58,9 +72,13 @@ def luong_step(
 
 
 def conv_s2s_attention(
-    state: torch.Tensor, target_embedding: torch.Tensor, memory: torch.Tensor, source_embedding: torch.Tensor,
-    w: torch.Tensor, b: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    state: torch.Tensor,
+    target_embedding: torch.Tensor,
+    memory: torch.Tensor,
+    source_embedding: torch.Tensor,
+    w: torch.Tensor,
+    b: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Each state asks together with its target embedding; source states answer, and give their embeddings, too.
 
     state (B, T, C), target_embedding (B, T, E), memory (B, S, E), source_embedding (B, S, E), w (C, E), b (E,)

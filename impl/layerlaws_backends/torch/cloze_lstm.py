@@ -25,8 +25,13 @@ def lstm(
     ->  output (B, T, H), hidden (B, H), cell (B, H)
     """
     (batch, length, width), units = x.shape, cell.shape[1]
-    shapes = {"hidden": (hidden, (batch, units)), "cell": (cell, (batch, units)), "w_x": (w_x, (width, 4 * units)),
-              "w_h": (w_h, (units, 4 * units)), "bias": (bias, (4 * units,))}  # fmt: skip
+    shapes = {
+        "hidden": (hidden, (batch, units)),
+        "cell": (cell, (batch, units)),
+        "w_x": (w_x, (width, 4 * units)),
+        "w_h": (w_h, (units, 4 * units)),
+        "bias": (bias, (4 * units,)),
+    }
     for name, (tensor, shape) in shapes.items():
         if tensor.shape != shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
@@ -36,9 +41,16 @@ def lstm(
     # cuDNN keeps what the gradient needs in training only.
     training = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, hidden, cell, w_x, w_h, bias))
     output, last, memory = torch.lstm(
-        x, (hidden[None], cell[None]), weights,
-        has_biases=True, num_layers=1, dropout=0.0, train=training, bidirectional=False, batch_first=True,
-    )  # fmt: skip
+        x,
+        (hidden[None], cell[None]),
+        weights,
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=training,
+        bidirectional=False,
+        batch_first=True,
+    )
     return output, last[0], memory[0]
 
 

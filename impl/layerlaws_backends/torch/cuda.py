@@ -19,10 +19,17 @@ from_numpy = into("cuda")
 # The kernels of a GPU add with atomics of the storage format here: aten/src/ATen/native/cuda/EmbeddingBackwardKernel.cu
 # keeps partial sums in float32, but index_put_ and col2im do not promise to. No record of a GPU says so yet.
 arithmetic = dict.fromkeys(
-    ("bert_embeddings", "target_embedding", "rnn_language_model", "fold", "unfold", "outlook_attention",
-     "unigram_encode"),
+    (
+        "bert_embeddings",
+        "target_embedding",
+        "rnn_language_model",
+        "fold",
+        "unfold",
+        "outlook_attention",
+        "unigram_encode",
+    ),
     ADDS_AS_STORED,
-)  # fmt: skip
+)
 
 # float32 is to mean float32: convolutions round to TF32 (10 bits) unless told not to.
 torch.backends.cudnn.allow_tf32 = False

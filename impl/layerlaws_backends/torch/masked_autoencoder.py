@@ -55,12 +55,31 @@ def restore_tokens(visible: torch.Tensor, mask_token: torch.Tensor, restore: tor
 
 
 def masked_encoder(
-    patches: torch.Tensor, noise: torch.Tensor, keep: int, w_embed: torch.Tensor, b_embed: torch.Tensor,
-    positions: torch.Tensor, norm_1_scale: torch.Tensor, norm_1_shift: torch.Tensor, w_q: torch.Tensor,
-    b_q: torch.Tensor, w_k: torch.Tensor, b_k: torch.Tensor, w_v: torch.Tensor, b_v: torch.Tensor, w_o: torch.Tensor,
-    b_o: torch.Tensor, norm_2_scale: torch.Tensor, norm_2_shift: torch.Tensor, w_1: torch.Tensor, b_1: torch.Tensor,
-    w_2: torch.Tensor, b_2: torch.Tensor, num_heads: int, epsilon: float,
-) -> torch.Tensor:  # fmt: skip
+    patches: torch.Tensor,
+    noise: torch.Tensor,
+    keep: int,
+    w_embed: torch.Tensor,
+    b_embed: torch.Tensor,
+    positions: torch.Tensor,
+    norm_1_scale: torch.Tensor,
+    norm_1_shift: torch.Tensor,
+    w_q: torch.Tensor,
+    b_q: torch.Tensor,
+    w_k: torch.Tensor,
+    b_k: torch.Tensor,
+    w_v: torch.Tensor,
+    b_v: torch.Tensor,
+    w_o: torch.Tensor,
+    b_o: torch.Tensor,
+    norm_2_scale: torch.Tensor,
+    norm_2_shift: torch.Tensor,
+    w_1: torch.Tensor,
+    b_1: torch.Tensor,
+    w_2: torch.Tensor,
+    b_2: torch.Tensor,
+    num_heads: int,
+    epsilon: float,
+) -> torch.Tensor:
     """Embed the kept patches at their positions, then pre-norm Transformer blocks; removed ones are never touched.
 
     patches (N, L, P), noise (N, L), w_embed (P, D), positions (L, D), a row for each block of all others

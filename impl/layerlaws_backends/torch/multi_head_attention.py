@@ -21,10 +21,20 @@ def scaled_dot_product_attention(
 
 
 def multi_head_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, w_q: torch.Tensor, w_k: torch.Tensor,
-    w_v: torch.Tensor, w_o: torch.Tensor, b_q: torch.Tensor, b_k: torch.Tensor, b_v: torch.Tensor, b_o: torch.Tensor,
-    num_heads: int, mask: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    w_q: torch.Tensor,
+    w_k: torch.Tensor,
+    w_v: torch.Tensor,
+    w_o: torch.Tensor,
+    b_q: torch.Tensor,
+    b_k: torch.Tensor,
+    b_v: torch.Tensor,
+    b_o: torch.Tensor,
+    num_heads: int,
+    mask: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention of H heads side by side, between projections. The weights are asked for, so no kernel may fuse them.
 
     query (B, T, D), key and value (B, S, D), w (D, D), b (D,), mask (B, T, S) or None
@@ -35,8 +45,10 @@ def multi_head_attention(
         raise ValueError(f"num_heads = {num_heads} does not divide the width {width}")
     if value.shape[1] != key.shape[1]:
         raise ValueError(f"value has {value.shape[1]} positions, key has {key.shape[1]}")
-    q, k, v = (F.linear(x, w.mT, b).view(*x.shape[:2], num_heads, width // num_heads).transpose(1, 2)
-               for x, w, b in ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))  # fmt: skip
+    q, k, v = (
+        F.linear(x, w.mT, b).view(*x.shape[:2], num_heads, width // num_heads).transpose(1, 2)
+        for x, w, b in ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v))
+    )
     scores = (q * (width // num_heads) ** -0.5) @ k.mT
     blind = None if mask is None else ~mask.any(dim=-1)[:, None, :, None]  # (B, 1, T, 1)
     if mask is not None:

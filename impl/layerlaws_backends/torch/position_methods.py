@@ -18,9 +18,13 @@ def learned_positions(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
 
 
 def relative_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, key_table: torch.Tensor, value_table: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    key_table: torch.Tensor,
+    value_table: torch.Tensor,
     mask: torch.Tensor | None,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """Attention whose keys and values have a row by distance added.
 
     No pair of positions ever has a vector of its own: every query meets every row of the key table once, and the
@@ -43,9 +47,14 @@ def relative_attention(
 
 
 def _attended(
-    query: torch.Tensor, start: int, key: torch.Tensor, value: torch.Tensor, key_table: torch.Tensor,
-    value_table: torch.Tensor, mask: torch.Tensor | None,
-) -> torch.Tensor:  # fmt: skip
+    query: torch.Tensor,
+    start: int,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    key_table: torch.Tensor,
+    value_table: torch.Tensor,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
     """The results of queries from position `start` on, which are scaled already. -> (B, H, R, e)."""
     (length, keys), reach = (query.shape[2], key.shape[2]), len(key_table) // 2
     # Keys before `left` are out of reach to all these queries, and so are those from `right` on.
@@ -73,9 +82,13 @@ def _attended(
 
 
 def _check(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, key_table: torch.Tensor, value_table: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    key_table: torch.Tensor,
+    value_table: torch.Tensor,
     mask: torch.Tensor | None,
-) -> None:  # fmt: skip
+) -> None:
     if len(key_table) % 2 == 0:
         raise ValueError(f"key_table has {len(key_table)} rows, an even number: none is for distance 0")
     if len(value_table) != len(key_table):

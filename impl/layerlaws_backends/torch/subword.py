@@ -56,9 +56,14 @@ def katz_probabilities(corpus: Tensor, history: Tensor, vocabulary: int, order: 
 
 
 def wordpiece_encode(
-    symbols: Tensor, offsets: Tensor, pieces: Tensor, piece_offsets: Tensor, continuing: Tensor, unknown: int,
+    symbols: Tensor,
+    offsets: Tensor,
+    pieces: Tensor,
+    piece_offsets: Tensor,
+    continuing: Tensor,
+    unknown: int,
     max_length: int,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:
     """From the left, the longest piece that fits, or `unknown` for the word. -> ids (N',), offsets (W + 1,).
 
     symbols (N,), offsets (W + 1,), pieces (M,), piece_offsets (P + 1,), continuing (P,). The longest piece at every
@@ -113,8 +118,10 @@ def unigram_encode(
     vocabulary = _vocabulary(pieces, piece_offsets, weights.argsort(descending=True, stable=True))
     size = len(text.symbols)
     everywhere = torch.arange(size, device=symbols.device)
-    rows = [(length, torch.full_like(text.symbols, _NONE).index_copy_(0, at, id))
-            for length, at, id in _found(text, vocabulary, everywhere)]  # fmt: skip
+    rows = [
+        (length, torch.full_like(text.symbols, _NONE).index_copy_(0, at, id))
+        for length, at, id in _found(text, vocabulary, everywhere)
+    ]
 
     ahead = text.offsets[1:][text.owner] - everywhere  # symbols from here to the end
     by_distance = ahead.argsort(stable=True)
@@ -254,8 +261,10 @@ def _matches(corpus: Tensor, history: Tensor, vocabulary: int, order: int) -> tu
 
 
 def _check_text(symbols: Tensor, offsets: Tensor, pieces: Tensor, piece_offsets: Tensor) -> None:
-    for name, of, cuts, text in (("symbols", "offsets", offsets, symbols),
-                                 ("pieces", "piece_offsets", piece_offsets, pieces)):  # fmt: skip
+    for name, of, cuts, text in (
+        ("symbols", "offsets", offsets, symbols),
+        ("pieces", "piece_offsets", piece_offsets, pieces),
+    ):
         if len(cuts) < 1 or int(cuts[0]) != 0 or int(cuts[-1]) != len(text) or bool((cuts.diff() < 0).any()):
             raise ValueError(f"{of} must rise from 0 to {len(text)}")
         if len(text) and int(text.min()) < 0:

@@ -23,9 +23,16 @@ def fold(patches: torch.Tensor, height: int, width: int, kernel_size: int, strid
 
 
 def outlook_attention(
-    x: torch.Tensor, w_v: torch.Tensor, w_a: torch.Tensor, b_a: torch.Tensor, w_o: torch.Tensor, b_o: torch.Tensor,
-    num_heads: int, kernel_size: int, stride: int,
-) -> torch.Tensor:  # fmt: skip
+    x: torch.Tensor,
+    w_v: torch.Tensor,
+    w_a: torch.Tensor,
+    b_a: torch.Tensor,
+    w_o: torch.Tensor,
+    b_o: torch.Tensor,
+    num_heads: int,
+    kernel_size: int,
+    stride: int,
+) -> torch.Tensor:
     """Windows mixed by the weights of their centres, folded and projected.
 
     x (B, Y, X, C), w_v and w_o (C, C), w_a (C, H K^4), b_a (H K^4,), b_o (C,)  ->  (B, Y, X, C)
@@ -72,9 +79,16 @@ def _grid(height: int, width: int, kernel_size: int, stride: int, padding: int) 
 
 
 def _check(
-    channels: int, w_v: torch.Tensor, w_a: torch.Tensor, b_a: torch.Tensor, w_o: torch.Tensor, b_o: torch.Tensor,
-    num_heads: int, kernel_size: int, stride: int,
-) -> None:  # fmt: skip
+    channels: int,
+    w_v: torch.Tensor,
+    w_a: torch.Tensor,
+    b_a: torch.Tensor,
+    w_o: torch.Tensor,
+    b_o: torch.Tensor,
+    num_heads: int,
+    kernel_size: int,
+    stride: int,
+) -> None:
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size is {kernel_size}: only odd windows have a centre")
     if stride < 1:
@@ -83,9 +97,12 @@ def _check(
         raise ValueError(f"num_heads is {num_heads}, which does not divide the {channels} channels of x")
     scores = num_heads * kernel_size**4
     shapes = {
-        "w_v": (w_v, (channels, channels)), "w_a": (w_a, (channels, scores)), "b_a": (b_a, (scores,)),
-        "w_o": (w_o, (channels, channels)), "b_o": (b_o, (channels,)),
-    }  # fmt: skip
+        "w_v": (w_v, (channels, channels)),
+        "w_a": (w_a, (channels, scores)),
+        "b_a": (b_a, (scores,)),
+        "w_o": (w_o, (channels, channels)),
+        "b_o": (b_o, (channels,)),
+    }
     for name, (tensor, shape) in shapes.items():
         if tensor.shape != shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {shape}")

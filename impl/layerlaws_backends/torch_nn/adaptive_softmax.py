@@ -31,9 +31,13 @@ def adaptive_log_softmax(
 
 
 def adaptive_softmax_loss(
-    hidden: torch.Tensor, head: torch.Tensor, tail_projections: Tensors, tail_outputs: Tensors,
-    cutoffs: tuple[int, ...], targets: torch.Tensor,
-) -> torch.Tensor:  # fmt: skip
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    tail_projections: Tensors,
+    tail_outputs: Tensors,
+    cutoffs: tuple[int, ...],
+    targets: torch.Tensor,
+) -> torch.Tensor:
     """The output of forward, which is log p(target), negated.
 
     hidden (N, H), head (H, c0 + J), tails J of (H, h_j) and of (h_j, c_{j+1} - c_j), targets (N,)  ->  (N,)
@@ -62,9 +66,14 @@ class _Call(nn.Module):
 
 
 def _call(
-    method: str, hidden: torch.Tensor, head: torch.Tensor, tail_projections: Tensors, tail_outputs: Tensors,
-    cutoffs: tuple[int, ...], *targets: torch.Tensor,
-) -> Any:  # fmt: skip
+    method: str,
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    tail_projections: Tensors,
+    tail_outputs: Tensors,
+    cutoffs: tuple[int, ...],
+    *targets: torch.Tensor,
+) -> Any:
     """The layer's method with these weights, which torch keeps as (out, in); its cutoffs stop before V.
 
     Tails are as wide as the weights: div_value has only widths that divide that of the hidden states. Weights are

@@ -22,9 +22,17 @@ known = {
 
 
 def bahdanau_step(
-    embedding: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, w_query: torch.Tensor, w_memory: torch.Tensor,
-    v: torch.Tensor, w_input: torch.Tensor, w_context: torch.Tensor, w_state: torch.Tensor, bias: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    embedding: torch.Tensor,
+    state: torch.Tensor,
+    memory: torch.Tensor,
+    w_query: torch.Tensor,
+    w_memory: torch.Tensor,
+    v: torch.Tensor,
+    w_input: torch.Tensor,
+    w_context: torch.Tensor,
+    w_state: torch.Tensor,
+    bias: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Three nn.Linear for the scores, and an nn.RNNCell that reads the embedding with the context beside it.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_query (Q, A), w_memory (M, A), v (A,), w_input (E, Q),
@@ -38,9 +46,15 @@ def bahdanau_step(
 
 
 def luong_step(
-    embedding: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, w_input: torch.Tensor, w_state: torch.Tensor,
-    bias: torch.Tensor, w_score: torch.Tensor, w_combine: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    embedding: torch.Tensor,
+    state: torch.Tensor,
+    memory: torch.Tensor,
+    w_input: torch.Tensor,
+    w_state: torch.Tensor,
+    bias: torch.Tensor,
+    w_score: torch.Tensor,
+    w_combine: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """nn.RNNCell, then nn.Linear of the source states for the general score, as PyTorch's chatbot tutorial has it.
 
     embedding (B, E), state (B, Q), memory (B, S, M), w_input (E, Q), w_state (Q, Q), bias (Q,), w_score (Q, M),
@@ -55,9 +69,13 @@ def luong_step(
 
 
 def conv_s2s_attention(
-    state: torch.Tensor, target_embedding: torch.Tensor, memory: torch.Tensor, source_embedding: torch.Tensor,
-    w: torch.Tensor, b: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    state: torch.Tensor,
+    target_embedding: torch.Tensor,
+    memory: torch.Tensor,
+    source_embedding: torch.Tensor,
+    w: torch.Tensor,
+    b: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """nn.Linear, torch.bmm and S sqrt(1/S), as in fairseq's convolutional decoder without its projection back.
 
     state (B, T, C), target_embedding (B, T, E), memory (B, S, E), source_embedding (B, S, E), w (C, E), b (E,)

@@ -19,9 +19,15 @@ known = {
 
 
 def bert_embeddings(
-    token_ids: torch.Tensor, segment_ids: torch.Tensor, token_table: torch.Tensor, segment_table: torch.Tensor,
-    position_table: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, epsilon: float,
-) -> torch.Tensor:  # fmt: skip
+    token_ids: torch.Tensor,
+    segment_ids: torch.Tensor,
+    token_table: torch.Tensor,
+    segment_table: torch.Tensor,
+    position_table: torch.Tensor,
+    scale: torch.Tensor,
+    shift: torch.Tensor,
+    epsilon: float,
+) -> torch.Tensor:
     """Three nn.Embedding and an nn.LayerNorm, which refuse what they refuse.
 
     token_ids, segment_ids (B, T), token_table (V, D), segment_table (2, D), position_table (P, D), scale, shift (D,)

@@ -41,12 +41,31 @@ def unpatchify(patches: torch.Tensor, patch_size: int, height: int, width: int) 
 
 
 def masked_encoder(
-    patches: torch.Tensor, noise: torch.Tensor, keep: int, w_embed: torch.Tensor, b_embed: torch.Tensor,
-    positions: torch.Tensor, norm_1_scale: torch.Tensor, norm_1_shift: torch.Tensor, w_q: torch.Tensor,
-    b_q: torch.Tensor, w_k: torch.Tensor, b_k: torch.Tensor, w_v: torch.Tensor, b_v: torch.Tensor, w_o: torch.Tensor,
-    b_o: torch.Tensor, norm_2_scale: torch.Tensor, norm_2_shift: torch.Tensor, w_1: torch.Tensor, b_1: torch.Tensor,
-    w_2: torch.Tensor, b_2: torch.Tensor, num_heads: int, epsilon: float,
-) -> torch.Tensor:  # fmt: skip
+    patches: torch.Tensor,
+    noise: torch.Tensor,
+    keep: int,
+    w_embed: torch.Tensor,
+    b_embed: torch.Tensor,
+    positions: torch.Tensor,
+    norm_1_scale: torch.Tensor,
+    norm_1_shift: torch.Tensor,
+    w_q: torch.Tensor,
+    b_q: torch.Tensor,
+    w_k: torch.Tensor,
+    b_k: torch.Tensor,
+    w_v: torch.Tensor,
+    b_v: torch.Tensor,
+    w_o: torch.Tensor,
+    b_o: torch.Tensor,
+    norm_2_scale: torch.Tensor,
+    norm_2_shift: torch.Tensor,
+    w_1: torch.Tensor,
+    b_1: torch.Tensor,
+    w_2: torch.Tensor,
+    b_2: torch.Tensor,
+    num_heads: int,
+    epsilon: float,
+) -> torch.Tensor:
     """nn.Linear, then nn.TransformerEncoderLayer with norm_first=True and activation="gelu", which is the exact one.
 
     patches (N, L, P), noise (N, L), w_embed (P, D), positions (L, D), a row for each block of all others
@@ -58,9 +77,17 @@ def masked_encoder(
     kept = noise.argsort(dim=1, stable=True).narrow(1, 0, keep)[:, :, None]
     x: torch.Tensor = tokens.gather(1, kept.expand(-1, -1, width))
     block = nn.TransformerEncoderLayer(
-        width, num_heads, dim_feedforward=b_1.shape[1], dropout=0.0, activation="gelu", layer_norm_eps=epsilon,
-        batch_first=True, norm_first=True, device="meta", dtype=patches.dtype,
-    ).eval()  # fmt: skip
+        width,
+        num_heads,
+        dim_feedforward=b_1.shape[1],
+        dropout=0.0,
+        activation="gelu",
+        layer_norm_eps=epsilon,
+        batch_first=True,
+        norm_first=True,
+        device="meta",
+        dtype=patches.dtype,
+    ).eval()
     for z in range(len(norm_1_scale)):
         parameters = {
             "norm1.weight": norm_1_scale[z],

@@ -30,10 +30,20 @@ def scaled_dot_product_attention(
 
 
 def multi_head_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, w_q: torch.Tensor, w_k: torch.Tensor,
-    w_v: torch.Tensor, w_o: torch.Tensor, b_q: torch.Tensor, b_k: torch.Tensor, b_v: torch.Tensor, b_o: torch.Tensor,
-    num_heads: int, mask: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    w_q: torch.Tensor,
+    w_k: torch.Tensor,
+    w_v: torch.Tensor,
+    w_o: torch.Tensor,
+    b_q: torch.Tensor,
+    b_k: torch.Tensor,
+    b_v: torch.Tensor,
+    b_o: torch.Tensor,
+    num_heads: int,
+    mask: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """nn.MultiheadAttention with its packed projection, (out, in) weights and a mask that is True where none may look.
 
     query (B, T, D), key and value (B, S, D), w (D, D), b (D,), mask (B, T, S) or None

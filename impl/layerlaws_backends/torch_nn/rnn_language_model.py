@@ -17,9 +17,15 @@ known = {
 
 
 def rnn_language_model(
-    tokens: torch.Tensor, state: torch.Tensor, token_table: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor,
-    b_h: torch.Tensor, w_out: torch.Tensor, b_out: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    tokens: torch.Tensor,
+    state: torch.Tensor,
+    token_table: torch.Tensor,
+    w_x: torch.Tensor,
+    w_h: torch.Tensor,
+    b_h: torch.Tensor,
+    w_out: torch.Tensor,
+    b_out: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """nn.RNN has (out, in) weights, a second bias, and a state with an axis for its layers in front.
 
     tokens (B, T), state (B, H), token_table (V, E), w_x (E, H), w_h (H, H), b_h (H,), w_out (H, V), b_out (V,)

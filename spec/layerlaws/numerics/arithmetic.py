@@ -130,8 +130,10 @@ def joint(formats: tuple[Format, ...]) -> Format:
     """The narrowest of each part of several arithmetics of one storage format: what all of them keep to."""
     if len(formats) == 1:
         return formats[0]
-    narrowest = [min((getattr(f, part) for f in formats), key=lambda f: f.precision)
-                 for part in ("accumulate", "keep", "multiply")]  # fmt: skip
+    narrowest = [
+        min((getattr(f, part) for f in formats), key=lambda f: f.precision)
+        for part in ("accumulate", "keep", "multiply")
+    ]
     return mixed(formats[0].name, *(f.name for f in narrowest))
 
 
@@ -140,8 +142,11 @@ def tighter(format: Format) -> list[Format]:
     if format.name not in HALF:
         return []
     product = "" if format.multiply is format.keep else format.multiply.name
-    ladder = [mixed(format.name, "float32", "float32", product), mixed(format.name, "float32", format.name, product),
-              FORMATS[format.name]]  # fmt: skip
+    ladder = [
+        mixed(format.name, "float32", "float32", product),
+        mixed(format.name, "float32", format.name, product),
+        FORMATS[format.name],
+    ]
     return [x for x in ladder if _loses_less(x, format)]
 
 

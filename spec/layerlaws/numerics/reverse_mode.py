@@ -61,8 +61,9 @@ def vjp(definition: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[A
 
     def pull(cotangent: Any) -> dict[str, Any]:
         pairs = zip(results, cotangent, strict=True) if isinstance(results, tuple) else [(results, cotangent)]
-        found = _adjoints([(result, _like(weight, result.primal)) for result, weight in pairs
-                           if isinstance(result, Variable)])  # fmt: skip
+        found = _adjoints(
+            [(result, _like(weight, result.primal)) for result, weight in pairs if isinstance(result, Variable)]
+        )
 
         def gradient(x: Any) -> Any:
             if isinstance(x, tuple):
