@@ -50,7 +50,7 @@ from layerlaws.numerics.mathematics import (
     split_heads,
 )
 from layerlaws.numerics.reverse_mode import constant, straight_through, with_slope
-from layerlaws.numerics.tape import kept_in_parts
+from layerlaws.numerics.tape import in_either_order, kept_in_parts
 from layerlaws.support.errors import Undecidable
 
 __all__ = [
@@ -95,6 +95,7 @@ __all__ = [
     "huge",
     "ids",
     "ids_within",
+    "in_either_order",
     "kept_in_parts",
     "law",
     "layer_norm",

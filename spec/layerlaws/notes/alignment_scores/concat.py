@@ -22,6 +22,7 @@ from layerlaws.language import (
     extents,
     fault,
     law,
+    linear_sum,
     matrix,
     operation,
     refused,
@@ -61,14 +62,9 @@ def concat_score(query: Array, keys: Array, w: Array, v: Array) -> Array:
     _, count, key_width = keys.shape
     require(len(w) == width + key_width, f"w has {len(w)} rows, not {width} + {key_width}")
     require(v.shape == w.shape[1:], f"v has {v.shape[0]} elements, w {w.shape[1]} columns")
-    pairs = np.concatenate(
-        [
-            np.broadcast_to(query[:, :, None], (batch, length, count, width)),
-            np.broadcast_to(keys[:, None], (batch, length, count, key_width)),
-        ],
-        axis=-1,
-    )
-    return np.tanh(pairs @ w) @ v
+    asking = np.broadcast_to(query[:, :, None], (batch, length, count, width))
+    asked = np.broadcast_to(keys[:, None], (batch, length, count, key_width))
+    return np.tanh(linear_sum((asking, w[:width]), (asked, w[width:]))) @ v
 
 
 def _additive(query: Array, keys: Array, w: Array, v: Array, squash: Callable[[Array], Array] = np.tanh) -> Array:

@@ -15,8 +15,10 @@ from layerlaws.language import (
     arrays,
     asbounded,
     closely,
+    constant,
     extents,
     fault,
+    in_either_order,
     law,
     matrix,
     normal,
@@ -50,7 +52,8 @@ def general_score(query: Array, keys: Array, w: Array) -> Array:
     """
     expected = (query.shape[-1], keys.shape[-1])
     require(w.shape == expected, f"w has shape {w.shape}, expected {expected}")
-    return query @ w @ keys.swapaxes(-1, -2)
+    keys = keys.swapaxes(-1, -2)
+    return in_either_order(query @ w @ keys, lambda: constant(query) @ (constant(w) @ constant(keys)))
 
 
 @law()
