@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from layerlaws.numerics.refusals import known
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def block(language: str, first: str) -> str:
@@ -47,3 +54,20 @@ def test_the_example_holds_once_it_is_repaired(command: Command, tmp_path: Path)
     (tmp_path / "my_backend.py").write_text(repaired, encoding="utf-8")
     run = command("check", "./my_backend.py", "--note", "masked_attention", "--profile", "quick")
     assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/bound.md"])
+def test_the_sessions_run_as_shown(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    shown = "".join(re.findall(r"```pycon\n.*?```", text, re.DOTALL))
+    session = doctest.DocTestParser().get_doctest(shown, {}, name, name, 0)
+    assert session.examples
+    runner = doctest.DocTestRunner()
+    complaints: list[str] = []
+    assert runner.run(session, out=complaints.append).failed == 0, "".join(complaints)
+
+
+def test_the_list_of_functions_is_that_of_the_rules() -> None:
+    text = (ROOT / "docs" / "bound.md").read_text(encoding="utf-8")
+    _, listed, _ = re.split(r"<!-- .*functions.*? -->", text)
+    assert re.findall(r"`(\w.*?)`", listed) == known()

@@ -1,4 +1,4 @@
-"""The command line: list, explain, check, bench, report, merge, diff, new.
+"""The command line: list, explain, check, bench, report, merge, diff, vectors, new.
 
 Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict or a regression, 2 for wrong use.
 """
@@ -22,6 +22,7 @@ from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
 from layerlaws.report.explanation import explain, notes_table
 from layerlaws.report.scaffold import scaffold
+from layerlaws.report.vectors import write_vectors
 from layerlaws.running.diffing import diff, in_words
 from layerlaws.running.merging import merge
 from layerlaws.running.processes import inspected
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"layerlaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_notes, _add_check, _add_bench, _add_records, _add_new):
+    for add in (_add_notes, _add_check, _add_bench, _add_records, _add_vectors, _add_new):
         add(commands)
     return parser
 
@@ -136,6 +137,18 @@ def _add_records(commands: Commands) -> None:
     comparing.add_argument("old", type=Path, help="a directory of records, or a record")
     comparing.add_argument("new", type=Path, help="a later one")
     comparing.set_defaults(command=_diff)
+
+
+def _add_vectors(commands: Commands) -> None:
+    writing = commands.add_parser(
+        "vectors", help="write inputs, values and allowed errors as JSON, for other languages"
+    )
+    writing.add_argument("note", metavar="NOTE", help="as `layerlaws list` spells it")
+    writing.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where OPERATION.json go")
+    writing.add_argument("--dtype", action="append", default=[], help="only this one; may be repeated")
+    writing.add_argument("--examples", type=_positive, default=3, metavar="N", help="per dtype (default: 3)")
+    writing.add_argument("--seed", type=int, help="seed of the examples (default: the same examples in every run)")
+    writing.set_defaults(command=_vectors)
 
 
 def _add_new(commands: Commands) -> None:
@@ -232,6 +245,12 @@ def _diff(options: argparse.Namespace, console: Console) -> int:
     for line in in_words(difference):
         console.print(line, markup=False)
     return int(bool(difference.regressions))
+
+
+def _vectors(options: argparse.Namespace, console: Console) -> int:
+    for path in write_vectors(options.note, options.output, options.dtype, options.examples, options.seed):
+        console.print(str(path), markup=False)
+    return 0
 
 
 def _new(options: argparse.Namespace, console: Console) -> int:

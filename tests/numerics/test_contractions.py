@@ -35,10 +35,12 @@ SPELLINGS: dict[Any, list[tuple[Any, tuple[tuple[int, ...], ...]]]] = {
                    (lambda a, b: np.tensordot(a, b, 0), ((2,), (3,)))],
     np.einsum: [(lambda a, b: np.einsum("ij,jk", a, b), ((2, 3), (3, 2)))],
     np.trace: [(np.trace, ((3, 3),)), (lambda a: np.trace(a, 1, 1, 2), ((2, 3, 3),))],
-    np.vecdot: [(np.vecdot, ((2, 3), (2, 3)))],
-    np.matvec: [(np.matvec, ((2, 3), (3,)))],
-    np.vecmat: [(np.vecmat, ((3,), (3, 2)))],
 }  # fmt: skip
+
+NEWER = {"vecdot": ((2, 3), (2, 3)), "matvec": ((2, 3), (3,)), "vecmat": ((3,), (3, 2))}
+"""Functions that came with NumPy 2."""
+
+SPELLINGS.update({f: [(f, NEWER[name])] for name in NEWER if (f := getattr(np, name, None)) is not None})
 
 
 @pytest.fixture(params=FORMATS)

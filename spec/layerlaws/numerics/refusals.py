@@ -69,4 +69,4 @@ def known() -> list[str]:
     from layerlaws.numerics.rounding import DECISIONS, RULES
 
     functions = {f.__name__ for f in (*RULES, *DECISIONS, *FUNCTIONS, *REARRANGEMENTS)}
-    return sorted(functions.union(COMPOSED, NAMESAKES))
+    return sorted(name for name in functions.union(COMPOSED, NAMESAKES) if name.isidentifier())
