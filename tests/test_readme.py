@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from layerlaws.numerics.refusals import known
+from layerlaws.numerics.bounded import known
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

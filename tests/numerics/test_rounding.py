@@ -10,109 +10,36 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerlaws.numerics import mathematics
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
 from layerlaws.numerics.elementary import ELEMENTARY_RULES
 from layerlaws.numerics.formats import FORMATS, Format
 from layerlaws.numerics.rounding import ELEMENTARY, ERF, MARGIN, RULES
 from layerlaws.numerics.sizes import product_of_sizes
 
-ml_dtypes = pytest.importorskip("ml_dtypes")
-
-mp = mpmath.mp.clone()
-mp.prec = 256
-
-NARROW = replace(FORMATS["float64"])  # as where longdouble is no wider than double: Windows, Apple silicon
-NARROW.__dict__["wide"] = np.float64
-
-EVERY_FORMAT = {**FORMATS, "float64 without a wider format": NARROW}
-
-examples = settings(deadline=None, derandomize=True, database=None)
-
-seeds = st.integers(0, 2**32 - 1)
-
-Numbers = Callable[[np.random.Generator, int, Format], Any]
-
-
-@pytest.fixture(params=EVERY_FORMAT.values(), ids=EVERY_FORMAT.keys())
-def format(request: pytest.FixtureRequest) -> Format:
-    chosen: Format = request.param
-    return chosen
-
-
-# --- exact arithmetic -----------------------------------------------------------------------------------------
-
-
-def exact(x: Any) -> Any:
-    """A float of any width as an mpf, without rounding."""
-    head = float(x)
-    return mp.mpf(head) + (mp.mpf(float(x - np.longdouble(head))) if isinstance(x, np.longdouble) else 0)
-
-
-def fraction(x: Any) -> Fraction:
-    head = float(x)
-    return Fraction(head) + (Fraction(float(x - np.longdouble(head))) if isinstance(x, np.longdouble) else 0)
-
-
-def fits(computed: Any, value: Any, error: float, number: Callable[[Any], Any] = exact) -> bool:
-    """Whether a computed number (a float, an mpf, a Fraction or an infinity) is one the bound allows."""
-    if np.isinf(error):
-        return True
-    if computed in (math.inf, -math.inf) or np.isinf(value):
-        return bool(computed == value)
-    distance = (computed if isinstance(computed, Fraction | mp.mpf) else number(computed)) - number(value)
-    return bool(abs(distance) <= number(error))
-
-
-# --- numbers --------------------------------------------------------------------------------------------------
-
-NUMBERS: dict[str, Numbers] = {
-    "integers": lambda g, n, f: g.integers(-3, 4, n),
-    "ordinary": lambda g, n, f: g.standard_normal(n) * 10.0 ** g.uniform(-2, 2, n),
-    "near one": lambda g, n, f: 1 + g.integers(-4, 5, n) * 2 * f.unit_roundoff,
-    "any exponent": lambda g, n, f: g.choice([-1, 1], n) * 2.0 ** g.uniform(
-        np.log2(f.smallest_normal) - 4, np.log2(f.largest), n),
-    "around the smallest": lambda g, n, f: g.uniform(-4, 4, n) * f.smallest_normal,
-    "around the largest": lambda g, n, f: g.choice([-1, 1], n) * f.largest * g.choice([1, 1 / 2, 1 / 3, 1 / 300], n),
-}  # fmt: skip
-
-SPREADS = (0.0, 0.0, 1.0, 50.0)
-"""Errors of operands, in unit roundoffs of their sizes; larger ones, up to several times the sizes, come on top."""
-
-
-def operand(g: np.random.Generator, texture: str, count: int, format: Format) -> Bounded:
-    """Numbers of the format, some of them with an error."""
-    numbers = np.asarray(NUMBERS[texture](g, count, format), np.float64).astype(format.dtype)
-    spread = g.choice([*(s * format.unit_roundoff for s in SPREADS), 0.01, 0.5, 0.999, 3.0], count)
-    error = np.minimum(np.abs(numbers.astype(np.float64)), 1e300) * spread
-    return Bounded(numbers.astype(format.wide), error, format)
-
-
-def inside(g: np.random.Generator, x: Bounded) -> list[Any]:
-    """For each number, one within its error: exactly, mostly at one of the ends."""
-    places = g.choice([-1.0, 1.0, 0.0, 0.25], x.size)
-    largest = exact(x.format.largest)
-    moved = [exact(v) + mp.mpf(t) * exact(e) for v, e, t in zip(x.value, x.error, places, strict=True)]
-    return [max(-largest, min(largest, m)) for m in moved]
-
-
-def representable_inside(g: np.random.Generator, x: Bounded) -> Any:
-    """For each number, one of the format within its error."""
-    with np.errstate(all="ignore"):
-        moved = (x.value + g.uniform(-1, 1, x.shape) * x.error).astype(x.dtype)
-        allowed = np.abs(moved.astype(x.format.wide) - x.value) <= x.error
-        return np.where(allowed, moved, x.value.astype(x.dtype)).astype(x.dtype)
-
+from .exactness import (
+    EVERY_FORMAT,
+    NARROW,
+    NUMBERS,
+    exact,
+    examples,
+    fits,
+    fraction,
+    half_used,
+    inside,
+    mp,
+    operand,
+    pairwise,
+    representable_inside,
+    seeds,
+)
 
 # --- single operations ----------------------------------------------------------------------------------------
 
@@ -207,13 +134,6 @@ def test_no_evaluation_leaves_the_bound_of_an_operation(ufunc: np.ufunc, format:
     holds()
 
 
-def half_used(used: list[float], by: str = "") -> float:
-    """The median share of the bound that was used; printed (pytest -rP)."""
-    median = float(np.median(used))
-    print(f"median share of the bound used {by}: {median:.3g}")
-    return median
-
-
 @pytest.mark.parametrize("ufunc", [u for u in EXACTLY if roundings_of(u)], ids=lambda ufunc: ufunc.__name__)
 def test_the_bound_of_an_operation_is_not_idle(ufunc: np.ufunc, format: Format) -> None:
     """A correctly rounded result is u / 4 of its size off, or more, half of the time: its error is spread evenly up
@@ -277,11 +197,6 @@ def forward(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
     for x in xs[1:]:
         total = add(total, x)
     return total
-
-
-def pairwise(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
-    half = len(xs) // 2
-    return add(pairwise(xs[:half], add), pairwise(xs[half:], add)) if half else xs[0]
 
 
 def blocked(xs: list[Any], add: Callable[[Any, Any], Any]) -> Any:
@@ -418,237 +333,6 @@ def test_the_bound_of_a_sum_is_not_idle(count: int, format: Format) -> None:
             computed = forward(list(numbers), added(format, False))
         used.append(float(abs(fraction(computed) - sum(map(fraction, numbers)))) / float(bound.error))
     assert half_used(used) > 1 / (14 * math.sqrt(count)) / (2 if format is NARROW else 1)
-
-
-# --- compositions: other algorithms for the same mathematics ----------------------------------------------------
-
-
-def softmax_with_rounded_reciprocal(x: Any) -> Any:
-    raised = np.exp(x - np.max(x, -1, keepdims=True))
-    return raised * (x.dtype.type(1) / np.sum(raised, -1, keepdims=True))
-
-
-def softmax_by_powers_of_two(x: Any) -> Any:
-    raised = np.exp2((x - np.max(x, -1, keepdims=True)) * x.dtype.type(math.log2(math.e)))
-    return raised / np.sum(raised, -1, keepdims=True)
-
-
-def softmax_online(x: Any, block: int = 4) -> Any:
-    """One pass over blocks: the sum so far is rescaled when a larger number comes."""
-    highest = np.full((*x.shape[:-1], 1), -np.inf, x.dtype)
-    total = np.zeros_like(highest)
-    for start in range(0, x.shape[-1], block):
-        part = x[..., start : start + block]
-        higher = np.maximum(highest, np.max(part, -1, keepdims=True))
-        total = total * np.exp(highest - higher) + np.sum(np.exp(part - higher), -1, keepdims=True)
-        highest = higher
-    return np.exp(x - highest) / total
-
-
-def softmax_inside_float64(x: Any) -> Any:
-    return mathematics.softmax(x.astype(np.float64)).astype(x.dtype)
-
-
-def softmax_as_exp_of_the_logarithm(x: Any) -> Any:
-    """exp(x - max - log(sum)): the logarithm of the sum is rounded at its own size, at most log n."""
-    shifted = x - np.max(x, -1, keepdims=True)
-    return np.exp(shifted - np.log(np.sum(np.exp(shifted), -1, keepdims=True)))
-
-
-SOFTMAXES = [mathematics.softmax, softmax_with_rounded_reciprocal, softmax_by_powers_of_two, softmax_online,
-             softmax_inside_float64]  # fmt: skip
-
-
-def log_softmax_in_two_sums(x: Any) -> Any:
-    shifted = x - np.max(x, -1, keepdims=True)
-    return shifted - np.log(pairwise([np.exp(shifted[..., k : k + 1]) for k in range(x.shape[-1])], np.add))
-
-
-def log_softmax_inside_float64(x: Any) -> Any:
-    return mathematics.log_softmax(x.astype(np.float64)).astype(x.dtype)
-
-
-def sigmoid_by_cases(x: Any) -> Any:
-    one = x.dtype.type(1)
-    return np.where(x >= 0, one / (one + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (one + np.exp(-np.abs(x))))
-
-
-def sigmoid_that_overflows_inside(x: Any) -> Any:
-    return x.dtype.type(1) / (x.dtype.type(1) + np.exp(-x))
-
-
-SIGMOIDS = [mathematics.sigmoid, sigmoid_by_cases, sigmoid_that_overflows_inside]
-
-
-def mean_of(x: Any) -> Any:
-    return np.sum(x, -1, keepdims=True) * (x.dtype.type(1) / x.dtype.type(x.shape[-1]))
-
-
-def layer_norm_with_reciprocal_root(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
-    centred = x - mean_of(x)
-    root = x.dtype.type(1) / np.sqrt(mean_of(centred * centred) + x.dtype.type(epsilon))
-    return centred * root * scale + shift
-
-
-def layer_norm_with_combined_scale(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
-    centred = x - mean_of(x)
-    root = x.dtype.type(1) / np.sqrt(mean_of(centred * centred) + x.dtype.type(epsilon))
-    return centred * (root * scale) + shift
-
-
-def layer_norm_after_welford(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
-    """Mean and squares in one pass (Welford, Technometrics 4(3), 1962)."""
-    mean, squares = x[..., :1], np.zeros_like(x[..., :1])
-    for k in range(1, x.shape[-1]):
-        step = x[..., k : k + 1] - mean
-        mean = mean + step / x.dtype.type(k + 1)
-        squares = squares + step * (x[..., k : k + 1] - mean)
-    return (x - mean) / np.sqrt(squares / x.dtype.type(x.shape[-1]) + x.dtype.type(epsilon)) * scale + shift
-
-
-def layer_norm_inside_float64(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
-    wide = (y.astype(np.float64) for y in (x, scale, shift))
-    return mathematics.layer_norm(*wide, epsilon).astype(x.dtype)
-
-
-def layer_norm_as_defined(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
-    """The definition's own order of operations, in the format."""
-    centred = x - np.sum(x, -1, keepdims=True) / x.dtype.type(x.shape[-1])
-    variance = np.sum(centred * centred, -1, keepdims=True) / x.dtype.type(x.shape[-1])
-    return centred / np.sqrt(variance + x.dtype.type(epsilon)) * scale + shift
-
-
-LAYER_NORMS = [layer_norm_as_defined, layer_norm_with_reciprocal_root, layer_norm_with_combined_scale,
-               layer_norm_after_welford, layer_norm_inside_float64]  # fmt: skip
-
-SCALES = st.sampled_from([1e-4, 1.0, 8.0, 100.0])
-EXTENTS = st.sampled_from([1, 2, 5, 33, 130])
-
-
-def share_used(computed: Any, bound: Bounded) -> float:
-    """The largest share of the bound that was used; fails where it was exceeded."""
-    assert computed.dtype == bound.dtype
-    with np.errstate(all="ignore"):
-        apart = np.abs(computed.astype(bound.format.wide) - bound.value)
-        apart = np.where(computed.astype(bound.format.wide) == bound.value, 0, apart)
-    silent = np.isinf(bound.error)
-    assert np.all((apart <= bound.error) | silent), float(np.nanmax(np.where(silent, 0, apart / bound.error)))
-    return float(np.max(np.where(silent | (apart == 0), 0, apart / np.where(apart == 0, 1, bound.error)), initial=0))
-
-
-def drawn(g: np.random.Generator, shape: tuple[int, ...], scale: float, format: Format) -> Any:
-    return (g.standard_normal(shape) * scale).astype(format.dtype)
-
-
-def held_to(
-    ways: list[Callable[..., Any]], bound: Bounded, arguments: tuple[Any, ...], used: dict[str, list[float]]
-) -> None:
-    for way in ways:
-        with np.errstate(all="ignore"):
-            share = share_used(np.asarray(way(*arguments)).astype(bound.dtype), bound)
-        if share:
-            used.setdefault(way.__name__, []).append(share)
-
-
-def not_idle(used: dict[str, list[float]]) -> None:
-    """A composition counts some ten roundings of 8 (an exponential, a root), and n for a sum of up to 130 numbers, each
-    at its worst and all with one sign: some 250 together. One rounding of u / 4 that is not averaged away is then
-    1e-3 of the bound.
-    """
-    for way, shares in used.items():
-        assert half_used(shares, f"by {way}") > 1e-3, way
-
-
-def test_no_algorithm_for_the_softmax_leaves_its_bound(format: Format) -> None:
-    used: dict[str, list[float]] = {}
-
-    @settings(examples, max_examples=40)
-    @given(seeds, EXTENTS, SCALES)
-    def holds(seed: int, extent: int, scale: float) -> None:
-        x = drawn(np.random.default_rng(seed), (3, extent), scale, format)
-        held_to(SOFTMAXES, mathematics.softmax(asbounded(x, format)), (x,), used)
-
-    holds()
-    not_idle(used)
-
-
-def test_masking_after_the_softmax_and_renormalizing_stays_within_the_bound(format: Format) -> None:
-    """As long as masked scores do not exceed the others by more than the 4 that the exponential's 8 roundings,
-    of which a good one uses two, leave for the subtraction at the larger size.
-    """
-    used: dict[str, list[float]] = {}
-
-    @settings(examples, max_examples=40)
-    @given(seeds, EXTENTS)
-    def holds(seed: int, extent: int) -> None:
-        g = np.random.default_rng(seed)
-        x = g.uniform(-2, 2, (3, extent)).astype(format.dtype)
-        mask = g.random((3, extent)) < 0.6
-        mask[:, 0] = True
-
-        def masked_late(x: Any) -> Any:
-            weights = softmax_with_rounded_reciprocal(x) * mask.astype(x.dtype)
-            return weights / np.sum(weights, -1, keepdims=True)
-
-        held_to([masked_late], mathematics.softmax(asbounded(x, format), where=mask), (x,), used)
-
-    holds()
-    not_idle(used)
-
-
-def test_no_algorithm_for_its_logarithm_leaves_its_bound(format: Format) -> None:
-    used: dict[str, list[float]] = {}
-
-    @settings(examples, max_examples=40)
-    @given(seeds, EXTENTS, SCALES)
-    def holds(seed: int, extent: int, scale: float) -> None:
-        x = drawn(np.random.default_rng(seed), (3, extent), scale, format)
-        bound = mathematics.log_softmax(asbounded(x, format))
-        held_to([mathematics.log_softmax, log_softmax_in_two_sums, log_softmax_inside_float64], bound, (x,), used)
-
-    holds()
-    not_idle(used)
-
-
-def test_no_algorithm_for_the_sigmoid_leaves_its_bound(format: Format) -> None:
-    used: dict[str, list[float]] = {}
-
-    @settings(examples, max_examples=40)
-    @given(seeds, SCALES)
-    def holds(seed: int, scale: float) -> None:
-        x = drawn(np.random.default_rng(seed), (40,), scale, format)
-        held_to(SIGMOIDS, mathematics.sigmoid(asbounded(x, format)), (x,), used)
-
-    holds()
-    not_idle(used)
-
-
-def test_no_algorithm_for_layer_normalization_leaves_its_bound(format: Format) -> None:
-    used: dict[str, list[float]] = {}
-
-    @settings(examples, max_examples=40)
-    @given(seeds, EXTENTS, SCALES, st.sampled_from([0.0, 1.0, 30.0]))
-    def holds(seed: int, extent: int, scale: float, offset: float) -> None:
-        g = np.random.default_rng(seed)
-        x = (drawn(g, (3, extent), scale, format).astype(np.float64) + offset * scale).astype(format.dtype)
-        gain, shift = drawn(g, (extent,), 1.0, format), drawn(g, (extent,), 1.0, format)
-        bound = mathematics.layer_norm(*(asbounded(y, format) for y in (x, gain, shift)), 1e-5)
-        held_to(LAYER_NORMS, bound, (x, gain, shift, 1e-5), used)
-
-    holds()
-    not_idle(used)
-
-
-@pytest.mark.parametrize("name", ["float32", "float64"])
-def test_a_constant_that_was_rounded_itself_counts_as_rounded(name: str) -> None:
-    """x / sqrt(n) and x * n**-0.5 are the same mathematics; in double sqrt(n) is no exact constant, either."""
-    format = FORMATS[name]
-    x = np.random.default_rng(3).standard_normal(200).astype(format.dtype)
-    for n in range(1, 200):
-        quotient, product = asbounded(x) / mathematics.root(n), asbounded(x) * mathematics.root(n)
-        share_used(x * format.dtype.type(n**-0.5), quotient)
-        share_used(x / format.dtype.type(math.sqrt(n)), quotient)
-        share_used(x / format.dtype.type(n**-0.5), product + 0 * x)
 
 
 # --- infinities, overflow, underflow, not a number ------------------------------------------------------------

@@ -152,7 +152,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
         ):
             return NotImplemented  # the other kind of array knows
         if method != "__call__" or options:
-            raise TypeError(no_rule(ufunc, method, options))
+            raise TypeError(no_rule(ufunc, known(), method, options))
         if ufunc is np.power and type(operands[1]) in (int, float) and operands[1] == 2:
             ufunc, operands = np.square, operands[:1]
         with quietly():
@@ -165,7 +165,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
                 return _decide(ufunc, bounded)
             rule = rounding.RULES.get(ufunc)
             if rule is None:
-                raise TypeError(no_rule(ufunc))
+                raise TypeError(no_rule(ufunc, known()))
             value, double, flushed = _in_range(np.asarray(ufunc(*[x.value for x in bounded]), self.format.wide))
             error = rule(self.format, double, *[part for x in bounded for part in (x.double, x.absolute)])
             return Bounded.of(value, error if flushed is None else error + flushed, self.format, double)
@@ -179,7 +179,7 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
                 return FUNCTIONS[function](*args, **options)
         if function in REARRANGEMENTS:
             return args[0]._apply(function, *args[1:], **options)
-        raise TypeError(no_rule(function))
+        raise TypeError(no_rule(function, known()))
 
 
 def asbounded(x: ArrayLike, format: Format | None = None) -> Bounded:
@@ -435,3 +435,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
         for v, e in zip(np.split(x.value, parts, axis), np.split(x.error, parts, axis), strict=True)
     ],
 }
+
+
+def known() -> list[str]:
+    """The names of all functions that have a rule."""
+    functions = {f.__name__ for f in (*rounding.RULES, *rounding.DECISIONS, *FUNCTIONS, *REARRANGEMENTS)}
+    return sorted(name for name in functions.union(COMPOSED, NAMESAKES) if name.isidentifier())

@@ -20,15 +20,18 @@ INSTEAD = {
 """What to write in place of a method of a ufunc."""
 
 
-def no_rule(function: Any, method: str = "__call__", options: Iterable[str] = ()) -> str:
-    """The message for a function, a ufunc's method, or options of a ufunc, that have no rule."""
+def no_rule(function: Any, known: Iterable[str], method: str = "__call__", options: Iterable[str] = ()) -> str:
+    """The message for a function, a ufunc's method, or options of a ufunc, that have no rule.
+
+    known: the names of the functions that have one.
+    """
     name = named(function)
     if method != "__call__":
         instead = INSTEAD.get((function.__name__, method), "a function of this meaning")
         return f"layerlaws has no rule for {name}.{method}; write {instead} instead"
     if options:
         return f"layerlaws has no rule for {name} with {', '.join(f'{o}=' for o in sorted(options))}: {WITHOUT}"
-    near = difflib.get_close_matches(name.rpartition(".")[2], known(), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name.rpartition(".")[2], sorted(known), n=3, cutoff=0.6)
     hint = f"near it are {', '.join(near)}; " if near else ""
     return (
         f"layerlaws has no rule for {name}; {hint}write it with functions that have one "
@@ -61,12 +64,3 @@ def named(function: Any) -> str:
 
         module = "numpy" if getattr(np, name, None) is function else "scipy.special"
     return f"{module}.{name}"
-
-
-def known() -> list[str]:
-    """The names of all functions that have a rule."""
-    from layerlaws.numerics.bounded import COMPOSED, FUNCTIONS, NAMESAKES, REARRANGEMENTS
-    from layerlaws.numerics.rounding import DECISIONS, RULES
-
-    functions = {f.__name__ for f in (*RULES, *DECISIONS, *FUNCTIONS, *REARRANGEMENTS)}
-    return sorted(name for name in functions.union(COMPOSED, NAMESAKES) if name.isidentifier())
