@@ -190,8 +190,14 @@ class Emulated(np.lib.mixins.NDArrayOperatorsMixin):
         return Emulated(self.value.swapaxes(first, second), self.machine)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
-        values = [x.value if isinstance(x, Emulated) else nearest(self.machine.keep, x) if np.ndim(x) == 0
-                  and not isinstance(x, bool) else np.asarray(x) for x in operands]  # fmt: skip
+        values = [
+            x.value
+            if isinstance(x, Emulated)
+            else nearest(self.machine.keep, x)
+            if np.ndim(x) == 0 and not isinstance(x, bool)
+            else np.asarray(x)
+            for x in operands
+        ]
         if ufunc is np.power:
             ufunc, values = np.square, values[:1]
         if ufunc is np.matmul:

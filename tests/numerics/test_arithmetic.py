@@ -160,8 +160,11 @@ def test_no_inner_product_leaves_the_bound(format: Format, count: int) -> None:
 )
 def test_operands_may_be_rounded_or_chopped(multiply: str, rounding: Any, count: int) -> None:
     """Of float32 numbers; tensor cores drop the last bits of those that they take for tf32."""
-    format = mixed("float32", "float32", "float32", multiply) if multiply != "bfloat16" else mixed(
-        "bfloat16", "float32", "float32", multiply)  # fmt: skip
+    format = (
+        mixed("float32", "float32", "float32", multiply)
+        if multiply != "bfloat16"
+        else mixed("bfloat16", "float32", "float32", multiply)
+    )
     g = np.random.default_rng(count)
     a, b = in_all_textures(g, 1, count, format), in_all_textures(g, 1, count, format).T
     one, other = asbounded(a, format), asbounded(b, format)

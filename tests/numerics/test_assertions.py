@@ -67,29 +67,35 @@ def test_an_operation_of_a_note_is_a_function() -> None:
     assert np.all(error[value != 0] > 0)
 
 
-@pytest.mark.parametrize(("arguments", "arithmetic", "told"), [
-    ((X, X.astype(np.float64)), None, "the arguments are float32 and float64; a bound is for one storage format"),
-    ((1.0, 2), None, "no floating-point array among the arguments"),
-    ((X, X), "bfloat16", "the arguments are float32 and the arithmetic stores bfloat16"),
-    ((X, X), 3, "arithmetic is 3, expected an Arithmetic or the name of a storage format"),
-    ((X, X), "float33", "store is 'float33', expected one of float64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "arithmetic", "told"),
+    [
+        ((X, X.astype(np.float64)), None, "the arguments are float32 and float64; a bound is for one storage format"),
+        ((1.0, 2), None, "no floating-point array among the arguments"),
+        ((X, X), "bfloat16", "the arguments are float32 and the arithmetic stores bfloat16"),
+        ((X, X), 3, "arithmetic is 3, expected an Arithmetic or the name of a storage format"),
+        ((X, X), "float33", "store is 'float33', expected one of float64"),
+    ],
+)
 def test_what_is_no_arithmetic_is_refused_with_what_to_do(arguments: Any, arithmetic: Any, told: str) -> None:
     with pytest.raises((TypeError, ValueError), match=told):
         bound(np.add, *arguments, arithmetic=arithmetic)
 
 
-@pytest.mark.parametrize(("function", "told"), [
-    (lambda x: np.linalg.inv(x), r"no rule for numpy\.linalg\.inv"),
-    (lambda x: np.arctanh(x), r"no rule for numpy\.arctanh; near it are .*arctan"),
-    (lambda x: np.add.reduce(x), r"no rule for numpy\.add\.reduce; write numpy\.sum instead"),
-    (lambda x: np.sum(x, dtype=np.float64), r"no rule for numpy\.sum with dtype=: leave out= and dtype= away"),
-    (lambda x: np.exp(x, where=np.ones(5, bool)), r"no rule for numpy\.exp with where="),
-    (lambda x: np.add(x, x, out=np.zeros((3, 5))), r"no rule for numpy\.add with out="),
-    (lambda x: np.mean(x, where=x > 0), r"numpy\.mean with where=.*numpy\.where\(mask, x, 0\)"),
-    (lambda x: np.linalg.norm(x, "nuc"), "norm of matrices with ord='nuc'; it knows None"),
-    (lambda x: np.einsum(x, [0, 1], [0]), "einsum with subscripts as text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda x: np.linalg.inv(x), r"no rule for numpy\.linalg\.inv"),
+        (lambda x: np.arctanh(x), r"no rule for numpy\.arctanh; near it are .*arctan"),
+        (lambda x: np.add.reduce(x), r"no rule for numpy\.add\.reduce; write numpy\.sum instead"),
+        (lambda x: np.sum(x, dtype=np.float64), r"no rule for numpy\.sum with dtype=: leave out= and dtype= away"),
+        (lambda x: np.exp(x, where=np.ones(5, bool)), r"no rule for numpy\.exp with where="),
+        (lambda x: np.add(x, x, out=np.zeros((3, 5))), r"no rule for numpy\.add with out="),
+        (lambda x: np.mean(x, where=x > 0), r"numpy\.mean with where=.*numpy\.where\(mask, x, 0\)"),
+        (lambda x: np.linalg.norm(x, "nuc"), "norm of matrices with ord='nuc'; it knows None"),
+        (lambda x: np.einsum(x, [0, 1], [0]), "einsum with subscripts as text"),
+    ],
+)
 def test_what_has_no_rule_is_refused_by_name(function: Callable[[Any], Any], told: str) -> None:
     with pytest.raises(TypeError, match=told):
         bound(function, X)
@@ -123,12 +129,15 @@ def test_a_correct_result_passes_and_the_worst_element_of_a_wrong_one_is_told() 
     )
 
 
-@pytest.mark.parametrize(("actual", "told"), [
-    (X[:2], r"exp has shape \(2, 5\), expected \(3, 5\)"),
-    (np.exp(X).astype(np.float64), "exp has dtype float64, expected float32"),
-    ((X, X), r"exp has shape \(2, 3, 5\), expected \(3, 5\)"),
-    (np.exp(X) * np.float32(np.nan), "exp is nan at .*\n.*inf\n.*\n.*\n.*15 of 15 elements"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "told"),
+    [
+        (X[:2], r"exp has shape \(2, 5\), expected \(3, 5\)"),
+        (np.exp(X).astype(np.float64), "exp has dtype float64, expected float32"),
+        ((X, X), r"exp has shape \(2, 3, 5\), expected \(3, 5\)"),
+        (np.exp(X) * np.float32(np.nan), "exp is nan at .*\n.*inf\n.*\n.*\n.*15 of 15 elements"),
+    ],
+)
 def test_what_is_no_result_of_the_function_is_told(actual: Any, told: str) -> None:
     with pytest.raises(AssertionError, match=told):
         assert_within(actual, np.exp, X)

@@ -114,8 +114,11 @@ def test_operations_work_from_either_side_and_with_plain_arrays(ufunc: np.ufunc)
     x = np.abs(NUMBERS) / 4 + 0.25 if ufunc is not np.matmul else NUMBERS[0]
     x = np.minimum(x, 1.0) if ufunc in (np.arcsin, np.arccos) else x
     y = x.T if ufunc is np.matmul else x + 1
-    with_bounded: list[Any] = [ufunc(asbounded(x))] if ufunc.nin == 1 else [
-        ufunc(asbounded(x), asbounded(y)), ufunc(x, asbounded(y)), ufunc(asbounded(x), y)]  # fmt: skip
+    with_bounded: list[Any] = (
+        [ufunc(asbounded(x))]
+        if ufunc.nin == 1
+        else [ufunc(asbounded(x), asbounded(y)), ufunc(x, asbounded(y)), ufunc(asbounded(x), y)]
+    )
     plain = ufunc(x) if ufunc.nin == 1 else ufunc(x, y)
     for result in with_bounded:
         assert isinstance(result, Bounded)
@@ -133,8 +136,17 @@ def test_decisions_are_plain_numpy_on_exact_numbers(decide: np.ufunc) -> None:
 
 def test_python_operators() -> None:
     x = asbounded(np.array([1.0, 2.0]))
-    for result, value in ((x + 1, [2, 3]), (1 - x, [0, -1]), (2 * x, [2, 4]), (1 / x, [1, 0.5]), (-x, [-1, -2]),
-                          (x**2, [1, 4]), (abs(-x), [1, 2]), (x @ x, 5), (+x, [1, 2])):  # fmt: skip
+    for result, value in (
+        (x + 1, [2, 3]),
+        (1 - x, [0, -1]),
+        (2 * x, [2, 4]),
+        (1 / x, [1, 0.5]),
+        (-x, [-1, -2]),
+        (x**2, [1, 4]),
+        (abs(-x), [1, 2]),
+        (x @ x, 5),
+        (+x, [1, 2]),
+    ):
         assert isinstance(result, Bounded)
         np.testing.assert_array_equal(result.value, value)
     assert (x > 1.5).tolist() == [False, True]
@@ -144,11 +156,21 @@ def test_python_operators() -> None:
     assert "float64" in repr(x)
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda x: np.arctanh(x), lambda x: np.add.reduce(x), lambda x: np.add(x, 1, where=[True, False]),
-    lambda x: np.asarray(x), np.array, lambda x: float(x[0]), bool, lambda x: operator.setitem(x, 0, 1.0),
-    lambda x: operator.iadd(np.zeros(2), x), lambda x: np.linalg.inv(x),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: np.arctanh(x),
+        lambda x: np.add.reduce(x),
+        lambda x: np.add(x, 1, where=[True, False]),
+        lambda x: np.asarray(x),
+        np.array,
+        lambda x: float(x[0]),
+        bool,
+        lambda x: operator.setitem(x, 0, 1.0),
+        lambda x: operator.iadd(np.zeros(2), x),
+        lambda x: np.linalg.inv(x),
+    ],
+)
 def test_what_has_no_rule_is_refused(wrong: Call) -> None:
     with pytest.raises(TypeError):
         wrong(asbounded(np.array([1.0, 2.0])))
@@ -163,8 +185,15 @@ def test_a_bounded_is_never_taken_for_a_plain_array() -> None:
 
 def test_formats_do_not_mix() -> None:
     single, double = asbounded(np.ones(2, np.float32)), asbounded(np.ones(2))
-    for meet in (operator.add, operator.matmul, operator.lt, np.maximum, lambda a, b: np.concatenate([a, b]),
-                 lambda a, b: np.where(True, a, b), lambda a, b: np.stack([a, b])):  # fmt: skip
+    for meet in (
+        operator.add,
+        operator.matmul,
+        operator.lt,
+        np.maximum,
+        lambda a, b: np.concatenate([a, b]),
+        lambda a, b: np.where(True, a, b),
+        lambda a, b: np.stack([a, b]),
+    ):
         with pytest.raises(TypeError, match=r"float\d\d result meets a float\d\d one"):
             meet(single, double)
     with pytest.raises(TypeError, match="float32 result meets a float64 one"):
@@ -250,10 +279,14 @@ def near(value: Any, error: Any) -> Bounded:
 def test_a_comparison_within_the_errors_is_undecidable(compare: Callable[[Any, Any], Any]) -> None:
     assert compare(near([1.0], 0.1), near([1.5], 0.1)).tolist() == [compare(1.0, 1.5)]
     for left, right in (
-        (near([1.0], 0.1), near([1.2], 0.1)), (near([1.0], 0.1), 1.0), (near([1.0], 0.0), near([1.0], 1e-9)),
-        (near([1.0], np.inf), 5.0), (near([-np.inf], 0.0), near([1.0], np.inf)), (near([np.inf], np.inf), 1.0),
+        (near([1.0], 0.1), near([1.2], 0.1)),
+        (near([1.0], 0.1), 1.0),
+        (near([1.0], 0.0), near([1.0], 1e-9)),
+        (near([1.0], np.inf), 5.0),
+        (near([-np.inf], 0.0), near([1.0], np.inf)),
+        (near([np.inf], np.inf), 1.0),
         (near([1.0, 1.0], [0.0, 0.1]), np.array([2.0, 1.0])),
-    ):  # fmt: skip
+    ):
         with pytest.raises(Undecidable):
             compare(left, right)
     assert compare(near([1.0], 0.0), 1.0).tolist() == [compare(1.0, 1.0)], "exact ties are decided"
@@ -338,11 +371,20 @@ NARROW.__dict__["wide"] = np.float64
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(np.float64).eps, reason="longdouble is double here")
-@pytest.mark.parametrize("compute", [
-    lambda x: x + 1, lambda x: x @ x.T, lambda x: np.mean(x, axis=-1), lambda x: np.exp(x) / 3.0,
-    lambda x: np.cumsum(x, 1), mathematics.softmax, mathematics.log_softmax, mathematics.sigmoid,
-    lambda x: mathematics.layer_norm(x, x, x, 1e-5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: x + 1,
+        lambda x: x @ x.T,
+        lambda x: np.mean(x, axis=-1),
+        lambda x: np.exp(x) / 3.0,
+        lambda x: np.cumsum(x, 1),
+        mathematics.softmax,
+        mathematics.log_softmax,
+        mathematics.sigmoid,
+        lambda x: mathematics.layer_norm(x, x, x, 1e-5),
+    ],
+)
 def test_without_a_wider_format_bounds_double_and_stay_true(compute: Call) -> None:
     """The value is then rounded as often as an implementation's, so that twice the error is allowed."""
     x = np.random.default_rng(8).standard_normal((4, 4))
@@ -388,11 +430,27 @@ def test_other_dtypes_are_no_formats() -> None:
         formats_named(["float32", "float8"])
 
 
-@pytest.mark.parametrize("x", [
-    np.array([[0.1, -2.5e-30], [np.nan, -np.inf]]), np.array(1 / 3, np.float32), np.zeros((0, 3)), np.arange(600),
-    np.array([True, False]), np.array([[1, -2]]), np.array([6.1e-5, 1 / 3], np.float16), 3, "text", None, 0.1,
-    float("inf"), float("-inf"), (1, (2.5,)), [1, 2],
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([[0.1, -2.5e-30], [np.nan, -np.inf]]),
+        np.array(1 / 3, np.float32),
+        np.zeros((0, 3)),
+        np.arange(600),
+        np.array([True, False]),
+        np.array([[1, -2]]),
+        np.array([6.1e-5, 1 / 3], np.float16),
+        3,
+        "text",
+        None,
+        0.1,
+        float("inf"),
+        float("-inf"),
+        (1, (2.5,)),
+        [1, 2],
+    ],
+    ids=str,
+)
 def test_a_literal_gives_the_argument_back(x: Any) -> None:
     back = eval(literal(x), {"np": np})  # what a reproducing script does
     assert type(back) is type(x)

@@ -88,8 +88,9 @@ def rounded_to(x: Fraction, format: Format, flush: bool) -> Fraction:
     return round(x / step) * step
 
 
-def contracted(inputs: list[str], output: str, arrays: list[Any], order: list[int], accumulate: Format, keep: Format,
-               flush: bool) -> Any:  # fmt: skip
+def contracted(
+    inputs: list[str], output: str, arrays: list[Any], order: list[int], accumulate: Format, keep: Format, flush: bool
+) -> Any:
     """Pair by pair in this order, each inner product added up term by term, and what is between stored."""
     names, tensors = list(inputs), list(arrays)
     while len(tensors) > 1 or set(names[0]) != set(output) or len(names[0]) != len(output):
@@ -122,8 +123,10 @@ def contracted(inputs: list[str], output: str, arrays: list[Any], order: list[in
 def moved(x: Bounded, g: np.random.Generator) -> Any:
     """Exact numbers at the ends of their errors."""
     signs = g.choice([-1, 1, 0], x.shape)
-    exact = [Fraction(float(v)) + int(s) * Fraction(float(e)) for v, e, s in
-             zip(x.value.flat, x.error.flat, signs.flat, strict=True)]  # fmt: skip
+    exact = [
+        Fraction(float(v)) + int(s) * Fraction(float(e))
+        for v, e, s in zip(x.value.flat, x.error.flat, signs.flat, strict=True)
+    ]
     return np.array([*exact, None], object)[:-1].reshape(x.shape)
 
 
@@ -138,8 +141,12 @@ def test_no_order_of_contraction_leaves_the_bound(subscripts: str, name: str, ke
     claimed = 0
 
     @settings(deadline=None, derandomize=True, database=None, max_examples=8)
-    @given(st.integers(0, 2**32 - 1), st.sampled_from(["ordinary", "spread", "integers", "small"]), st.booleans(),
-           st.booleans())  # fmt: skip
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.sampled_from(["ordinary", "spread", "integers", "small"]),
+        st.booleans(),
+        st.booleans(),
+    )
     def holds(seed: int, texture: str, certain: bool, flush: bool) -> None:
         nonlocal claimed
         g = np.random.default_rng(seed)
@@ -203,10 +210,13 @@ def test_products_that_may_overflow_are_not_claimed() -> None:
     assert np.isfinite(result.error).all()
 
 
-@pytest.mark.parametrize(("subscripts", "shapes", "told"), [
-    ("ij,jk", [(2, 3)], "is for 2 operands, and 1 were given"),
-    ("ijk", [(2, 3)], r"operand has shape \(2, 3\), expected 3 axes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("subscripts", "shapes", "told"),
+    [
+        ("ij,jk", [(2, 3)], "is for 2 operands, and 1 were given"),
+        ("ijk", [(2, 3)], r"operand has shape \(2, 3\), expected 3 axes"),
+    ],
+)
 def test_subscripts_that_do_not_fit_are_told(subscripts: str, shapes: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         np.einsum(subscripts, *(asbounded(np.ones(s)) for s in shapes))

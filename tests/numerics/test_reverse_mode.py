@@ -211,16 +211,27 @@ def test_gradients_of_torch_lie_within_their_bounds(dtype: str, seed: int) -> No
     from layerlaws_backends.torch._arrays import gradient, into, to_numpy
 
     functions: list[tuple[Any, Any, list[tuple[int, ...]]]] = [
-        (lambda x, scale, shift: layer_norm(x, scale, shift, 1e-5),
-         lambda x, scale, shift: torch.nn.functional.layer_norm(x, x.shape[-1:], scale, shift, 1e-5),
-         [(5, 3, 8), (8,), (8,)]),
-        (lambda x, scale, shift: log_softmax(x * scale + shift),
-         lambda x, scale, shift: torch.log_softmax(x * scale + shift, -1), [(4, 6), (6,), ()]),
-        (lambda x, scale, shift: np.maximum(x @ scale + shift, 0.0) * sigmoid(x @ scale),
-         lambda x, scale, shift: torch.relu(x @ scale + shift) * torch.sigmoid(x @ scale), [(4, 2, 6), (6, 3), (3,)]),
-        (lambda x, scale, shift: np.tanh(x @ scale) @ shift, lambda x, scale, shift: torch.tanh(x @ scale) @ shift,
-         [(4, 6), (6, 3), (3,)]),
-    ]  # fmt: skip
+        (
+            lambda x, scale, shift: layer_norm(x, scale, shift, 1e-5),
+            lambda x, scale, shift: torch.nn.functional.layer_norm(x, x.shape[-1:], scale, shift, 1e-5),
+            [(5, 3, 8), (8,), (8,)],
+        ),
+        (
+            lambda x, scale, shift: log_softmax(x * scale + shift),
+            lambda x, scale, shift: torch.log_softmax(x * scale + shift, -1),
+            [(4, 6), (6,), ()],
+        ),
+        (
+            lambda x, scale, shift: np.maximum(x @ scale + shift, 0.0) * sigmoid(x @ scale),
+            lambda x, scale, shift: torch.relu(x @ scale + shift) * torch.sigmoid(x @ scale),
+            [(4, 2, 6), (6, 3), (3,)],
+        ),
+        (
+            lambda x, scale, shift: np.tanh(x @ scale) @ shift,
+            lambda x, scale, shift: torch.tanh(x @ scale) @ shift,
+            [(4, 6), (6, 3), (3,)],
+        ),
+    ]
     generator = np.random.default_rng(seed)
     for definition, function, shapes in functions:
         arguments = {

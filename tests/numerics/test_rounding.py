@@ -264,8 +264,13 @@ def dot_products(a: Any, b: Any, format: Format, flush: bool) -> dict[str, Any]:
 
 
 @settings(examples, max_examples=50)
-@given(seeds, st.lists(st.sampled_from([t for t in NUMBERS if "largest" not in t]), min_size=2, max_size=2),
-       st.sampled_from([1, 2, 7, 64]), st.booleans(), st.booleans())  # fmt: skip
+@given(
+    seeds,
+    st.lists(st.sampled_from([t for t in NUMBERS if "largest" not in t]), min_size=2, max_size=2),
+    st.sampled_from([1, 2, 7, 64]),
+    st.booleans(),
+    st.booleans(),
+)
 @pytest.mark.parametrize("name", EVERY_FORMAT)
 def test_no_inner_product_leaves_the_bound(
     name: str, seed: int, textures: list[str], count: int, flush: bool, certain: bool
@@ -342,9 +347,19 @@ def test_the_bound_of_a_sum_is_not_idle(count: int, format: Format) -> None:
 def test_where_a_result_may_overflow_nothing_is_claimed(name: str) -> None:
     format = EVERY_FORMAT[name]
     big = asbounded(np.array([format.largest, -format.largest], format.dtype), format)
-    for result in (big + big, big * 2, big * big, big / 0.5, np.square(big), np.exp(np.abs(big)), np.sum(np.abs(big)),
-                   np.abs(big) @ np.abs(big), np.cumsum(np.abs(big), 0)[1], np.mean(np.abs(big)),
-                   big * big - big):  # fmt: skip
+    for result in (
+        big + big,
+        big * 2,
+        big * big,
+        big / 0.5,
+        np.square(big),
+        np.exp(np.abs(big)),
+        np.sum(np.abs(big)),
+        np.abs(big) @ np.abs(big),
+        np.cumsum(np.abs(big), 0)[1],
+        np.mean(np.abs(big)),
+        big * big - big,
+    ):
         assert np.isinf(result.error).all()
     with np.errstate(over="ignore"):
         beyond = np.longdouble(format.largest) * 2
@@ -357,16 +372,24 @@ def test_infinities_follow_ieee_754(format: Format) -> None:
     infinite = asbounded(np.array([np.inf, -np.inf], format.dtype), format)
     unsure = Bounded(np.array([3.0, 3.0]), 0.5, format)
     for result, value in (
-        (infinite + unsure, [np.inf, -np.inf]), (infinite * unsure, [np.inf, -np.inf]),
-        (infinite / unsure, [np.inf, -np.inf]), (unsure / infinite, [0, 0]), (unsure / 0.0, [np.inf, np.inf]),
-        (np.exp(infinite), [np.inf, 0]), (np.tanh(infinite), [1, -1]), (np.square(infinite), [np.inf, np.inf]),
-        (np.sqrt(np.abs(infinite)), [np.inf, np.inf]), (np.log(np.abs(infinite)), [np.inf, np.inf]),
-        (np.log(unsure * 0), [-np.inf, -np.inf]), (np.reciprocal(np.abs(unsure * 0)), [np.inf, np.inf]),
+        (infinite + unsure, [np.inf, -np.inf]),
+        (infinite * unsure, [np.inf, -np.inf]),
+        (infinite / unsure, [np.inf, -np.inf]),
+        (unsure / infinite, [0, 0]),
+        (unsure / 0.0, [np.inf, np.inf]),
+        (np.exp(infinite), [np.inf, 0]),
+        (np.tanh(infinite), [1, -1]),
+        (np.square(infinite), [np.inf, np.inf]),
+        (np.sqrt(np.abs(infinite)), [np.inf, np.inf]),
+        (np.log(np.abs(infinite)), [np.inf, np.inf]),
+        (np.log(unsure * 0), [-np.inf, -np.inf]),
+        (np.reciprocal(np.abs(unsure * 0)), [np.inf, np.inf]),
         (np.log1p(-asbounded(np.ones(2), format)), [-np.inf, -np.inf]),
-        (np.maximum(infinite, unsure), [np.inf, 3]), (np.cumsum(infinite[:1], 0), [np.inf]),
+        (np.maximum(infinite, unsure), [np.inf, 3]),
+        (np.cumsum(infinite[:1], 0), [np.inf]),
         (np.sum(np.stack([unsure, infinite]), axis=0), [np.inf, -np.inf]),
         (np.stack([infinite, unsure], 1) @ asbounded(np.ones(2), format), [np.inf, -np.inf]),
-    ):  # fmt: skip
+    ):
         np.testing.assert_array_equal(result.value, value)
         assert np.all(np.isfinite(result.error)), value
 
@@ -374,18 +397,39 @@ def test_infinities_follow_ieee_754(format: Format) -> None:
 def test_an_infinity_whose_sign_or_existence_is_in_doubt_is_not_claimed(format: Format) -> None:
     infinite = asbounded(np.array([np.inf], format.dtype), format)
     around_zero = Bounded(np.array([0.5]), 1.0, format)
-    for result in (infinite * around_zero, infinite / around_zero, 1 / around_zero, np.log(around_zero),
-                   np.reciprocal(around_zero), around_zero / 0.0, infinite @ around_zero,
-                   around_zero @ infinite):  # fmt: skip
+    for result in (
+        infinite * around_zero,
+        infinite / around_zero,
+        1 / around_zero,
+        np.log(around_zero),
+        np.reciprocal(around_zero),
+        around_zero / 0.0,
+        infinite @ around_zero,
+        around_zero @ infinite,
+    ):
         assert np.isinf(result.error).all()
 
 
 def test_what_is_unknown_stays_unknown(format: Format) -> None:
     unknown = Bounded(np.array([1.0, 1.0]), np.inf, format)
     certain = asbounded(np.ones(2), format)
-    for result in (unknown + certain, unknown * 0.0, certain / unknown, np.exp(unknown), np.tanh(unknown), -unknown,
-                   np.maximum(unknown, certain), np.max(unknown), np.sum(unknown), np.mean(unknown), unknown @ certain,
-                   certain @ unknown, np.cumsum(unknown, 0), np.where(True, unknown, 0), np.sin(unknown)):  # fmt: skip
+    for result in (
+        unknown + certain,
+        unknown * 0.0,
+        certain / unknown,
+        np.exp(unknown),
+        np.tanh(unknown),
+        -unknown,
+        np.maximum(unknown, certain),
+        np.max(unknown),
+        np.sum(unknown),
+        np.mean(unknown),
+        unknown @ certain,
+        certain @ unknown,
+        np.cumsum(unknown, 0),
+        np.where(True, unknown, 0),
+        np.sin(unknown),
+    ):
         assert np.isinf(result.error).all()
 
 
@@ -393,9 +437,23 @@ def test_what_is_not_a_number_keeps_a_finite_error(format: Format) -> None:
     """So that no claim about it holds; where the definition itself has no number, `Implementation` claims nothing."""
     nothing = Bounded(np.array([np.nan, np.nan]), 0.1, format)
     certain = asbounded(np.ones(2), format)
-    for result in (nothing + certain, nothing * 0.0, certain / nothing, np.exp(nothing), np.tanh(nothing), -nothing,
-                   np.maximum(nothing, certain), np.max(nothing), np.sum(nothing), np.mean(nothing), nothing @ certain,
-                   certain @ nothing, np.cumsum(nothing, 0), np.log(nothing), np.sqrt(nothing)):  # fmt: skip
+    for result in (
+        nothing + certain,
+        nothing * 0.0,
+        certain / nothing,
+        np.exp(nothing),
+        np.tanh(nothing),
+        -nothing,
+        np.maximum(nothing, certain),
+        np.max(nothing),
+        np.sum(nothing),
+        np.mean(nothing),
+        nothing @ certain,
+        certain @ nothing,
+        np.cumsum(nothing, 0),
+        np.log(nothing),
+        np.sqrt(nothing),
+    ):
         assert np.isnan(result.value).all()
         assert np.isfinite(result.error).all()
 

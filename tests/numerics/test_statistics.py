@@ -95,8 +95,10 @@ def test_no_product_leaves_its_bound(count: int, format: Format) -> None:
         x = perturbed(g, count, format, scale, errors)
         result, running = np.prod(x), np.cumprod(x)
         signs = g.choice([-1, 1, 0], count)
-        point = [Fraction(float(v)) + Fraction(float(v - np.longdouble(float(v)))) + int(s) * Fraction(float(e))
-                 for v, e, s in zip(x.value, x.error, signs, strict=True)]  # fmt: skip
+        point = [
+            Fraction(float(v)) + Fraction(float(v - np.longdouble(float(v)))) + int(s) * Fraction(float(e))
+            for v, e, s in zip(x.value, x.error, signs, strict=True)
+        ]
         for order in (list(range(count)), list(np.argsort(np.abs(x.double))), list(np.argsort(-np.abs(x.double)))):
             for sign in (-1, 1):
                 total = point[order[0]]
@@ -167,10 +169,16 @@ def plain_norm(x: Any) -> Any:
     return np.sqrt(np.sum(x * x, -1))
 
 
-@pytest.mark.parametrize(("function", "way"), [
-    (np.var, welford), (np.var, two_passes), (np.std, lambda x: np.sqrt(welford(x))),
-    (np.linalg.norm, scaled_norm), (np.linalg.norm, plain_norm),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "way"),
+    [
+        (np.var, welford),
+        (np.var, two_passes),
+        (np.std, lambda x: np.sqrt(welford(x))),
+        (np.linalg.norm, scaled_norm),
+        (np.linalg.norm, plain_norm),
+    ],
+)
 @pytest.mark.parametrize("count", [2, 17, 120])
 def test_other_algorithms_stay_within_the_bound_and_use_it(
     function: Any, way: Call, count: int, format: Format
@@ -216,8 +224,9 @@ def test_functions_of_scipy_are_known_by_name() -> None:
     for name in ("erf", "erfc", "expit", "log_expit"):
         layerlaws.assert_within(getattr(special, name)(x), getattr(special, name), x)
     for name in ("xlogy", "xlog1py", "rel_entr"):
-        layerlaws.assert_within(getattr(special, name)(positive, positive[::-1]), getattr(special, name), positive,
-                                positive[::-1])  # fmt: skip
+        layerlaws.assert_within(
+            getattr(special, name)(positive, positive[::-1]), getattr(special, name), positive, positive[::-1]
+        )
     layerlaws.assert_within(special.entr(positive), special.entr, positive)
     layerlaws.assert_within(special.logsumexp(x, axis=1), special.logsumexp, x, axis=1)
     layerlaws.assert_within(special.softmax(x, axis=1), special.softmax, x, axis=1)
@@ -235,8 +244,11 @@ def test_substitutes_for_scipy_are_the_same_mathematics(name: str, format: Forma
     x = (np.random.default_rng(3).standard_normal(7) * 4).astype(format.dtype)
     result = SUBSTITUTES["scipy.special", name](asbounded(x))
     total = mp.fsum(mp.exp(float(v)) for v in x)
-    true = {"logsumexp": [mp.log(total)], "softmax": [mp.exp(float(v)) / total for v in x],
-            "log_softmax": [float(v) - mp.log(total) for v in x]}[name]  # fmt: skip
+    true = {
+        "logsumexp": [mp.log(total)],
+        "softmax": [mp.exp(float(v)) / total for v in x],
+        "log_softmax": [float(v) - mp.log(total) for v in x],
+    }[name]
     for value, error, t in zip(np.ravel(result.value), np.ravel(result.error), true, strict=True):
         assert abs(t - mp.mpf(float(value))) <= float(error)
         assert float(error) < 100 * format.unit_roundoff * max(1, abs(t)) * 8

@@ -111,8 +111,10 @@ def test_files_are_not_overwritten_and_nothing_is_left_behind(command: Command, 
     assert again.returncode == 2
     assert "vectors/dot_score.json exists already; remove it, or choose another directory" in again.stderr
     assert sorted(p.name for p in (tmp_path / "vectors").iterdir()) == [
-        "concat_score.json", "dot_score.json", "general_score.json",
-    ]  # fmt: skip
+        "concat_score.json",
+        "dot_score.json",
+        "general_score.json",
+    ]
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from layerlaws.numerics.special import substitute
 from layerlaws.support.errors import Undecidable
 
 
-def bound(function: Callable[..., Any], *arguments: Any, arithmetic: Arithmetic | str | None = None,
-          **keywords: Any) -> Any:  # fmt: skip
+def bound(
+    function: Callable[..., Any], *arguments: Any, arithmetic: Arithmetic | str | None = None, **keywords: Any
+) -> Any:
     """What `function` gives on these arguments, and how far from it a correct implementation may land.
 
     function: any function of NumPy that layerlaws has a rule for, one of your own that is written with these, or an
@@ -45,8 +46,13 @@ def bound(function: Callable[..., Any], *arguments: Any, arithmetic: Arithmetic 
     return _value(result), _error(result)
 
 
-def assert_within(actual: Any, function: Callable[..., Any], *arguments: Any,
-                  arithmetic: Arithmetic | str | None = None, **keywords: Any) -> None:  # fmt: skip
+def assert_within(
+    actual: Any,
+    function: Callable[..., Any],
+    *arguments: Any,
+    arithmetic: Arithmetic | str | None = None,
+    **keywords: Any,
+) -> None:
     """Assert that a computed result is as close to the mathematics as `bound` says that a correct one is.
 
     actual: an array, anything NumPy makes one of, or a tuple of them where the function gives one; tensors of PyTorch
@@ -90,8 +96,10 @@ def _evaluated(
 def _format(arithmetic: Any, arrays: list[Any]) -> Format:
     formats = {format_of(x).name for x in arrays}
     if not formats:
-        raise TypeError("there is no floating-point array among the arguments: give at least one, whose dtype says "
-                        "what is computed in (np.float32(x) for a number)")  # fmt: skip
+        raise TypeError(
+            "there is no floating-point array among the arguments: give at least one, whose dtype says "
+            "what is computed in (np.float32(x) for a number)"
+        )
     if len(formats) > 1:
         raise TypeError(
             f"the arguments are {' and '.join(sorted(formats))}; a bound is for one storage format: cast them to one "
@@ -102,8 +110,10 @@ def _format(arithmetic: Any, arrays: list[Any]) -> Format:
     if not isinstance(declared, Arithmetic):
         raise TypeError(f"arithmetic is {arithmetic!r}, expected an Arithmetic or the name of a storage format")
     if declared.store not in ("", name):
-        raise TypeError(f"the arguments are {name} and the arithmetic stores {declared.store}: cast them, or leave "
-                        "store out of the arithmetic")  # fmt: skip
+        raise TypeError(
+            f"the arguments are {name} and the arithmetic stores {declared.store}: cast them, or leave "
+            "store out of the arithmetic"
+        )
     return declared.format(name)
 
 
@@ -197,8 +207,16 @@ def _why(value: NDArray[Any], expected: Bounded) -> str:
     )
 
 
-def _told(name: str, got: NDArray[Any], value: NDArray[Any], apart: NDArray[np.float64], error: NDArray[np.float64],
-          out: NDArray[np.bool_], unclaimed: NDArray[np.bool_], format: Format) -> str:  # fmt: skip
+def _told(
+    name: str,
+    got: NDArray[Any],
+    value: NDArray[Any],
+    apart: NDArray[np.float64],
+    error: NDArray[np.float64],
+    out: NDArray[np.bool_],
+    unclaimed: NDArray[np.bool_],
+    format: Format,
+) -> str:
     with np.errstate(all="ignore"):
         share = np.where(out, np.where(error > 0, apart / error, np.inf), -1.0)
     at = np.unravel_index(int(np.argmax(share)), share.shape)

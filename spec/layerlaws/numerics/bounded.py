@@ -159,8 +159,9 @@ class Bounded(np.lib.mixins.NDArrayOperatorsMixin):
             if ufunc.__name__ in COMPOSED:
                 return COMPOSED[ufunc.__name__](*operands)
             ufunc = NAMESAKES.get(ufunc.__name__, ufunc)
-            bounded = [x if type(x) is Bounded and x.format is self.format else asbounded(x, self.format)
-                       for x in operands]  # fmt: skip
+            bounded = [
+                x if type(x) is Bounded and x.format is self.format else asbounded(x, self.format) for x in operands
+            ]
             if ufunc in rounding.DECISIONS:
                 return _decide(ufunc, bounded)
             rule = rounding.RULES.get(ufunc)
@@ -379,8 +380,9 @@ def _pad(x: Bounded, width: Any, mode: Any = "constant", *, constant_values: Arr
     if mode != "constant":
         return x._apply(np.pad, width, mode)
     filling = asbounded(constant_values, x.format)
-    value, error = (np.pad(part, width, constant_values=put) for part, put in
-                    ((x.value, filling.value), (x.error, filling.error)))  # fmt: skip
+    value, error = (
+        np.pad(part, width, constant_values=put) for part, put in ((x.value, filling.value), (x.error, filling.error))
+    )
     return Bounded(value, error, x.format)
 
 

@@ -34,8 +34,10 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     columns = [k for k in range(b.ndim) if k not in right]
     terms = math.prod(a.shape[k] for k in left)
     if [a.shape[k] for k in left] != [b.shape[k] for k in right]:
-        raise ValueError(f"tensordot sums over extents {[a.shape[k] for k in left]} of the first operand and "
-                         f"{[b.shape[k] for k in right]} of the second")  # fmt: skip
+        raise ValueError(
+            f"tensordot sums over extents {[a.shape[k] for k in left]} of the first operand and "
+            f"{[b.shape[k] for k in right]} of the second"
+        )
     kept_rows, kept_columns = [a.shape[k] for k in rows], [b.shape[k] for k in columns]
     one = a.transpose(rows + left).reshape(math.prod(kept_rows), terms)
     other = b.transpose(right + columns).reshape(terms, math.prod(kept_columns))
@@ -140,8 +142,15 @@ def _extents(inputs: list[str], parts: list[Bounded]) -> dict[str, int]:
     return extents
 
 
-def _lost(arithmetic: Format, terms: int, size: Array, inputs: list[str], output: str, extents: dict[str, int],
-          sizes: list[Array]) -> Array:  # fmt: skip
+def _lost(
+    arithmetic: Format,
+    terms: int,
+    size: Array,
+    inputs: list[str],
+    output: str,
+    extents: dict[str, int],
+    sizes: list[Array],
+) -> Array:
     """What rounding adds, before the result is kept: see `_einsum`."""
     format, count = arithmetic.accumulate, len(inputs)
     own = sum(bool(set(s) - set(output) - set("".join(inputs[:k] + inputs[k + 1 :]))) for k, s in enumerate(inputs))
@@ -158,8 +167,9 @@ def _lost(arithmetic: Format, terms: int, size: Array, inputs: list[str], output
     return np.where(size * (1 + growth) <= format.largest, error, np.inf)
 
 
-def _between(format: Format, terms: int, inputs: list[str], output: str, extents: dict[str, int],
-             sizes: list[Array]) -> float:  # fmt: skip
+def _between(
+    format: Format, terms: int, inputs: list[str], output: str, extents: dict[str, int], sizes: list[Array]
+) -> float:
     """What products of some operands may lose to underflow in the whole, infinite where one may overflow."""
     largest = [float(np.max(x, initial=0.0)) for x in sizes]
     everything = range(len(inputs))

@@ -103,8 +103,10 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
         largest = np.max(sums, axis=last, keepdims=True)
         return largest if keepdims else np.squeeze(largest, axis=along)
     if matrix or ord not in (None, "fro", 2, 1, np.inf, -np.inf):
-        raise TypeError(f"layerlaws has no rule for numpy.linalg.norm of {'matrices' if matrix else 'vectors'} with "
-                        f"ord={ord!r}; it knows None, 'fro', 1 and inf, and 2 and -inf for vectors")  # fmt: skip
+        raise TypeError(
+            f"layerlaws has no rule for numpy.linalg.norm of {'matrices' if matrix else 'vectors'} with "
+            f"ord={ord!r}; it knows None, 'fro', 1 and inf, and 2 and -inf for vectors"
+        )
     sizes: Any = np.abs(x)
     if ord == 1:
         return _sum(sizes, along, keepdims=keepdims)

@@ -44,8 +44,10 @@ def write_vectors(
     for path in paths.values():
         if path.exists():
             raise WrongUse(f"{path} exists already; remove it, or choose another directory")
-    texts = {path: json.dumps(_file(note, operation, formats, count, seed), indent=1) + "\n"
-             for operation, path in paths.items()}  # fmt: skip
+    texts = {
+        path: json.dumps(_file(note, operation, formats, count, seed), indent=1) + "\n"
+        for operation, path in paths.items()
+    }
     directory.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
