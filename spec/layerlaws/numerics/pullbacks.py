@@ -85,7 +85,7 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
 
     It is one inner product over all that is added up, in any order. Where attention is fused, sum(dO * O)
     stands for sum(P * dP), whose dP is never formed: its rounding is that of the `other` contraction, the one of
-    the forward pass, so as many roundings are counted on top, and the one in which O was kept.
+    the forward pass, so as many roundings are counted on top, those of its operands, and the one in which O was kept.
     """
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     front = len(batch) - len(shape) + 2
@@ -105,6 +105,8 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
     lost = other * rounding.products(share.format) * sums.unit
     if arrays.precision < sums.precision:
         lost += arrays.unit
+    if share.format.multiply is not arrays:
+        lost += share.format.multiply.growth(4)
     extra = np.where(np.isfinite(sizes), lost * sizes, np.inf)
     return summed(Bounded(share.value, share.error + extra, share.format), left.shape[-1], sizes)
 
