@@ -221,9 +221,8 @@ def plain_of(x: Any) -> Any:
 
 def matmul(machine: Machine, a: Numbers, b: Numbers) -> Numbers:
     """a @ b as it is accumulated."""
-    left, right = np.moveaxis(a[..., :, :, None], -2, 0), np.moveaxis(b[..., None, :, :], -2, 0)
-    left, right = np.broadcast_arrays(left, right)
-    return machine.dot(left, right)
+    left, right = np.broadcast_arrays(a[..., :, :, None], b[..., None, :, :])
+    return machine.dot(np.moveaxis(left, -2, 0), np.moveaxis(right, -2, 0))
 
 
 def _sum(x: Emulated, axis: Any = None, *, keepdims: bool = False) -> Emulated:

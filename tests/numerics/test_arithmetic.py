@@ -132,6 +132,16 @@ def test_no_order_of_summation_leaves_the_bound(format: Format, count: int) -> N
             share_used(Emulated(machine.kept(machine.total(terms) / count), machine), mean)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_terms_wider_than_the_accumulator_are_rounded_to_it(count: int) -> None:
+    format = mixed("bfloat16", "bfloat16", "float32")
+    x = drawn(np.random.default_rng(count), (50, count), format)
+    third = np.sum(asbounded(x, format) / 3.0, axis=-1)
+    share_used(np.sum(emulated(x, Machine.of(format)) / 3.0, axis=-1), third)
+    running = np.cumsum(asbounded(x, format) / 3.0, -1)
+    share_used(np.cumsum(emulated(x, Machine.of(format)) / 3.0, -1), running)
+
+
 @COUNTS
 @every_arithmetic
 def test_no_running_sum_leaves_the_bound(format: Format, count: int) -> None:
