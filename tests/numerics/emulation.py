@@ -17,14 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerlaws.numerics.formats import FORMATS, PRODUCT_FORMATS, STORAGE_FORMATS, Format
-from layerlaws.numerics.rounding import ERF
+from layerlaws.numerics.formats import FORMATS, Format
 
 Numbers = NDArray[np.float64]
-Adder = Callable[[Numbers, Numbers], Numbers]
 Order = Callable[[Sequence[Any], Callable[[Any, Any], Any]], Any]
-
-ANY = {**FORMATS, **STORAGE_FORMATS, **PRODUCT_FORMATS}
 
 
 def nearest(format: Format, x: Any, choose: Callable[[Numbers], Numbers] = np.rint) -> Numbers:
@@ -103,7 +99,7 @@ ORDERS: dict[str, Order] = {
 class Machine:
     """What rounds: the formats of an arithmetic, an order of summation, and the rounding of sums and of operands.
 
-    fused: products are not rounded before they are added. parted: products of operands in two parts of bfloat16.
+    fused: products are not rounded before they are added.
     """
 
     accumulate: Format
@@ -248,7 +244,3 @@ def _cumsum(x: Emulated, axis: int) -> Emulated:
 
 
 REDUCTIONS: dict[Any, Callable[..., Any]] = {np.sum: _sum, np.mean: _mean, np.cumsum: _cumsum}
-
-
-def erf(x: Emulated) -> Emulated:
-    return Emulated(x.machine.kept(ERF(x.value).astype(np.float64)), x.machine)
