@@ -99,7 +99,8 @@ ORDERS: dict[str, Order] = {
 class Machine:
     """What rounds: the formats of an arithmetic, an order of summation, and the rounding of sums and of operands.
 
-    fused: products are not rounded before they are added.
+    fused: products are not rounded before they are added. evaluate: the format of elementary functions that
+    are off by as much as `EVALUATED` says; by default they are exact.
     """
 
     accumulate: Format
@@ -109,6 +110,7 @@ class Machine:
     fused: bool = False
     sums: Callable[[Format, Any], Numbers] = nearest
     operands: Callable[[Format, Any], Numbers] = nearest
+    evaluate: Format | None = None
 
     @classmethod
     def of(cls, format: Format, **options: Any) -> Machine:
@@ -201,6 +203,8 @@ class Emulated(np.lib.mixins.NDArrayOperatorsMixin):
         result = ufunc(*values)
         if result.dtype == bool:
             return result
+        if self.machine.evaluate and ufunc in EVALUATED:
+            result = off(self.machine.evaluate, result, EVALUATED[ufunc])
         return Emulated(self.machine.kept(np.asarray(result, np.float64)), self.machine)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -209,6 +213,19 @@ class Emulated(np.lib.mixins.NDArrayOperatorsMixin):
         plain = [[plain_of(y) for y in x] if isinstance(x, list | tuple) else plain_of(x) for x in args]
         result = function(*plain, **options)
         return Emulated(result, self.machine)
+
+
+EVALUATED: dict[Any, int] = {
+    **dict.fromkeys((np.exp, np.expm1, np.log, np.log1p, np.tanh, np.sin, np.cos), 7),
+    np.sqrt: 1,
+}
+"""How many unit roundoffs functions are off before they are rounded: 8 are 4 ulp, 2 those of an instruction of 1."""
+
+
+def off(format: Format, exact: Any, roundings: int) -> Numbers:
+    """Results of a format that are off by as much as is allowed, above and below in turns."""
+    sign = (-1.0) ** np.arange(np.size(exact)).reshape(np.shape(exact))
+    return nearest(format, exact * (1 + sign * roundings * format.unit_roundoff))
 
 
 def plain_of(x: Any) -> Any:

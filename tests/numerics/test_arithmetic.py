@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from layerlaws.numerics.arithmetic import Arithmetic, mixed
 from layerlaws.numerics.bounded import Bounded, asbounded, stored
 from layerlaws.numerics.formats import FORMATS, Format
 
-from .emulation import ORDERS, Emulated, Machine, chopped, nearest, permuted
+from .emulation import EVALUATED, ORDERS, Emulated, Machine, chopped, nearest, permuted
 
 pytest.importorskip("ml_dtypes")
 
@@ -100,9 +101,12 @@ def _share_used(computed: Any, bound: Bounded) -> float:
 
 
 def machines(format: Format, orders: list[str], fused: tuple[bool, ...] = (False,)) -> list[Machine]:
-    """Machines that keep to an arithmetic: those that keep arrays as declared, and in float32."""
+    """Machines that keep to an arithmetic: those that keep arrays as declared, and in float32; one of libraries whose
+    functions are off by as much as is allowed.
+    """
     made = [Machine.of(format, order=ORDERS[name], fused=f) for name in orders for f in fused]
-    return made + ([] if format.keep is FLOAT32 else [m.holding(FLOAT32) for m in made[:3]])
+    made += [] if format.keep is FLOAT32 else [m.holding(FLOAT32) for m in made[:3]]
+    return [*made, replace(made[0], evaluate=format.evaluate)]
 
 
 def orders_for(count: int) -> list[str]:
@@ -232,6 +236,25 @@ def test_an_element_that_is_only_moved_is_not_rounded() -> None:
     for result in (np.sum(x, axis=1), np.cumsum(x, 1), np.sum(x / 3.0, axis=1) - 0.0):
         assert np.all(result.error <= 3.1 * format.unit_roundoff * np.abs(result.value.reshape(result.shape)))
     assert not np.sum(x, axis=1).error.any()
+
+
+# --- elementary functions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", EVALUATED, ids=lambda f: f.__name__)
+@every_arithmetic
+def test_no_elementary_function_leaves_the_bound(format: Format, function: Any) -> None:
+    """It is evaluated in the wider of the formats that sums are added up and arrays kept in, and then kept."""
+    with np.errstate(all="ignore"):
+        x = in_all_textures(np.random.default_rng(0), 1, 64, format)
+        x = np.where(np.isfinite(function(x.astype(np.float64))), x, x.dtype.type(1))
+        bound = function(asbounded(x, format))
+        exact, worst = (
+            share_used(function(emulated(x, Machine.of(format, evaluate=evaluate))), bound)
+            for evaluate in (None, format.evaluate)
+        )
+    assert exact > (0.3 if format.evaluate is not format.keep else 0.05)
+    assert worst > (0.3 if function is not np.sqrt else 0.5)
 
 
 # --- compositions -----------------------------------------------------------------------------------------------

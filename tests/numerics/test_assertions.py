@@ -42,7 +42,7 @@ def test_what_is_kept_wider_is_rounded_where_it_leaves() -> None:
     value, kept = bound(lambda x: np.exp(x) * np.exp(x), x, arithmetic=Arithmetic(keep="float32"))
     _, written = bound(lambda x: np.exp(x) * np.exp(x), x)
     assert np.all((kept > value * 2.0**-9) & (kept < value * 2.0**-7.9))
-    assert np.all(written > 8 * kept)
+    assert np.all(written > 2.9 * kept)  # two exponentials and their product are rounded, each
 
 
 def test_arrays_are_found_in_tuples_lists_and_keywords() -> None:

@@ -49,8 +49,8 @@ from layerlaws.numerics.mathematics import (
     softmax,
     split_heads,
 )
-from layerlaws.numerics.reverse_mode import constant, straight_through, with_slope
-from layerlaws.numerics.tape import in_either_order, kept_in_parts
+from layerlaws.numerics.reverse_mode import constant, in_either_order, straight_through, with_slope
+from layerlaws.numerics.tape import kept_in_parts
 from layerlaws.support.errors import Undecidable
 
 __all__ = [

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from layerlaws.language.dependence import changed, refuse_not_a_number
 from layerlaws.language.implementation import Implementation
-from layerlaws.numerics.bounded import Bounded, error_of, value_of
+from layerlaws.numerics.bounded import Bounded, error_of, stored, value_of
 from layerlaws.numerics.formats import ArrayLike
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
@@ -209,6 +209,7 @@ def _compare(
     left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str, names: tuple[str, str] = ("left", "right")
 ) -> Settlement:
     _same_shape(left, right)
+    left, right = _beside_stored(left, right), _beside_stored(right, left)
     one, other = value_of(left), value_of(right)
     allowed = np.asarray(error_of(left) + error_of(right))
     apart = np.where(one == other, 0.0, np.asarray(distance(one, other)))
@@ -230,6 +231,13 @@ def _compare(
     signed = np.where(claimed, share * outwards, 0.0).astype(np.float64)
     moments = Moments(int(np.sum(claimed)), float(np.sum(signed)), float(np.sum(np.square(signed))))
     return Settlement(float(np.max(share, initial=0.0)), bool(decisive.any()), moments)
+
+
+def _beside_stored(side: Any, other: Any) -> Any:
+    """What is compared with an array of the storage format, such as a gradient as the backend returned it."""
+    if isinstance(other, Bounded) or not isinstance(side, Bounded) or np.ndim(other) == 0:
+        return side
+    return stored(side) if getattr(other, "dtype", None) == side.dtype else side
 
 
 def _largest(x: NDArray[Any]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ where they happen:
 - a sum or an inner product of K terms: K times the unit roundoff of `accumulate`, in any order, with or without fused
   multiply-add, then one rounding to `keep` (Higham 2002, section 3.1; Blanchard, Higham, Lopez, Mary, Pranesh, Mixed
   precision block fused multiply-add, SIAM J. Sci. Comput. 42(3), 2020, section 3);
+- an elementary function: evaluated in the wider of `accumulate` and `keep`, then one rounding to `keep`;
 - everything else: rounded to `keep`, step by step;
 - what is stored (results, and what a definition passes to `stored`): one more rounding to `store`, where `keep` is
   wider;
@@ -34,7 +35,7 @@ HALF = ("float16", "bfloat16")
 class Arithmetic:
     """What a backend declares of its arithmetic in one format of arguments and results.
 
-    accumulate: what sums and inner products are added up in: by default float32 where the storage format is a narrower
+    accumulate: what sums and inner products are added up in, and functions such as exp evaluated in: by default float32 where the storage format is a narrower
     one, else the storage format. keep: what arrays between operations are held in: by default the storage format, and
     float32 for those of 8 bits, which are for storage only.
     multiply: what the operands of products are rounded to first: by default as they are kept; "tf32" and "bf16x3" are
@@ -94,6 +95,10 @@ class Mixed(Format):
     @property
     def multiply(self) -> Format:
         return self.parts[3]
+
+    @property
+    def evaluate(self) -> Format:
+        return max(self.parts[1:3], key=lambda part: part.precision)
 
 
 def mixed(store: str, accumulate: str, keep: str, multiply: str = "") -> Format:

@@ -24,7 +24,7 @@ SCALED = ELEMENTARY + 2
 LOG2 = math.log(2)
 
 
-def _power(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+def _power(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
     """a**b = exp(b log a), for a > 0, or whole b that are exact.
 
     With t = b log a, which errors move by at most d = |b| dl + eb (|log a| + dl), dl = -log(1 - ea / a), the result
@@ -33,7 +33,6 @@ def _power(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Erro
     multiplications in any order and a reciprocal. Special cases (poles, infinities) are exact ones of IEEE 754-2019,
     section 9.2, where the operands are exact, and unknown otherwise.
     """
-    format = arithmetic.keep
     ea, eb = np.asarray(ea), np.asarray(eb)
     exact = (ea == 0) & (eb == 0)
     size = np.abs(a)
@@ -56,6 +55,18 @@ def _power(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Erro
     return rounding._settled(format, y, carried, unknown, exact & special | np.isnan(a) | np.isnan(b), ELEMENTARY)
 
 
+def _power_kept(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+    """`_power`, kept; or a whole power as |k| products and quotients written out, of which each is kept."""
+    error = rounding.evaluated(_power)(arithmetic, y, a, ea, b, eb)
+    keep = arithmetic.keep
+    if arithmetic.evaluate is keep:
+        return error
+    further = np.where((b == np.rint(b)) & (np.asarray(eb) == 0) & np.isfinite(y), np.maximum(np.abs(b) - 1, 0.0), 0.0)
+    size = np.where(further > 0, np.abs(y) + error, 0.0)
+    flushed = further * keep.unit * np.minimum(size, keep.smallest_normal)
+    return error + (np.expm1(further * math.log1p(keep.unit)) * size + flushed) * rounding.MARGIN
+
+
 def _hypot(y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Error:
     """The triangle inequality: the length of a vector moves by no more than the vector."""
     return np.hypot(ea, eb)
@@ -67,12 +78,11 @@ def _arctan(format: Format, y: Array, a: Array, ea: Array) -> Array:
     return np.where(np.isinf(ea), np.inf, np.minimum(ea / (1 + np.square(nearest)), math.pi))
 
 
-def _arctan2(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
+def _arctan2(format: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
     """The point (b, a) lies in a disc of radius r: its angle moves by asin(r / distance).
 
     Nothing is claimed where the disc holds the origin or meets the negative half of the axis, where the angle jumps.
     """
-    format = arithmetic.keep
     ea, eb = np.asarray(ea), np.asarray(eb)
     exact = (ea == 0) & (eb == 0)
     radius, distance = np.hypot(ea, eb), np.hypot(a, b)
@@ -117,7 +127,10 @@ def _exp2(format: Format, y: Array, a: Array, ea: Array) -> Array:
 
 
 def _logarithm(base: float) -> Any:
-    return rounding._unary(lambda f, y, a, ea: rounding._log(y, a, ea) / math.log(base), SCALED, pole=0)
+    def scaled(format: Format, y: Array, a: Array, ea: Array) -> Array:
+        return rounding._log(y, a, ea) / math.log(base)
+
+    return rounding._unary(scaled, SCALED, pole=0, written_out=3)
 
 
 def _cbrt(format: Format, y: Array, a: Array, ea: Array) -> Array:
@@ -161,11 +174,11 @@ ERFC_ROUNDINGS = 10
 """5 ulp: the CUDA C++ Programming Guide documents that for erfc in double, and 4 ulp in float32."""
 
 ELEMENTARY_RULES: dict[np.ufunc, Any] = {
-    np.power: _power,
-    np.float_power: _power,
-    np.hypot: rounding._binary(_hypot, ELEMENTARY),
+    np.power: _power_kept,
+    np.float_power: _power_kept,
+    np.hypot: rounding.evaluated(rounding._binary(_hypot, ELEMENTARY), roundings=2),  # the root of a sum, written out
     np.arctan: rounding._unary(_arctan, ELEMENTARY),
-    np.arctan2: _arctan2,
+    np.arctan2: rounding.evaluated(_arctan2),
     np.arcsin: rounding._unary(_arcsin, ELEMENTARY),
     np.arccos: rounding._unary(_arcsin, ELEMENTARY),
     np.sinh: rounding._unary(_sinh, ELEMENTARY, own=True),

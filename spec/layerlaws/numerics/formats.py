@@ -57,6 +57,11 @@ class Format:
         """What the operands of products are rounded to first."""
         return self
 
+    @property
+    def evaluate(self) -> Format:
+        """What elementary functions are evaluated in, before their results are kept."""
+        return self
+
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype; bfloat16 and the formats of 8 bits need the package ml_dtypes."""

@@ -38,7 +38,7 @@ from layerlaws.numerics.accumulation import together
 from layerlaws.numerics.bounded import Bounded, asbounded
 from layerlaws.numerics.formats import is_float
 from layerlaws.numerics.rounding import quietly
-from layerlaws.numerics.tape import Variable, constant, elementwise
+from layerlaws.numerics.tape import Pull, Variable, constant, elementwise
 
 __all__ = ["constant", "straight_through", "vjp", "with_slope"]
 
@@ -92,6 +92,45 @@ def with_slope(slope: Callable[[Any, Any], Any]) -> Callable[[Callable[[Any], An
         return derived
 
     return give
+
+
+def in_either_order(one: Callable[..., Any], other: Callable[..., Any], *operands: Any) -> Any:
+    """A product of three, (A B) C, that may have been formed as A (B C): the error of whichever loses more.
+
+    Where arrays are kept as sums are accumulated, the rule for sums covers both. Where they are kept in a narrower
+    format, A B or B C is rounded to it, and the two are of different sizes; so are the products of the way back. one,
+    other: both orders, as functions of the operands.
+    """
+    first = one(*operands)
+    whole = constant(first)
+    if not isinstance(whole, Bounded) or whole.format.keep.precision >= whole.format.accumulate.precision:
+        return first
+    covered = _worse(whole, other(*map(constant, operands)))
+    varied = [k for k, x in enumerate(operands) if isinstance(x, Variable)]
+
+    known: dict[int, tuple[Any, list[Any]]] = {}
+
+    def shares(adjoint: Any) -> list[Any]:
+        if id(adjoint) not in known:
+            ways = [_way_back(way, operands, adjoint) for way in (one, other)]
+            known[id(adjoint)] = adjoint, [_worse(x, y) for x, y in zip(*ways, strict=True)]
+        return known[id(adjoint)][1]
+
+    def edge(place: int, k: int) -> tuple[Variable, Pull]:
+        return operands[k], lambda adjoint: shares(adjoint)[place]
+
+    return Variable(covered, *(edge(*pair) for pair in enumerate(varied))) if varied else covered
+
+
+def _way_back(function: Callable[..., Any], operands: tuple[Any, ...], adjoint: Any) -> list[Any]:
+    """The share of each operand that is a `Variable`, from the adjoint of a function's result."""
+    inputs = [Variable(x.primal) if isinstance(x, Variable) else x for x in operands]
+    found = _adjoints([(function(*inputs), adjoint)])
+    return [found[x.age] for x in inputs if isinstance(x, Variable)]
+
+
+def _worse(one: Bounded, other: Bounded) -> Bounded:
+    return Bounded(one.value, np.maximum(one.error, other.error), one.format)
 
 
 def straight_through(value: Any, other: Any) -> Any:

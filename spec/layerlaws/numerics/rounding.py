@@ -238,13 +238,36 @@ def _settled(
     return np.where(unknown | (np.isinf(value) & ~definite), np.inf, error)
 
 
-def _unary(
-    carry: Callable[[Format, Array, Array, Array], Error], roundings: int, pole: float = np.inf, own: bool = False
-) -> Callable[..., Array]:
-    """own: whether `carry` adds to the error of an exact argument."""
+def evaluated(rule: Callable[..., Array], roundings: int = 1) -> Callable[..., Array]:
+    """The rule of a function that is evaluated in one format, and then kept in another, by so many roundings.
 
-    def rule(arithmetic: Format, y: Array, a: Array, ea: Any) -> Array:
-        format = arithmetic.keep
+    Libraries evaluate those of float16 and bfloat16 in float32 (PyTorch: aten/src/ATen/OpMathType.h; CUDA:
+    cuda_fp16.hpp). Instructions of half precision, as NumPy uses on Intel's Sapphire Rapids (up to 3.05 ulp of
+    float16, https://github.com/numpy/numpy/pull/23351), are accumulation in the storage format, to be declared.
+    """
+
+    def whole(arithmetic: Format, y: Array, *operands: Any) -> Array:
+        inner, keep = arithmetic.evaluate, arithmetic.keep
+        error = rule(inner, y, *operands)
+        return error if inner is keep else once(keep, y, error, roundings)
+
+    return whole
+
+
+def _unary(
+    carry: Callable[[Format, Array, Array, Array], Error],
+    roundings: int,
+    pole: float = np.inf,
+    own: bool = False,
+    written_out: int = 1,
+) -> Callable[..., Array]:
+    """A function of one argument, evaluated in so many roundings.
+
+    own: whether `carry` adds to the error of an exact argument. written_out: how often a common road by other functions
+    rounds to the format that arrays are kept in.
+    """
+
+    def rule(format: Format, y: Array, a: Array, ea: Any) -> Array:
         carried = 0.0 if type(ea) is float and not own else carry(format, y, a, ea)
         error = _once_if_finite(format, y, carried, roundings)
         if error is not None:
@@ -252,10 +275,14 @@ def _unary(
         definite = np.isnan(a) | (np.isinf(y) & (np.isinf(a) | ((a == pole) & (ea == 0))))
         return _settled(format, y, carried, np.isinf(ea), definite, roundings)
 
-    return rule
+    if roundings == 1:
+        return lambda arithmetic, *parts: rule(arithmetic.keep, *parts)
+    return evaluated(rule, written_out)
 
 
 def _binary(carry: Callable[[Array, Array, Error, Array, Error], Error], roundings: int) -> Callable[..., Array]:
+    """A function of two arguments that rounds so often to the format that arrays are kept in."""
+
     def rule(arithmetic: Format, y: Array, a: Array, ea: Error, b: Array, eb: Error) -> Array:
         format = arithmetic.keep
         carried = carry(y, a, ea, b, eb)

@@ -128,21 +128,6 @@ def kept_in_parts(total: Any, parts: Callable[[], Sequence[Any]]) -> Any:
     return Variable(loosened, (total, lambda s: s)) if isinstance(total, Variable) else loosened
 
 
-def in_either_order(one: Any, other: Callable[[], Any]) -> Any:
-    """A product of three, (A B) C, that may have been formed as A (B C): the error of whichever loses more.
-
-    Where arrays are kept as sums are accumulated, the rule for sums covers both. Where they are kept in a narrower
-    format, A B or B C is rounded to it, and the two are of different sizes. other: called only there.
-    """
-    whole = constant(one)
-    if not isinstance(whole, Bounded) or whole.format.keep.precision >= whole.format.accumulate.precision:
-        return one
-    with quietly():
-        error = np.maximum(whole.absolute, constant(other()).absolute)
-    covered = Bounded(whole.value, error, whole.format)
-    return Variable(covered, (one, lambda s: s)) if isinstance(one, Variable) else covered
-
-
 def elementwise(result: Any, operands: tuple[Any, ...], slopes: tuple[Any, ...]) -> Variable:
     """A result with its slopes by each operand."""
 
