@@ -16,6 +16,7 @@ from layerlaws.numerics import mathematics
 from layerlaws.numerics.arithmetic import mixed
 from layerlaws.numerics.bounded import Bounded, asbounded, stored
 from layerlaws.numerics.formats import FORMATS, STORAGE_FORMATS, Format
+from layerlaws.numerics.reverse_mode import vjp
 
 from .emulation import ORDERS, Machine, chopped, matmul, nearest
 
@@ -63,6 +64,22 @@ def test_dropped_terms_of_a_product_are_refused(name: str, kept: str, count: int
         machine = Machine(FLOAT32, FLOAT32, FLOAT32, order=ORDERS[order])
         rows = matmul(machine, A[:4].astype(np.float64), B.astype(np.float64))
         assert not np.any(np.abs(nearest(format.store, rows) - bound.value[:4]) > bound.error[:4])
+
+
+@HALF
+def test_terms_dropped_from_a_gradient_are_refused(name: str) -> None:
+    """8 of the 512 examples that a weight gets its gradient from."""
+    format = mixed(name, "float32", name)
+    x, w, s = (normal(k, shape, format) for k, shape in enumerate(((512, 24), (24, 24), (512, 24))))
+    _, pull = vjp(lambda x, w: x @ w, {"x": asbounded(x, format), "w": asbounded(w, format)})
+    bound = stored(pull(asbounded(s, format))["w"])
+    X, S = widened(x, s)
+    dropped = nearest(format.store, X[:-8].T @ S[:-8])
+    share = np.mean(np.abs(dropped - bound.value) > bound.error)
+    possible = np.mean(np.abs(dropped - bound.value) > format.unit_roundoff * np.abs(bound.value))
+    print(f"{name}, gradient of a weight: {share:.2%} refused of {possible:.2%} that can be")
+    assert share >= 0.99 * possible
+    assert not refused(X.T @ S, bound).any()
 
 
 def test_a_sum_of_ones_that_stops_at_256_is_refused() -> None:

@@ -22,19 +22,27 @@ from layerlaws.numerics.formats import Format
 class Sum(Bounded):
     """An array with the terms that each element was added up from.
 
-    terms: how many. sizes: their absolute values added up. Both are of the array's shape.
+    terms: how many. sizes: their absolute values added up. Both are of the array's shape. fused: what the array is off
+    further where its products with something else are added up by another road, that of fused attention.
     """
 
-    __slots__ = ("sizes", "terms")
+    __slots__ = ("fused", "sizes", "terms")
 
     sizes: NDArray[np.float64]
     terms: NDArray[np.int64]
+    fused: NDArray[np.float64] | float
 
 
-def summed(total: Bounded, terms: int | NDArray[np.int64], sizes: NDArray[np.float64]) -> Sum:
+def summed(
+    total: Bounded,
+    terms: int | NDArray[np.int64],
+    sizes: NDArray[np.float64],
+    fused: NDArray[np.float64] | float = 0.0,
+) -> Sum:
     """A sum whose error is known, with its terms."""
     made = Sum.of(total.value, total.absolute, total.format)
     made.terms, made.sizes = np.broadcast_to(np.asarray(terms, np.int64), total.shape), sizes
+    made.fused = fused
     return made
 
 
@@ -48,7 +56,8 @@ def taken(x: Any, indices: Any, axis: int) -> Any:
     part = np.take(x, indices, axis)
     if not isinstance(x, Sum):
         return part
-    return summed(part, np.take(x.terms, indices, axis), np.take(x.sizes, indices, axis))
+    fused = x.fused if isinstance(x.fused, float) else np.take(x.fused, indices, axis)
+    return summed(part, np.take(x.terms, indices, axis), np.take(x.sizes, indices, axis), fused)
 
 
 def together(shares: Sequence[Any]) -> Any:
@@ -63,7 +72,8 @@ def together(shares: Sequence[Any]) -> Any:
     terms = np.sum([x.terms for x in sums], axis=0)
     sizes = np.sum([np.where(np.isfinite(x.value), x.sizes, 0.0) for x in sums], axis=0)  # infinities are not rounded
     carried = np.sum([_of_terms(x, format) for x in sums], axis=0)
-    return summed(Bounded(value, rounding.of_sum(format, value, terms, sizes, carried), format), terms, sizes)
+    total = Bounded(value, rounding.of_sum(format, value, terms, sizes, carried), format)
+    return summed(total, terms, sizes, sum(x.fused for x in sums))
 
 
 def sizes_of(x: Any) -> NDArray[np.float64]:

@@ -35,9 +35,9 @@ HALF = ("float16", "bfloat16")
 class Arithmetic:
     """What a backend declares of its arithmetic in one format of arguments and results.
 
-    accumulate: what sums and inner products are added up in, and functions such as exp evaluated in: by default float32 where the storage format is a narrower
-    one, else the storage format. keep: what arrays between operations are held in: by default the storage format, and
-    float32 for those of 8 bits, which are for storage only.
+    accumulate: what sums and inner products are added up in, and functions such as exp evaluated in: by default float32
+    where the storage format is a narrower one, else the storage format. keep: what arrays between operations are held
+    in: by default the storage format, and float32 for those of 8 bits, which are for storage only.
     multiply: what the operands of products are rounded to first: by default as they are kept; "tf32" and "bf16x3" are
     possible here, too. store: the storage format; a backend names it as the key of its `arithmetic`.
 

@@ -44,13 +44,21 @@ SLOPES: dict[np.ufunc, Callable[..., tuple[Any, ...]]] = {
 
 
 def times(adjoint: Any, slope: Any, shape: tuple[int, ...]) -> Any:
-    """The share of an operand of this shape: adjoint times slope, added up where the operand was repeated."""
+    """The share of an operand of this shape: adjoint times slope, added up where the operand was repeated.
+
+    Where the adjoint is that of the weights of attention, the sum may have been formed as sum(dO * O): see `product`.
+    """
     exact = isinstance(slope, int) and abs(slope) == 1
     share = plain(adjoint) if exact and slope > 0 else -adjoint if exact else adjoint * slope
+    fused: NDArray[np.float64] | float = 0.0
+    if isinstance(adjoint, Sum) and not isinstance(adjoint.fused, float):
+        fused = adjoint.fused * (1.0 if exact else sizes_of(slope))
     if share.shape == shape:
-        return share
+        return share if isinstance(fused, float) else summed(share, 1, sizes_of(share), fused)
     front = share.ndim - len(shape)
     repeated = tuple(k for k in range(share.ndim) if k < front or shape[k - front] != share.shape[k])
+    if not isinstance(fused, float):
+        share = Bounded(share.value, share.error + fused, share.format)
     total = np.sum(share, axis=repeated, keepdims=True).reshape(shape)
     if not isinstance(total, Bounded):
         return total
@@ -83,9 +91,9 @@ def _share(chosen: Any, unsure: Any, like: Any) -> Any:
 def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
     """left @ right, added up over the batch axes along which an operand of this shape was repeated.
 
-    It is one inner product over all that is added up, in any order. Where attention is fused, sum(dO * O)
-    stands for sum(P * dP), whose dP is never formed: its rounding is that of the `other` contraction, the one of
-    the forward pass, so as many roundings are counted on top, those of its operands, and the one in which O was kept.
+    It is one inner product over all that is added up, in any order. Where attention is fused, sum(dO * O) stands for
+    sum(P * dP), whose dP is never formed: its rounding is that of the `other` contraction, the one of the forward pass,
+    so as many roundings, those of its operands, and the one in which O was kept are counted as `Sum.fused`.
     """
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     front = len(batch) - len(shape) + 2
@@ -107,8 +115,7 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
         lost += arrays.unit
     if share.format.multiply is not arrays:
         lost += share.format.multiply.growth(4)
-    extra = np.where(np.isfinite(sizes), lost * sizes, np.inf)
-    return summed(Bounded(share.value, share.error + extra, share.format), left.shape[-1], sizes)
+    return summed(share, left.shape[-1], sizes, np.where(np.isfinite(sizes), lost * sizes, np.inf))
 
 
 def places(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -135,5 +142,6 @@ def scattered(adjoint: Any, moved: NDArray[np.int64], shape: tuple[int, ...]) ->
     error = rounding.of_sum(adjoint.format, value, places_each, back(sizes_of(adjoint)), back(adjoint.error))
     total = Bounded(value, error, adjoint.format)
     if isinstance(adjoint, Sum) and np.all(places_each <= 1):  # only moved
-        return summed(total, back(adjoint.terms), back(adjoint.sizes))
+        fused = adjoint.fused if isinstance(adjoint.fused, float) else back(adjoint.fused)
+        return summed(total, back(adjoint.terms), back(adjoint.sizes), fused)
     return summed(total, places_each, back(sizes_of(adjoint)))
