@@ -145,7 +145,7 @@ def attention(q: Any, k: Any, v: Any) -> Any:
 @pytest.mark.parametrize(("keys", "scale"), [(2, 1.0), (64, 1.0), (64, 3.0), (200, 0.1)])
 @every_arithmetic
 def test_attention(format: Format, keys: int, scale: float) -> None:
-    """Softmax's inner sum as sum(P dP), or as sum(dO O) with the result as it was kept."""
+    """Softmax's inner sum as sum(P dP), or as sum(dO O) with the result as it was kept, or stored and read again."""
     g = np.random.default_rng(keys)
     q, k, v, s = (drawn(g, (n, 16), format, scale=scale) for n in (8, keys, keys, 8))
     factor = 1 / math.sqrt(16)
@@ -155,7 +155,10 @@ def test_attention(format: Format, keys: int, scale: float) -> None:
         P = mathematics.softmax((Q @ K.T) * factor)
         share_used(P.T @ S, bound["v"])
         dP = S @ V.T
-        for inner in (np.sum(P * dP, axis=1, keepdims=True), np.sum(S * (P @ V), axis=1, keepdims=True)):
+        kept = P @ V
+        read = Emulated(nearest(format.store, kept.value), machine)
+        for total in (P * dP, S * kept, S * read):
+            inner = np.sum(total, axis=1, keepdims=True)
             dS = P * (dP - inner) * factor
             share_used(dS @ K, bound["q"])
             share_used(dS.T @ Q, bound["k"])

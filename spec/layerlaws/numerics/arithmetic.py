@@ -23,7 +23,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
 
 from layerlaws.numerics.formats import FORMATS, PRODUCT_FORMATS, STORAGE_FORMATS, Format
 
@@ -95,6 +98,11 @@ class Mixed(Format):
     @property
     def multiply(self) -> Format:
         return self.parts[3]
+
+    @cached_property
+    def wide(self) -> type[np.floating[Any]]:
+        """As wide as the widest part asks for: what is accumulated in double is evaluated in more."""
+        return max((part.wide for part in self.parts), key=lambda wide: np.finfo(wide).nmant)
 
     @property
     def evaluate(self) -> Format:

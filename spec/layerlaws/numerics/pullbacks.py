@@ -93,7 +93,8 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
 
     It is one inner product over all that is added up, in any order. Where attention is fused, sum(dO * O) stands for
     sum(P * dP), whose dP is never formed: its rounding is that of the `other` contraction, the one of the forward pass,
-    so as many roundings, those of its operands, and the one in which O was kept are counted as `Sum.fused`.
+    so as many roundings, those of its operands, and the one in which O was stored are counted as `Sum.fused`: the way
+    back reads O from memory (FlashAttention-2, algorithm 2, line 4), however much the kernel of the way forth kept.
     """
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     front = len(batch) - len(shape) + 2
@@ -109,10 +110,10 @@ def product(left: Any, right: Any, shape: tuple[int, ...], other: int) -> Any:
     if not isinstance(share, Bounded):
         return share
     sizes = (sizes_of(left) @ sizes_of(right)).reshape(shape)
-    sums, arrays = share.format.accumulate, share.format.keep
+    sums, arrays, stored = share.format.accumulate, share.format.keep, share.format.store
     lost = other * rounding.products(share.format) * sums.unit
-    if arrays.precision < sums.precision:
-        lost += arrays.unit
+    if stored.precision < sums.precision:
+        lost += stored.unit
     if share.format.multiply is not arrays:
         lost += share.format.multiply.growth(4)
     return summed(share, left.shape[-1], sizes, np.where(np.isfinite(sizes), lost * sizes, np.inf))
