@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from layerlaws.language.backend import Backend, Known
+from layerlaws.language.backend import GRADIENT_OF, Backend, Known
 from layerlaws.language.note import Catalogue
 from layerlaws.language.operations import Operation
 from layerlaws.numerics.arithmetic import Arithmetic
@@ -200,7 +200,8 @@ def _arithmetics(
 ) -> tuple[tuple[Format, ...], dict[str, dict[str, Format]]]:
     """The formats of a backend, each with its declared arithmetic, and those of single operations by name.
 
-    `arithmetic` of the backend, and of the modules of its package: an `Arithmetic` by dtype, or by operation and dtype.
+    `arithmetic` of the backend, and of the modules of its package: an `Arithmetic` by dtype, or by operation and dtype;
+    "gradient of OPERATION" is that of the way back alone.
     Raises WrongUse for dtypes and operations that do not exist, and for arithmetics that cannot be.
     """
     dtypes = tuple(format.name for format in formats_named(getattr(found, "dtypes", DEFAULT_DTYPES)))
@@ -214,8 +215,9 @@ def _arithmetics(
                 continue
             for dtype, own in declared.items():
                 if dtype in dtypes or dtype not in FORMATS | STORAGE_FORMATS:
-                    operation = known_name(key, catalogue.operations, f"operation {where}")
-                    single.setdefault(operation, {})[known_name(dtype, dtypes, f"dtype {where}")] = own
+                    gradient = GRADIENT_OF if key.startswith(GRADIENT_OF) else ""
+                    operation = known_name(key.removeprefix(gradient), catalogue.operations, f"operation {where}")
+                    single.setdefault(gradient + operation, {})[known_name(dtype, dtypes, f"dtype {where}")] = own
     try:
         formats = tuple(general[dtype].format(dtype) for dtype in dtypes)
         own_formats = {

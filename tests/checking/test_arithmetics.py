@@ -114,6 +114,18 @@ def test_what_cannot_be_declared_is_refused_with_the_reason(backend_file: Callab
         Arithmetic(keep="half")
 
 
+def test_gradients_may_differ_from_what_they_are_gradients_of(backend_file: Callable[[str, str], Path]) -> None:
+    path = backend_file(
+        "differs_back",
+        "from layerlaws import Arithmetic\ndtypes = ('bfloat16',)\n"
+        "arithmetic = {'gradient of dot_score': {'bfloat16': Arithmetic(accumulate='bfloat16')}}\n",
+    )
+    backend = load_backend(str(path), catalogue())
+    forth, back = (backend.arithmetic(backend.formats[0], ["dot_score"], gradients) for gradients in (False, True))
+    assert forth.accumulate.name == "float32"
+    assert back.accumulate.name == "bfloat16"
+
+
 def test_one_operation_may_differ_from_the_others(backend_file: Callable[[str, str], Path]) -> None:
     path = backend_file(
         "differs",

@@ -13,12 +13,13 @@ operations = "layerlaws_backends.torch"
 dtypes = DTYPES
 from_numpy = into("cpu")
 arithmetic = {
-    "bert_embeddings": ADDS_AS_STORED,
-    "target_embedding": ADDS_AS_STORED,
-    "rnn_language_model": ADDS_AS_STORED,
+    "gradient of bert_embeddings": ADDS_AS_STORED,
+    "gradient of target_embedding": ADDS_AS_STORED,
+    "gradient of rnn_language_model": ADDS_AS_STORED,
     "fold": ADDS_AS_STORED,
-    "unfold": ADDS_AS_STORED,
+    "gradient of unfold": ADDS_AS_STORED,
     "outlook_attention": ADDS_AS_STORED,
+    "gradient of feed_forward_convolution": ADDS_AS_STORED,
     "unigram_encode": ADDS_AS_STORED,  # the best score up to each place is stored, one addition a piece
 }
 GATES_CLOSE_EARLY = Known(

@@ -20,11 +20,11 @@ from_numpy = into("cuda")
 # keeps partial sums in float32, but index_put_ and col2im do not promise to. No record of a GPU says so yet.
 arithmetic = dict.fromkeys(
     (
-        "bert_embeddings",
-        "target_embedding",
-        "rnn_language_model",
+        "gradient of bert_embeddings",
+        "gradient of target_embedding",
+        "gradient of rnn_language_model",
         "fold",
-        "unfold",
+        "gradient of unfold",
         "outlook_attention",
         "unigram_encode",
     ),

@@ -15,15 +15,16 @@ __all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "to_num
 dtypes = ("float32", "float64", "bfloat16", "float16")
 from_numpy = into("cpu")
 arithmetic = {
-    "bert_embeddings": ADDS_AS_STORED,
-    "target_embedding": ADDS_AS_STORED,
-    "rnn_language_model": ADDS_AS_STORED,
+    "gradient of bert_embeddings": ADDS_AS_STORED,
+    "gradient of target_embedding": ADDS_AS_STORED,
+    "gradient of rnn_language_model": ADDS_AS_STORED,
     "fold": ADDS_AS_STORED,
-    "unfold": ADDS_AS_STORED,
+    "gradient of unfold": ADDS_AS_STORED,
     "outlook_attention": ADDS_AS_STORED,
-    # nn.Bilinear multiplies three tensors element by element, and adds up the stored products:
-    # aten/src/ATen/native/Linear.cpp, _trilinear
-    "general_score": ADDS_AS_STORED,
+    "gradient of encoder_convolution": ADDS_AS_STORED,
+    "gradient of decoder_convolution": ADDS_AS_STORED,
+    "gradient of conv_s2s_block": ADDS_AS_STORED,
+    "gradient of feed_forward_convolution": ADDS_AS_STORED,
 }
 
 

@@ -18,7 +18,15 @@ _SQUARED_DEVIATION = Known(
     "Normal keeps the deviation, and kl_divergence takes the log of its square, which is 0 for tiny variances",
     "https://github.com/pytorch/pytorch/blob/main/torch/distributions/kl.py",
 )
+_ROUNDED_DEVIATION = Known(
+    "kl_divergence takes the square of a deviation, and its logarithm, that Normal keeps in half precision",
+    "https://github.com/pytorch/pytorch/blob/main/torch/distributions/kl.py",
+    dtype=("float16", "bfloat16"),
+    rare=True,
+)
 known = {
+    "kl_divergence.agrees_with_definition": _ROUNDED_DEVIATION,
+    "beta_vae_loss.agrees_with_definition": _ROUNDED_DEVIATION,
     "each_latent_needs_its_noise": BROADCASTING,
     "each_mean_has_its_variance": BROADCASTING,
     "tiny_variances_cost_their_logarithm": _SQUARED_DEVIATION,

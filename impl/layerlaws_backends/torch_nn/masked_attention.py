@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch.nn import functional as F
 
@@ -22,7 +24,7 @@ known = dict.fromkeys(
         "more_queries_than_keys_are_refused",
     ),
     _ALIGNMENT,
-)
+) | {"a_prefix_needs_no_more_than_itself": replace(_ALIGNMENT, rare=True)}
 
 
 def masked_self_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -142,7 +142,8 @@ class Trial:
         law does not hold.
         """
         statistics = self.statistics
-        format = self.backend.arithmetic(format, [operation.name for operation in self.case.operations])
+        names = [operation.name for operation in self.case.operations]
+        format = self.backend.arithmetic(format, names, "gradient" in self.case.law.needs)
         statistics.drawn = {"format": format.name, **example.inputs, **extra}
         statistics.executed += 1
         try:

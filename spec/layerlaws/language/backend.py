@@ -9,6 +9,9 @@ from typing import Any
 from layerlaws.numerics.arithmetic import joint
 from layerlaws.numerics.formats import Format, format_of
 
+GRADIENT_OF = "gradient of "
+"""What stands before an operation whose way back alone has an arithmetic of its own."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -33,9 +36,10 @@ class Backend:
     """A backend as the runner uses it.
 
     functions: by operation name. formats: what laws are drawn in, each with the arithmetic that the backend declares.
-    arithmetics: those of single operations that differ, by operation and dtype. gradient: vector-Jacobian product, or
-    None. measured: seconds and peak bytes of a call by the device's own clock and allocator, for benchmarks; None to be
-    timed by the wall clock. known: deviations by design, by law id. unavailable: why it cannot run here, or "".
+    arithmetics: those of single operations, or gradients of them, that differ, by operation and dtype. gradient:
+    vector-Jacobian product, or None. measured: seconds and peak bytes of a call by the device's own clock and
+    allocator, for benchmarks; None to be timed by the wall clock. known: deviations by design, by law id. unavailable:
+    why it cannot run here, or "".
     """
 
     name: str
@@ -55,9 +59,11 @@ class Backend:
         """The format of this name, with the arithmetic that the backend declares in it."""
         return next((format for format in self.formats if format.name == dtype), format_of(dtype))
 
-    def arithmetic(self, format: Format, operations: Iterable[str]) -> Format:
-        """The arithmetic of these operations in a format: the narrowest of theirs, where they differ."""
-        theirs = (self.arithmetics.get(operation, {}).get(format.name, format) for operation in operations)
+    def arithmetic(self, format: Format, operations: Iterable[str], gradients: bool = False) -> Format:
+        """The arithmetic of these operations in a format, or with their gradients: the narrowest, where they differ."""
+        names = list(operations)
+        names += [GRADIENT_OF + name for name in names if gradients and GRADIENT_OF + name in self.arithmetics]
+        theirs = (self.arithmetics.get(name, {}).get(format.name, format) for name in names)
         return joint(tuple(dict.fromkeys(theirs)) or (format,))
 
     def function(self, operation: str) -> Callable[..., Any] | None:
