@@ -90,6 +90,10 @@ def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
         (("explain", "atention"), "no note, operation or law"),
         (("report", "nowhere"), "holds no record"),
         (("new", "my-backend"), "letters, digits and underscores"),
+        (("new", "numpy"), "numpy is the name of a package, which numpy.py would hide: name it my_numpy"),
+        (("new", "torch", "--torch"), "name it my_torch"),
+        (("new", "random.py"), "name it my_random"),
+        (("new", "layerlaws"), "name it my_layerlaws"),
     ],
 )
 def test_wrong_use_is_refused_with_what_to_do(command: Command, arguments: tuple[str, ...], said: str) -> None:
@@ -108,6 +112,22 @@ def test_a_new_backend_runs_at_once_with_everything_missing(command: Command, tm
     assert record.header.whole
     assert record.counts == {"missing": len(catalogue().cases)}
     assert command("new", "my_backend").returncode == 2
+
+
+def test_a_new_backend_of_modules_holds_once_its_example_is_uncommented(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert command("new", "mine", "--torch").returncode == 0
+    file = tmp_path / "mine.py"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    first = lines.index("# feed_forward = from_module(")
+    last = lines.index("# )", first) + 1
+    lines[first:last] = [line.removeprefix("# ") for line in lines[first:last]]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run = command("check", "./mine.py", "--note", "feed_forward", "--profile", "quick", "--output", "records")
+    assert run.returncode == 0, run.stdout + run.stderr
+    counts = read_record(tmp_path / "records" / "mine.jsonl").counts
+    assert counts.keys() == {"held", "missing"}
+    assert counts["held"] >= 10
 
 
 def test_a_mask_off_by_one_is_diagnosed(command: Command, backend_file: BackendFile) -> None:

@@ -154,6 +154,7 @@ def _add_vectors(commands: Commands) -> None:
 def _add_new(commands: Commands) -> None:
     starting = commands.add_parser("new", help="write a file to start a backend of your own from")
     starting.add_argument("name", help="of the backend: my_backend writes my_backend.py")
+    starting.add_argument("--torch", action="store_true", help="for PyTorch: tensors and modules")
     starting.set_defaults(command=_new)
 
 
@@ -254,7 +255,7 @@ def _vectors(options: argparse.Namespace, console: Console) -> int:
 
 
 def _new(options: argparse.Namespace, console: Console) -> int:
-    path = scaffold(options.name, Path.cwd())
+    path = scaffold(options.name, Path.cwd(), options.torch)
     console.print(f"{path.name}: every operation is missing yet; fill in one and run\n  layerlaws check ./{path.name}")
     return 0
 
