@@ -149,7 +149,7 @@ def _no_operations(name: str, strangers: Sequence[str], operations: Mapping[str,
     """The message about public functions that are no operations, with the operations that may be meant."""
     listed = []
     for stranger in strangers:
-        near = difflib.get_close_matches(stranger, operations, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(stranger, operations, n=2, cutoff=0.75)
         hint = f" (did you mean {' or '.join(operations[n].signature for n in near)}?)" if near else ""
         listed.append(stranger + hint)
     what = "a function that is no operation" if len(listed) == 1 else f"{len(listed)} functions that are no operations"
