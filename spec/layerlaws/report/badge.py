@@ -14,7 +14,7 @@ NOT_HELD_TO = ("missing", "not offered", "unavailable")
 
 GREEN, RED, GREY = "#2a7f4a", "#b3372f", "#6b7178"
 
-HEIGHT, PADDING, CHARACTER = 20, 8, 6.6
+HEIGHT, PADDING, CHARACTER = 20, 8, 6.2
 """In pixels; the last is the width that a character is given, which `textLength` makes true in any font."""
 
 
