@@ -9,6 +9,9 @@ from typing import Any
 MOST_NAMES = 30
 """Most names that are listed where none is like the one that was given."""
 
+LISTED = "`layerlaws list` has the notes, `layerlaws explain NOTE` their laws"
+"""Where the names of the catalogue stand."""
+
 
 class Undecidable(Exception):
     """Rounding could change a decision (a comparison, an order, a floor), so this input shows nothing."""
@@ -18,15 +21,18 @@ class WrongUse(Exception):
     """The user asked for something that does not exist or is not possible; the message says what to do instead."""
 
 
-def known_name(name: str, names: Iterable[str], kind: str) -> str:
-    """The name itself. Raises WrongUse, with similar names, if `names` lacks it. kind: what it is the name of."""
+def known_name(name: str, names: Iterable[str], kind: str, listed: str = "") -> str:
+    """The name itself. Raises WrongUse, with similar names, if `names` lacks it.
+
+    kind: what it is the name of. listed: where all names stand, for messages about more than `MOST_NAMES`.
+    """
     names = sorted(names)
     if name in names:
         return name
     near = _near(name, names)
     hint = f"there are {', '.join(names) or 'none'}"
     if len(names) > MOST_NAMES:
-        hint = f"none of {len(names)} is like it: `layerlaws list` has the notes, `layerlaws explain NOTE` their laws"
+        hint = f"none of {len(names)} is like it" + (f": {listed}" if listed else "")
     raise WrongUse(f"there is no {kind} called {name!r}; " + (f"did you mean {' or '.join(near)}?" if near else hint))
 
 

@@ -104,7 +104,8 @@ class _ModuleFunction:
             raise WrongUse(
                 f"nothing uses {', '.join(unused)} {where}: give every argument to a parameter, or name it in `call`"
             )
-        if module := self._tried():
+        module = self._tried()
+        if module is not None:  # one without children is false
             self._check_names(module)
 
     def __call__(self, arguments: Mapping[str, Any]) -> Any:
