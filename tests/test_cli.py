@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from layerlaws.discovery import catalogue
-from layerlaws.running.journal import read_record
+from layerlaws.running.journal import DIRECTORY, read_record
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]
@@ -90,6 +94,10 @@ def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
         (("explain", "atention"), "no note, operation or law"),
         (("report", "nowhere"), "holds no record"),
         (("new", "my-backend"), "letters, digits and underscores"),
+        (("new", "numpy"), "numpy is the name of a package, which numpy.py would hide: name it my_numpy"),
+        (("new", "torch", "--torch"), "name it my_torch"),
+        (("new", "random.py"), "name it my_random"),
+        (("new", "layerlaws"), "name it my_layerlaws"),
     ],
 )
 def test_wrong_use_is_refused_with_what_to_do(command: Command, arguments: tuple[str, ...], said: str) -> None:
@@ -103,11 +111,77 @@ def test_a_new_backend_runs_at_once_with_everything_missing(command: Command, tm
     assert command("new", "my_backend").returncode == 0
     run = command("check", "./my_backend.py")
     assert run.returncode == 0, run.stdout + run.stderr
-    record = read_record(tmp_path / "reports" / "my_backend.jsonl")
+    record = read_record(tmp_path / "layerlaws-reports" / "my_backend.jsonl")
     assert record.complete
     assert record.header.whole
     assert record.counts == {"missing": len(catalogue().cases)}
     assert command("new", "my_backend").returncode == 2
+
+
+def test_a_run_in_a_clone_changes_no_tracked_file() -> None:
+    root = Path(__file__).parent.parent
+    assert f"/{DIRECTORY}/" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
+    for options in ("check --output reports", "bench {posargs:--output reports}"):  # what keeps records says so
+        assert f"layerlaws {options}" in (root / "tox.ini").read_text(encoding="utf-8")
+
+
+def test_explain_offers_near_names_and_never_all(command: Command) -> None:
+    said = command("explain", "mha")
+    assert said.returncode == 2
+    assert "did you mean multi_head_attention?" in said.stderr
+    assert "did you mean sinusoidal_positions" in command("explain", "sinusoidal").stderr
+    lost = command("explain", "xyzzy").stderr
+    assert "`layerlaws list` has the notes" in lost
+    assert len(lost) < 300
+
+
+def test_helpers_without_an_underscore_are_named_all_at_once(command: Command, backend_file: BackendFile) -> None:
+    backend_file("mine", "def clones(n):\n    pass\n\ndef causal_maks(queries, keys):\n    pass\n")
+    refused = command("check", "./mine.py", columns=200)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "layerlaws: the backend './mine.py' defines 2 functions that are no operations: clones, "
+        "causal_maks (did you mean causal_mask(queries, keys)?); give helpers a leading underscore\n"
+    )
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_colours_are_for_terminals_and_no_color_turns_them_off(
+    no_color: str, backend_file: BackendFile, tmp_path: Path
+) -> None:
+    backend_file("mine", "def causal_mask(queries, keys):\n    return np.ones((queries, keys), bool)\n")
+    arguments = [sys.executable, "-m", "layerlaws", "check", "./mine.py", "--law", "the_mask_is_a_staircase"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "xterm-256color", "NO_COLOR": no_color}
+    ours, theirs = os.openpty()
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while more := os.read(ours, 4096):
+                shown += more
+        os.close(ours)
+        process.wait(timeout=120)
+    coloured = re.search(rb"\x1b\[[0-9;]*?(3|4|9|10)[0-9][;m]", shown)
+    assert b"the_mask_is_a_staircase is broken" in shown
+    assert (coloured is None) == bool(no_color), shown
+    piped = subprocess.run(arguments, cwd=tmp_path, capture_output=True, env=environment, check=False, timeout=120)
+    assert b"\x1b" not in piped.stdout
+
+
+def test_a_new_backend_of_modules_holds_once_its_example_is_uncommented(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert command("new", "mine", "--torch").returncode == 0
+    file = tmp_path / "mine.py"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    first = lines.index("# feed_forward = from_module(")
+    last = lines.index("# )", first) + 1
+    lines[first:last] = [line.removeprefix("# ") for line in lines[first:last]]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run = command("check", "./mine.py", "--note", "feed_forward", "--profile", "quick", "--output", "records")
+    assert run.returncode == 0, run.stdout + run.stderr
+    counts = read_record(tmp_path / "records" / "mine.jsonl").counts
+    assert counts.keys() == {"held", "missing"}
+    assert counts["held"] >= 10
 
 
 def test_a_mask_off_by_one_is_diagnosed(command: Command, backend_file: BackendFile) -> None:
@@ -143,7 +217,7 @@ def test_what_is_printed_fits_into_80_columns(command: Command, backend_file: Ba
 
 def test_a_selection_leaves_the_records_of_whole_runs_alone(command: Command, tmp_path: Path) -> None:
     assert command("check", "numpy", "--law", "the_mask_is_a_staircase").returncode == 0
-    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "layerlaws-reports").exists()
 
 
 def test_records_that_cannot_be_written_are_refused_before_work_starts(command: Command, tmp_path: Path) -> None:

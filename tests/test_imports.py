@@ -33,12 +33,13 @@ WINGS: dict[str, tuple[str, ...]] = {
     "literals": ("checking",),
     "pytest_plugin": ONE_BACKEND,
     "layerlaws": (*ONE_BACKEND, "pytest_plugin"),
+    "torch": ONE_BACKEND,
     "running": (*ONE_BACKEND, "layerlaws"),
     "benchmark": MANY,
     "report": (*MANY, "benchmark"),
     "cli": (*MANY, "benchmark", "report"),
     "__main__": ("cli",),
-    "layerlaws_backends": ("layerlaws",),
+    "layerlaws_backends": ("layerlaws", "torch"),
 }
 """What the modules of each wing may import besides their own wing. A wing is a folder or a module of spec/layerlaws;
 `layerlaws` is the front door, `layerlaws/__init__.py`. Each names only wings that stand before it, so no import runs

@@ -34,9 +34,22 @@ def test_laws_for_makes_one_item_per_law(pytester: pytest.Pytester) -> None:
     outcomes = result.parseoutcomes()
     assert outcomes["xfailed"] == 1  # the known deviation
     assert outcomes["failed"] == 1  # causal_mask.agrees_with_definition
-    assert outcomes["skipped"] > 5  # laws of masked_self_attention, which it does not offer
+    assert outcomes["deselected"] > 5  # laws of masked_self_attention, which it does not offer
     assert outcomes["passed"] > 5
-    result.stdout.fnmatch_lines(["*causal_mask.agrees_with_definition is broken*"])
+    assert "skipped" not in outcomes
+    said = f"layerlaws: {outcomes['deselected']} laws are of what a backend does not offer (--layerlaws-missing)"
+    result.stdout.fnmatch_lines(["collected * deselected*", said, "*causal_mask.agrees_with_definition is broken*"])
+
+
+def test_laws_of_what_is_missing_are_skipped_on_demand(pytester: pytest.Pytester) -> None:
+    laws = ["the_mask_is_a_staircase", "no_position_sees_the_future"]
+    pytester.makepyfile(
+        my_backend=BACKEND,
+        test_mine=f'from layerlaws import laws_for\ntest_laws = laws_for("my_backend", laws={laws})\n',
+    )
+    result = pytester.runpytest_subprocess("-rs", "-o", "pythonpath=.", "--layerlaws-missing")
+    result.assert_outcomes(xfailed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*missing: no masked_self_attention*"])
 
 
 def test_an_unknown_law_name_among_the_known_deviations_is_an_error(pytester: pytest.Pytester) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import re
 import subprocess
 from collections.abc import Callable
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from layerlaws import catalogue, check, load_backend
 from layerlaws.numerics.bounded import known
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parent.parent
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="the extra torch is not installed")
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -31,9 +35,13 @@ def test_the_table_of_notes_is_the_generated_one(command: Command) -> None:
     assert table in README, "paste the output of `layerlaws list --markdown` into README.md"
 
 
-def test_the_example_fails_as_shown(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "my_backend.py").write_text(block("python", '"""Causal attention'), encoding="utf-8")
-    first, _, rest = block("console", "$ layerlaws check").partition("\n")
+@pytest.mark.parametrize(
+    ("file", "begins"),
+    [("my_backend.py", '"""Causal attention'), pytest.param("my_attention.py", '"""Multi-head', marks=needs_torch)],
+)
+def test_the_examples_fail_as_shown(file: str, begins: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(block("python", begins), encoding="utf-8")
+    first, _, rest = block("console", f"$ layerlaws check ./{file}").partition("\n")
     run = command(*first.removeprefix("$ layerlaws ").split())
     assert run.returncode == 1
     assert _timeless(rest) == _timeless(run.stdout)
@@ -54,6 +62,30 @@ def test_the_example_holds_once_it_is_repaired(command: Command, tmp_path: Path)
     (tmp_path / "my_backend.py").write_text(repaired, encoding="utf-8")
     run = command("check", "./my_backend.py", "--note", "masked_attention", "--profile", "quick")
     assert run.returncode == 0, run.stdout
+
+
+@needs_torch
+def test_the_module_holds_once_it_is_repaired(command: Command, tmp_path: Path) -> None:
+    softmax, repair = "weights = scores.softmax(dim=-1)", "weights = weights.masked_fill(mask.unsqueeze(1) == 0, 0)"
+    assert repair in README
+    mended = f"{softmax}\n        if mask is not None:\n            {repair}"
+    text = block("python", '"""Multi-head').replace(softmax, mended)
+    (tmp_path / "my_attention.py").write_text(text, encoding="utf-8")
+    run = command("check", "./my_attention.py", "--note", "multi_head_attention", "--profile", "quick")
+    assert run.returncode == 0, run.stdout
+
+
+@needs_torch
+@pytest.mark.parametrize(("number", "operation"), [(0, "multi_head_attention"), (1, "lstm")])
+def test_the_modules_of_the_page_agree_with_their_definitions(number: int, operation: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "your-module.md").read_text(encoding="utf-8")
+    file = tmp_path / "shown.py"
+    file.write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[number], encoding="utf-8")
+    backend = load_backend(str(file), catalogue())
+    assert [*backend.functions] == [operation]
+    for law in ("agrees_with_definition", "gradient_agrees_with_definition"):
+        (case,) = catalogue().select((), (f"{operation}.{law}",))
+        assert check(backend, case, profile="quick").state == "held"
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/bound.md"])

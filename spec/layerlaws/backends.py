@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +47,7 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
     place = installed.get(name, name)
     try:
         found = _find(place, name, installed)
+        _homes(found)  # a package may need something in one of its modules only
     except ModuleNotFoundError as missing:
         return _unavailable(name, f"it needs {missing.name}, which is not installed: {_remedy(name, missing)}")
     except ImportError as broken:
@@ -129,6 +130,7 @@ def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callabl
     """The operations among the public functions of a backend and of the modules of its package."""
     operations = catalogue.operations
     functions: dict[str, Callable[..., Any]] = {}
+    strangers: list[str] = []
     for home in _homes(found):
         for attribute, value in vars(home).items() if isinstance(home, ModuleType) else _members(home):
             if attribute.startswith("_") or attribute in PROTOCOL or not callable(value) or inspect.isclass(value):
@@ -137,13 +139,21 @@ def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callabl
                 _check_signature(name, operations[attribute], value)
                 functions[attribute] = value
             elif getattr(value, "__module__", None) == getattr(home, "__name__", None) and inspect.isfunction(value):
-                near = difflib.get_close_matches(attribute, operations, n=3, cutoff=0.5)
-                hint = f"did you mean {' or '.join(operations[n].signature for n in near)}?" if near else ""
-                raise WrongUse(
-                    f"the backend {name!r} defines {attribute}, which is no operation; {hint} "
-                    "Give helpers a leading underscore."
-                )
+                strangers.append(attribute)
+    if strangers:
+        raise WrongUse(_no_operations(name, strangers, operations))
     return functions
+
+
+def _no_operations(name: str, strangers: Sequence[str], operations: Mapping[str, Operation]) -> str:
+    """The message about public functions that are no operations, with the operations that may be meant."""
+    listed = []
+    for stranger in strangers:
+        near = difflib.get_close_matches(stranger, operations, n=2, cutoff=0.75)
+        hint = f" (did you mean {' or '.join(operations[n].signature for n in near)}?)" if near else ""
+        listed.append(stranger + hint)
+    what = "a function that is no operation" if len(listed) == 1 else f"{len(listed)} functions that are no operations"
+    return f"the backend {name!r} defines {what}: {', '.join(listed)}; give helpers a leading underscore"
 
 
 def _homes(found: Any) -> list[Any]:

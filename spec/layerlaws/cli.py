@@ -1,4 +1,4 @@
-"""The command line: list, explain, check, bench, report, merge, diff, vectors, new.
+"""The command line: list, explain, check, bench, report, badge, merge, diff, vectors, new.
 
 Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict or a regression, 2 for wrong use.
 """
@@ -20,13 +20,16 @@ from layerlaws import __version__
 from layerlaws.backends import installed_backends
 from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
+from layerlaws.report.badge import badge
 from layerlaws.report.explanation import explain, notes_table
+from layerlaws.report.junit import writable, write_junit
 from layerlaws.report.scaffold import scaffold
 from layerlaws.report.vectors import write_vectors
 from layerlaws.running.diffing import diff, in_words
+from layerlaws.running.journal import DIRECTORY, records_at
 from layerlaws.running.merging import merge
 from layerlaws.running.processes import inspected
-from layerlaws.running.progress import Progress, summarize
+from layerlaws.running.progress import Progress, not_offered, summarize
 from layerlaws.running.runner import TIME_LIMITS, Plan, run
 from layerlaws.running.worker import Facts
 from layerlaws.support.errors import RecordError, WrongUse
@@ -92,8 +95,13 @@ def _add_check(commands: Commands) -> None:
     )
     checking.add_argument("--seed", type=int, help="seed of the examples (default: the same examples in every run)")
     checking.add_argument(
-        "--output", type=Path, metavar="DIR", help="where records go (default: reports; with --note or --law nowhere)"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=f"where records go (default: {DIRECTORY}; with --note or --law nowhere)",
     )
+    checking.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML, too")
+    checking.add_argument("--missing", action="store_true", help="list the functions that backends do not offer")
     checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
     checking.add_argument(
         "--timeout",
@@ -117,15 +125,20 @@ def _add_bench(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="where the record goes (default: reports; with --note or --quick nowhere)",
+        help=f"where the record goes (default: {DIRECTORY}; with --note or --quick nowhere)",
     )
     timing.set_defaults(command=_bench)
 
 
 def _add_records(commands: Commands) -> None:
     reporting = commands.add_parser("report", help="write README.md and index.html from records")
-    reporting.add_argument("directory", nargs="?", type=Path, default=Path("reports"), metavar="DIR")
+    reporting.add_argument("directory", nargs="?", type=Path, default=DIRECTORY, metavar="DIR")
     reporting.set_defaults(command=_report)
+
+    badging = commands.add_parser("badge", help="write a badge for a README, as SVG, from a record")
+    badging.add_argument("record", type=Path, metavar="RECORD", help="a record, or a directory with a single one")
+    badging.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="written anew each time")
+    badging.set_defaults(command=_badge)
 
     merging = commands.add_parser("merge", help="merge records of several runs or machines into one directory")
     merging.add_argument("sources", nargs="+", type=Path, metavar="RECORDS", help="directories of records, or records")
@@ -154,6 +167,7 @@ def _add_vectors(commands: Commands) -> None:
 def _add_new(commands: Commands) -> None:
     starting = commands.add_parser("new", help="write a file to start a backend of your own from")
     starting.add_argument("name", help="of the backend: my_backend writes my_backend.py")
+    starting.add_argument("--torch", action="store_true", help="for PyTorch: tensors and modules")
     starting.set_defaults(command=_new)
 
 
@@ -186,7 +200,8 @@ def _explain(options: argparse.Namespace, console: Console) -> int:
 def _check(options: argparse.Namespace, console: Console) -> int:
     cases = catalogue().select(options.note, options.law)
     partial = bool(options.note or options.law)
-    output = options.output or (None if partial else Path("reports"))
+    output = options.output or (None if partial else DIRECTORY)
+    junit = writable(options.junit) if options.junit else None
     if options.resume and output is None:
         raise WrongUse("--resume goes on with records: name the --output where they are")
     jobs = options.jobs or os.cpu_count() or 1
@@ -205,7 +220,11 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     )
     with Progress(console, len(backends) * len(cases)) as progress:
         verdicts = run(plan, progress.add)
+    if junit:
+        write_junit(junit, backends, verdicts, lambda verdict: verdict.unexpected)
     summarize(console, plan, verdicts)
+    if options.missing:
+        console.print("\n".join(not_offered(plan)), markup=False)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
 
@@ -234,6 +253,15 @@ def _report(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _badge(options: argparse.Namespace, console: Console) -> int:
+    records = records_at(options.record)
+    if len(records) > 1:
+        raise WrongUse(f"{options.record} holds {len(records)} records; name the one that the badge is of")
+    options.output.write_text(badge(records[0]), encoding="utf-8")
+    console.print(str(options.output), markup=False)
+    return 0
+
+
 def _merge(options: argparse.Namespace, console: Console) -> int:
     for path in merge(options.sources, options.output, options.incomplete):
         console.print(str(path), markup=False)
@@ -254,7 +282,7 @@ def _vectors(options: argparse.Namespace, console: Console) -> int:
 
 
 def _new(options: argparse.Namespace, console: Console) -> int:
-    path = scaffold(options.name, Path.cwd())
+    path = scaffold(options.name, Path.cwd(), options.torch)
     console.print(f"{path.name}: every operation is missing yet; fill in one and run\n  layerlaws check ./{path.name}")
     return 0
 

@@ -18,6 +18,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("layerlaws", "holding backends to the laws of layerlaws")
     group.addoption("--layerlaws-profile", default="standard", help="quick, standard or thorough (default: standard)")
     group.addoption("--layerlaws-seed", type=int, default=None, help="draw other examples than every run does")
+    group.addoption(
+        "--layerlaws-missing", action="store_true", help="skip laws of what a backend does not offer; else deselected"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the laws of operations that a backend lacks, unless --layerlaws-missing asks for them."""
+    if config.getoption("layerlaws_missing"):
+        return
+    absent = [item for item in items if _is_absent(item)]
+    if absent:
+        config.hook.pytest_deselected(items=absent)
+        config.stash[_DESELECTED] = len(absent)
+        items[:] = [item for item in items if not _is_absent(item)]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say in the header how many laws are not held, and how to see them."""
+    count = config.stash.get(_DESELECTED, 0)
+    return [f"layerlaws: {count} laws are of what a backend does not offer (--layerlaws-missing)"] if count else []
+
+
+_DESELECTED = pytest.StashKey[int]()
+
+
+def _is_absent(item: pytest.Item) -> bool:
+    """Whether an item is a law of an operation that its backend lacks."""
+    absent = getattr(getattr(item, "function", None), "layerlaws_absent", frozenset[str]())
+    return bool(absent) and item.callspec.params["case"].id in absent  # type: ignore[attr-defined]
 
 
 def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = ()) -> Callable[..., None]:
@@ -25,9 +55,11 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
     backend: an installed name, "module", "module:object" or "path.py". notes, laws: by name, to select only these. In a
     test module, write `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the backend lacks are
-    skipped; known deviations are expected failures. Raises WrongUse for names that do not exist.
+    deselected, or skipped with --layerlaws-missing; known deviations are expected failures. Raises
+    WrongUse for names that do not exist.
     """
     from layerlaws.backends import load_backend
+    from layerlaws.checking.check import absence
     from layerlaws.discovery import catalogue
 
     notes_and_laws = catalogue()
@@ -38,6 +70,9 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
     def test_laws(case: Case, request: pytest.FixtureRequest) -> None:
         _conclude(_hold(loaded, case, request))
 
+    states = {case.id: absence(loaded, case) for case in cases}
+    absent = frozenset(id for id, state in states.items() if state is not None and state[0] == "missing")
+    test_laws.layerlaws_absent = absent  # type: ignore[attr-defined]
     return test_laws
 
 

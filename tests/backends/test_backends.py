@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
 
-from layerlaws.backends import load_backend
+from layerlaws.backends import installed_backends, load_backend
 from layerlaws.checking.check import check
 from layerlaws.discovery import catalogue
 
@@ -49,3 +51,36 @@ def test_numpy_and_torch_are_independent_witnesses() -> None:
             if getattr(x, "__module__", "").startswith("layerlaws_backends.numpy")
         ]
         assert not borrowed, f"{function.__module__} takes {borrowed} from the other witness"
+
+
+PACKAGES = {
+    "torch-cpu": "torch",
+    "torch-cuda": "torch",
+    "torch-nn": "torch",
+    "tokenizers": "tokenizers",
+    "tiktoken": "tiktoken",
+    "sentencepiece": "sentencepiece",
+    "subword-nmt": "subword_nmt",
+}
+"""What each bundled backend but NumPy's needs."""
+
+
+def test_a_bundled_backend_whose_package_is_missing_is_unavailable() -> None:
+    assert {*PACKAGES, "numpy"} == {*installed_backends()}
+    script = (
+        "import sys\nfrom layerlaws import catalogue, load_backend\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name in {[*PACKAGES.values()]}:\n"
+        "            raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"for name in {[*PACKAGES]}:\n"
+        "    print(load_backend(name, catalogue()).unavailable)\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    extras = {"torch": "torch"}
+    assert run.stdout.splitlines() == [
+        f"it needs {package}, which is not installed: pip install 'layerlaws[{extras.get(package, 'libraries')}]'"
+        for package in PACKAGES.values()
+    ]

@@ -259,7 +259,10 @@ def offer(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
 
 def test_a_misspelled_function_is_refused_with_the_right_signature(module: ModuleType) -> None:
     offer(module, "twise", lambda x: x)
-    with pytest.raises(WrongUse, match=r"defines twise, which is no operation; did you mean twice\(x\)\?"):
+    with pytest.raises(
+        WrongUse,
+        match=r"defines a function that is no operation: twise \(did you mean twice\(x\)\?\); give helpers a lead",
+    ):
         load_backend("tried_backend", note_of(doubling()))
 
 

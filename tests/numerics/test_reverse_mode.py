@@ -166,7 +166,7 @@ def test_an_empty_tuple_has_no_gradient() -> None:
     _, pull = vjp(lambda layers, sizes, shift: shift * sizes[0] + sum(layers), arguments)
     assert {name: x.tolist() for name, x in pull(np.ones(1)).items()} == {"shift": [3]}
     torch = pytest.importorskip("torch")
-    from layerlaws_backends.torch._arrays import gradient
+    from layerlaws.torch import gradient
 
     native = {**arguments, "shift": torch.tensor([5.0])}
     found = gradient(lambda layers, sizes, shift: shift * sizes[0] + sum(layers), native, torch.ones(1))
@@ -208,7 +208,7 @@ def test_shares_of_several_uses_may_be_one_sum_in_any_order(function: Callable[[
 @pytest.mark.parametrize("seed", range(3))
 def test_gradients_of_torch_lie_within_their_bounds(dtype: str, seed: int) -> None:
     torch = pytest.importorskip("torch")
-    from layerlaws_backends.torch._arrays import gradient, into, to_numpy
+    from layerlaws.torch import gradient, into, to_numpy
 
     functions: list[tuple[Any, Any, list[tuple[int, ...]]]] = [
         (

@@ -121,6 +121,19 @@ def test_diff_exits_with_1_on_a_regression_only(command: Command, tmp_path: Path
     assert "different backends, mine and theirs" in refused.stderr
 
 
+def test_runs_of_different_backends_are_no_comparison(command: Command, tmp_path: Path) -> None:
+    for name, backends in (("old", ("mine", "ours")), ("new", ("mine", "theirs")), ("others", ("theirs",))):
+        for backend in backends:
+            write(tmp_path / name, HELD, backend=backend)
+    assert command("diff", "old", "new").stdout.splitlines()[:2] == [
+        "note: only the older run has ours",
+        "note: only the newer run has theirs",
+    ]
+    refused = command("diff", "old", "others")
+    assert refused.returncode == 2
+    assert "these are records of different backends, mine, ours and theirs: name two runs of one" in refused.stderr
+
+
 def test_a_missing_function_is_a_regression_and_a_repair_is_none(tmp_path: Path) -> None:
     old = write(tmp_path / "old", HELD, KNOWN)
     new = write(tmp_path / "new", replace(HELD, state="missing"), replace(KNOWN, state="stale"))

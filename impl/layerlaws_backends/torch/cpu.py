@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from layerlaws import Known
-from layerlaws_backends.torch._arrays import ADDS_AS_STORED, DTYPES, gradient, into, to_numpy
+from layerlaws.torch import from_numpy, gradient, to_numpy
+from layerlaws_backends.torch._formats import ADDS_AS_STORED, DTYPES
 
 __all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "known", "operations", "to_numpy"]
 
 operations = "layerlaws_backends.torch"
 dtypes = DTYPES
-from_numpy = into("cpu")
 arithmetic = {
     "gradient of bert_embeddings": ADDS_AS_STORED,
     "gradient of target_embedding": ADDS_AS_STORED,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from layerlaws_backends.torch._arrays import ADDS_AS_STORED, DTYPES, gradient, into, to_numpy
+from layerlaws.torch import gradient, into, to_numpy
+from layerlaws_backends.torch._formats import ADDS_AS_STORED, DTYPES
 
 __all__ = [
     "arithmetic", "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize",

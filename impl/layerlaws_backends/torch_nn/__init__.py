@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import torch
 
-from layerlaws_backends.torch._arrays import ADDS_AS_STORED, gradient, into, to_numpy
+from layerlaws.torch import from_numpy, gradient, to_numpy
+from layerlaws_backends.torch._formats import ADDS_AS_STORED
 
 __all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "to_numpy"]
 
 dtypes = ("float32", "float64", "bfloat16", "float16")
-from_numpy = into("cpu")
 arithmetic = {
     "gradient of bert_embeddings": ADDS_AS_STORED,
     "gradient of target_embedding": ADDS_AS_STORED,

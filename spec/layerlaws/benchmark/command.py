@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
@@ -11,6 +10,7 @@ from layerlaws.benchmark.record import BenchmarkHeader, Timing
 from layerlaws.benchmark.runner import Listener, Plan, run
 from layerlaws.benchmark.summary import describe, summarize, title
 from layerlaws.language.note import Catalogue
+from layerlaws.running.journal import DIRECTORY
 from layerlaws.running.progress import Progress
 from layerlaws.running.worker import Facts
 
@@ -19,7 +19,7 @@ def bench(options: argparse.Namespace, console: Console, known: Catalogue, backe
     """Time backends as the options say. Returns whether anything unexpected happened."""
     notes = [known.note(name) for name in options.note] or known.notes
     partial = bool(options.note or options.quick)
-    plan = Plan(known, backends, notes, options.quick, options.output or (None if partial else Path("reports")))
+    plan = Plan(known, backends, notes, options.quick, options.output or (None if partial else DIRECTORY))
     with Progress(console, len(plan.present) * len(plan.cases)) as progress:
 
         def header(found: BenchmarkHeader) -> None:

@@ -22,7 +22,7 @@ from layerlaws.benchmark.memory import limited_memory
 from layerlaws.language.backend import Backend
 from layerlaws.language.claims import settle
 from layerlaws.language.generic_laws import agreement, gradient_agreement
-from layerlaws.language.implementation import Implementation, as_exact, cast_to
+from layerlaws.language.implementation import Implementation, Unoffered, as_exact, cast_to
 from layerlaws.language.workloads import Workload
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
@@ -71,6 +71,8 @@ class Expected:
             if self.cotangent is None:
                 claim = agreement(implementation, implementation.results(**self.arguments), self.results)
             else:
+                if implementation.offered_weights(self.cotangent, self.arguments) is not self.cotangent:
+                    raise Unoffered("it does not offer all results, so its gradient is another one")
                 gradients = implementation.gradient(self.cotangent, **self.arguments)
                 claim = gradient_agreement(implementation, gradients, self.results)
             return settle(claim).used

@@ -13,9 +13,10 @@ from layerlaws.checking.calls import Call
 from layerlaws.checking.reference import gradient, plain
 from layerlaws.language.claims import closely, settle
 from layerlaws.language.dependence import changed
-from layerlaws.language.implementation import Implementation, Raised, as_exact
+from layerlaws.language.implementation import Implementation, Raised, Unoffered, as_exact
 from layerlaws.language.laws import Fault
 from layerlaws.language.operations import Operation
+from layerlaws.language.withheld import offered
 from layerlaws.numerics.bounded import Bounded, asbounded, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
@@ -29,11 +30,13 @@ REFUSED = "refused"
 def of_backend(implementation: Implementation, call: Call) -> Any:
     """The backend's results, or its gradients in the order of their names, as arrays; or REFUSED.
 
-    Raises Broken if they are not arrays, and Unoffered if the backend has no gradient.
+    Raises Broken if they are not arrays, and Unoffered if the backend has no gradient, or not that of all results.
     """
     try:
         if call.cotangent is None:
             return implementation.results(**call.arguments)
+        if implementation.offered_weights(call.cotangent, call.arguments) is not call.cotangent:
+            raise Unoffered("the gradient of a result that the backend withholds")
         return by_name(implementation.gradient(call.cotangent, **call.arguments))
     except Raised:
         return REFUSED
@@ -77,6 +80,7 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
     """Whether a backend's results are a fault's, up to the fault's errors."""
     if seen is REFUSED or faulty is REFUSED:
         return seen is faulty
+    seen, faulty = offered(seen, faulty)
     if _shapes(seen) != _shapes(faulty) or not _same_nans(seen, faulty):
         return False
     try:

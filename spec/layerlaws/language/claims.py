@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from layerlaws.language.dependence import changed, refuse_not_a_number
 from layerlaws.language.implementation import Implementation
+from layerlaws.language.withheld import Unoffered, offered
 from layerlaws.numerics.bounded import Bounded, error_of, stored, value_of
 from layerlaws.numerics.formats import ArrayLike
 from layerlaws.numerics.rounding import quietly
@@ -112,7 +113,7 @@ class exactly(Claim):
     def settle(self) -> Settlement:
         if isinstance(self.left, tuple) or isinstance(self.right, tuple):
             return _each(self.left, self.right, exactly)
-        left, right = value_of(self.left), value_of(self.right)
+        left, right = map(value_of, offered(self.left, self.right))
         _same_shape(left, right)
         different = np.asarray(left != right)  # NaN differs from everything, including itself
         if different.any():
@@ -135,11 +136,12 @@ class differ(Claim):
     expected: tuple[Any, Any]
 
     def settle(self) -> Settlement:
-        for computed, defined in zip((self.one, self.other), self.expected, strict=True):
+        one, other, before, after = offered(self.one, self.other, *self.expected)
+        for computed, defined in ((one, before), (other, after)):
             refuse_not_a_number(computed, defined)
-        demanded = changed(*self.expected, demanded=True)
-        if demanded and not changed(self.one, self.other):
-            raise Broken("the change does not reach the output", (("before", self.one), ("after", self.other)))
+        demanded = changed(before, after, demanded=True)
+        if demanded and not changed(one, other):
+            raise Broken("the change does not reach the output", (("before", one), ("after", other)))
         return Settlement(decisive=demanded)
 
 
@@ -171,7 +173,14 @@ class all_of(Claim):
         object.__setattr__(self, "claims", claims)
 
     def settle(self) -> Settlement:
-        settled = [settle(claim) for claim in self.claims]
+        settled, withheld = [], None
+        for claim in self.claims:
+            try:
+                settled.append(settle(claim))
+            except Unoffered as unoffered:
+                withheld = unoffered
+        if withheld is not None and not settled:
+            raise withheld
         return _merged(settled)
 
 
@@ -194,6 +203,7 @@ def _merged(settled: list[Settlement]) -> Settlement:
 
 def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
     """Settle a claim about each pair of two tuples of results."""
+    left, right = offered(left, right)
     if not (isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right)):
         count = [len(side) if isinstance(side, tuple) else 1 for side in (left, right)]
         raise Broken(f"{count[0]} results are not {count[1]}")
@@ -208,6 +218,7 @@ def _same_shape(left: ArrayLike, right: ArrayLike) -> None:
 def _compare(
     left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str, names: tuple[str, str] = ("left", "right")
 ) -> Settlement:
+    left, right = offered(left, right)
     _same_shape(left, right)
     left, right = _beside_stored(left, right), _beside_stored(right, left)
     one, other = value_of(left), value_of(right)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from layerlaws.language.backend import Backend
 from layerlaws.language.operations import Operation
+from layerlaws.language.withheld import Unoffered as Unoffered
+from layerlaws.language.withheld import Withheld
 from layerlaws.numerics.bounded import Bounded, asbounded, error_of, stored, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
@@ -25,10 +27,6 @@ class Raised(Exception):
     def __init__(self, operation: str, cause: BaseException) -> None:
         super().__init__(f"{operation} raised {describe(cause)}")
         self.cause = cause
-
-
-class Unoffered(Exception):
-    """The backend lacks what a law needs: a function, or gradients."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,15 @@ class Implementation:
 
     @spends("backend")
     def back(self, result: Any) -> Any:
-        """A result of the backend as NumPy arrays. Raises Broken where it is not an array."""
+        """A result of the backend as NumPy arrays. Raises Broken where it is not an array.
+
+        A NotImplementedError in place of one of several results says that the backend does not offer it.
+        """
         if isinstance(result, tuple):
-            return tuple(self.back(part) for part in result)
+            return tuple(
+                Withheld(printable(part)) if isinstance(part, NotImplementedError) else self.back(part)
+                for part in result
+            )
         try:
             array = self.backend.to_numpy(result)
         except Exception as error:
@@ -167,9 +171,21 @@ class Implementation:
 
         cotangent: as for `gradient`, or earlier results with their errors.
         """
+        cotangent = self.offered_weights(cotangent, arguments)
         weights = tuple(map(self._exact, cotangent)) if isinstance(cotangent, tuple) else self._exact(cotangent)
         expected = self.definition_gradient(weights, **arguments)
         return self.beside_gradient(self.gradient(cotangent, **arguments), expected), expected
+
+    def offered_weights(self, cotangent: Any, arguments: Mapping[str, Any]) -> Any:
+        """The cotangent, with zeros for the results that the backend withholds; itself where it withholds none."""
+        if not isinstance(cotangent, tuple):
+            return cotangent
+        results = self.results(**arguments)
+        withheld = [isinstance(result, Withheld) for result in results] if isinstance(results, tuple) else []
+        if not any(withheld):
+            return cotangent
+        pairs = zip(cotangent, withheld, strict=True)
+        return tuple(np.zeros_like(value_of(x)) if missing else x for x, missing in pairs)
 
     @spends("definition")
     def definition_gradient(self, weights: Any, **arguments: Any) -> dict[str, Any]:
@@ -216,6 +232,8 @@ class Implementation:
 
     def _with_error(self, what: str, result: Any, expected: Any) -> Any:
         """A plain result with its allowed error. what: it is, in words, for messages."""
+        if isinstance(result, Withheld):
+            return result
         if isinstance(result, tuple):
             raise Broken(f"{self.name} returned a tuple where one array belongs")
         if result.shape != np.shape(value_of(expected)):

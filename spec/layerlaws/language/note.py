@@ -10,7 +10,7 @@ from types import ModuleType
 from layerlaws.language.laws import Fault, Law
 from layerlaws.language.operations import Operation
 from layerlaws.language.workloads import Headline, Workload
-from layerlaws.support.errors import WrongUse, known_name
+from layerlaws.support.errors import LISTED, WrongUse, known_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Catalogue:
         if not laws:
             return tuple(wanted)
         names = {name for case in self.cases for name in (case.law.name, case.id)}
-        chosen = {known_name(name, names, "law") for name in laws}
+        chosen = {known_name(name, names, "law", LISTED) for name in laws}
         selected = tuple(case for case in wanted if chosen & {case.law.name, case.id})
         if not selected:
             raise WrongUse(f"no law of {', '.join(notes)} is called {' or '.join(laws)}")

@@ -46,6 +46,13 @@ class Operation:
         """The call as a backend writes it, for example "causal_mask(queries, keys)"."""
         return f"{self.name}({', '.join(self.parameters)})"
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of several results, as the documentation has them behind its arrow; () where there is one."""
+        parts = (inspect.getdoc(self.definition) or "").rpartition("->")[2]
+        names = re.findall(r"(?:^|,)\s*([a-z][\w-]*)(?: [\w ]+)?\s*\(", parts)
+        return tuple(names) if len(names) > 1 else ()
+
     def __call__(self, *args: Any, **arguments: Any) -> Any:
         return self.definition(*args, **arguments)
 

@@ -14,7 +14,7 @@ from layerlaws.discovery import catalogue
 from layerlaws.language.evidence import faults_of, noticed_by
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Catalogue, Note
-from layerlaws.support.errors import known_name
+from layerlaws.support.errors import LISTED, known_name
 
 WIDTH = 80
 
@@ -30,7 +30,7 @@ def explain(name: str) -> str:
         | set(known.operations)
         | {part for case in known.cases for part in (case.id, case.law.name)}
     )
-    known_name(name, names, "note, operation or law")
+    known_name(name, names, "note, operation or law", LISTED)
     for note in known.notes:
         if note.name == name:
             return _note(note)

@@ -69,11 +69,11 @@ class Difference:
 def diff(old: Path, new: Path) -> Difference:
     """The difference between two runs, each a directory of records or a single record.
 
-    Raises RecordError if one of them has no record, or if two single records are of different backends.
+    Raises RecordError if one of them has no record, or if they have no backend in common.
     """
     runs = [{record.header.backend: record for record in records_at(source)} for source in (old, new)]
-    if len(runs[0]) == len(runs[1]) == 1 and old.is_file() and new.is_file() and runs[0].keys() != runs[1].keys():
-        names = " and ".join(name for run in runs for name in run)
+    if not runs[0].keys() & runs[1].keys():
+        names = " and ".join(", ".join(run) for run in runs)
         raise RecordError(f"these are records of different backends, {names}: name two runs of one")
     before, after = (
         {(verdict.backend, verdict.id): verdict for record in run.values() for verdict in record.verdicts}
@@ -92,6 +92,9 @@ def diff(old: Path, new: Path) -> Difference:
 
 
 def _remarks(old: dict[str, Record], new: dict[str, Record]) -> Iterable[str]:
+    for run, against, which in ((old, new, "older"), (new, old, "newer")):
+        if alone := [name for name in run if name not in against]:
+            yield f"only the {which} run has {', '.join(alone)}"
     for name in old:
         if name in new:
             one, other = old[name], new[name]

@@ -27,6 +27,9 @@ from layerlaws.support.errors import RecordError as RecordError
 from layerlaws.support.jsonlines import LineFile, check_types, read_entries, read_lines
 from layerlaws.support.printable import printable
 
+DIRECTORY = Path("layerlaws-reports")
+"""Where records go unless a run is told otherwise."""
+
 SCHEMA = 1
 """Version of the format of records."""
 

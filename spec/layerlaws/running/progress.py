@@ -17,6 +17,7 @@ from rich.table import Table
 
 from layerlaws.checking.failure import failure
 from layerlaws.checking.verdict import STATES, Verdict
+from layerlaws.discovery import catalogue
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
 from layerlaws.support.stopwatch import PARTS
@@ -97,6 +98,18 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
 
 
+def not_offered(plan: Plan) -> Iterator[str]:
+    """The functions that each backend does not offer, of those that the laws of the run speak of, by note."""
+    spoken_of = {operation for case in plan.cases for operation in case.operations}
+    for backend in plan.backends:
+        absent = {operation for operation in spoken_of if operation.name not in backend.functions}
+        yield f"{backend.name} does not offer {len(absent)} of {len(spoken_of)} functions" + ":" * bool(absent)
+        for note in catalogue().notes:
+            names = ", ".join(operation.name for operation in note.operations if operation in absent)
+            if names:
+                yield textwrap.fill(f"{note.name}: {names}", 78, initial_indent="  ", subsequent_indent="    ")
+
+
 def _failures(console: Console, name: str, failures: Sequence[Verdict], output: Path | None) -> None:
     """Print the first failures in full and the others in brief, each diagnosis once."""
     diagnosed: set[str] = set()
@@ -139,7 +152,8 @@ def _durations(verdicts: Sequence[Verdict]) -> str:
     shares = {part: sum(verdict.spent.get(part, 0.0) for verdict in verdicts) / seconds for part in PARTS}
     parts = [f"{share:.0%} {part}" for part, share in shares.items()]
     rate = sum(verdict.examples for verdict in verdicts) / seconds
-    return f"  {seconds:.1f} s, {rate:,.0f} examples/s: {', '.join(parts)}, {1 - sum(shares.values()):.0%} the rest"
+    parts.append(f"{1 - sum(shares.values()):.0%} the rest")
+    return f"  {seconds:.1f} s over all workers, {rate:,.0f} examples/s: {', '.join(parts)}"
 
 
 def _examples(name: str, verdicts: Sequence[Verdict]) -> str:

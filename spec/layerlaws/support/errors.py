@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+MOST_NAMES = 30
+"""Most names that are listed where none is like the one that was given."""
+
+LISTED = "`layerlaws list` has the notes, `layerlaws explain NOTE` their laws"
+"""Where the names of the catalogue stand."""
 
 
 class Undecidable(Exception):
@@ -15,14 +21,28 @@ class WrongUse(Exception):
     """The user asked for something that does not exist or is not possible; the message says what to do instead."""
 
 
-def known_name(name: str, names: Iterable[str], kind: str) -> str:
-    """The name itself. Raises WrongUse, with similar names, if `names` lacks it. kind: what it is the name of."""
+def known_name(name: str, names: Iterable[str], kind: str, listed: str = "") -> str:
+    """The name itself. Raises WrongUse, with similar names, if `names` lacks it.
+
+    kind: what it is the name of. listed: where all names stand, for messages about more than `MOST_NAMES`.
+    """
     names = sorted(names)
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(names) or 'none'}"
-    raise WrongUse(f"there is no {kind} called {name!r}{hint}")
+    near = _near(name, names)
+    hint = f"there are {', '.join(names) or 'none'}"
+    if len(names) > MOST_NAMES:
+        hint = f"none of {len(names)} is like it" + (f": {listed}" if listed else "")
+    raise WrongUse(f"there is no {kind} called {name!r}; " + (f"did you mean {' or '.join(near)}?" if near else hint))
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """Up to three names that are meant, maybe: by their initials, by their letters, or by a part of them."""
+    short = name.lower()
+    initials = [other for other in names if "".join(word[:1] for word in other.split("_")) == short]
+    alike = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    parts = [other for other in names if len(short) > 2 and short in other.lower()]
+    return list(dict.fromkeys([*initials, *alike, *sorted(parts, key=len)]))[:3]
 
 
 class Broken(Exception):

@@ -9,23 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from layerlaws import Arithmetic
-
-DTYPES = ("float32", "float64", "bfloat16", "float16")
-
-ADDS_AS_STORED = {name: Arithmetic(accumulate=name) for name in ("bfloat16", "float16")}
-"""Where PyTorch adds up in the storage format.
-
-The gradient of a table that rows are looked up in: grad_weight[k].add_(row) (aten/src/ATen/native/Embedding.cpp,
-embedding_dense_backward_cpu), and index_put_ with accumulate. col2im, which is F.fold and the gradient of F.unfold:
-data_im[i] += data_col[j] (aten/src/ATen/native/im2col.h). The gradient of a convolution's kernel: one product for each
-example of the batch, added to what is stored (aten/src/ATen/native/ConvolutionMM2d.cpp,
-slow_conv2d_backward_weight_out_cpu_template); with a batch of 256 it was seen to be 70 unit roundoffs of bfloat16 off.
-"""
-
 
 def into(device: str) -> Callable[[NDArray[Any]], torch.Tensor]:
-    """from_numpy for a device. bfloat16 travels as the 16-bit integers of its bits."""
+    """The `from_numpy` of a device, such as "cuda". bfloat16 travels as the 16-bit integers of its bits."""
 
     def from_numpy(array: NDArray[Any]) -> torch.Tensor:
         if array.dtype.name == "bfloat16":
@@ -35,8 +21,16 @@ def into(device: str) -> Callable[[NDArray[Any]], torch.Tensor]:
     return from_numpy
 
 
+def from_numpy(array: NDArray[Any]) -> torch.Tensor:
+    """An array as a tensor on the CPU, of the same dtype; it shares the array's memory."""
+    return _on_cpu(array)
+
+
+_on_cpu = into("cpu")
+
+
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
-    """A tensor of any device as an array."""
+    """A tensor of any device as an array. bfloat16 needs ml_dtypes, which the extra `torch` installs."""
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes
@@ -47,9 +41,10 @@ def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
 
 
 def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotangent: Any) -> dict[str, Any]:
-    """The gradient of sum(cotangent * function(**arguments)) by every floating-point argument.
+    """The gradient of sum(cotangent * function(**arguments)) by every floating-point argument, by its name.
 
-    A tuple of tensors gets a tuple of gradients; an argument that the result does not depend on gets zeros.
+    A tuple of tensors gets a tuple of gradients; an argument that the result does not depend on gets zeros. cotangent:
+    a tensor like the result, or a tuple of them; those of results without a gradient do not count.
     """
 
     def leaf(x: Any) -> Any:
@@ -66,7 +61,7 @@ def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotange
     ]
     results = function(**leaves)
     pairs = list(zip(results, cotangent, strict=True)) if isinstance(results, tuple) else [(results, cotangent)]
-    pairs = [(result, weight) for result, weight in pairs if result.requires_grad]
+    pairs = [(result, weight) for result, weight in pairs if getattr(result, "requires_grad", False)]
     found: tuple[torch.Tensor, ...] = tuple(torch.zeros_like(x) for _, x in flat)
     if pairs:
         found = torch.autograd.grad(
