@@ -53,7 +53,7 @@ def _conclude(verdict: Verdict) -> None:
     """Skip, xfail or fail the test item according to a verdict."""
     from layerlaws.checking.failure import failure
 
-    if verdict.state in ("missing", "unavailable"):
+    if verdict.state in ("missing", "not offered", "unavailable"):
         pytest.skip(f"{verdict.state}: {verdict.reason}")
     if verdict.state == "known":
         pytest.xfail(f"{verdict.reason} ({verdict.link})")

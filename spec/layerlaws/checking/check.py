@@ -55,6 +55,8 @@ def check(
         verdict,
         examples=seen.executed,
         undecidable=seen.undecidable,
+        declined=seen.declined,
+        declines=dict(seen.declines),
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
@@ -110,12 +112,12 @@ def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | No
     others = tuple(format for format in formats if format not in deviating)
     if others:
         verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=others)))
-        if verdict.state != "held" or not deviating:
+        if verdict.state not in ("held", "not offered") or not deviating:
             return verdict
     verdict = trial.blank
     if witness is not None and witness.get("format") in {format.name for format in deviating}:
         verdict = replay(trial, witness)
-    if verdict.state == "held":
+    if verdict.state in ("held", "not offered"):
         verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=deviating), shrink=False))
     if verdict.state == "held" and known.rare:
         return verdict
@@ -141,7 +143,12 @@ def _judge(trial: Trial, run: Callable[[], object]) -> Verdict:
         return _failed(trial, "broken", f"the law cannot be stated of the results: {nonsense}")
     except hypothesis.errors.Flaky as flaky:
         return _failed(trial, "broken", f"the same input did not fail twice, so results depend on more: {flaky}")
-    silence = _silence(trial.statistics)
+    silence, seen = _silence(trial.statistics), trial.statistics
+    if silence and seen.declined:
+        reasons = ", ".join(f"{reason} ({count} times)" for reason, count in seen.declines.items())
+        rest = f"; {silence}" if seen.offered > seen.undecidable else ""
+        reason = f"it declined {seen.declined} of {seen.executed} examples: {reasons}{rest}"
+        return replace(trial.blank, state="not offered", reason=reason)
     return replace(trial.blank, state="error", reason=silence) if silence else trial.blank
 
 
@@ -163,7 +170,7 @@ def _failed(trial: Trial, state: str, reason: str, sides: tuple[tuple[str, Any],
 
 def _silence(statistics: Statistics) -> str:
     """Why a law that was not broken has shown nothing, which is an error; "" if it has shown something."""
-    decided = statistics.executed - statistics.undecidable
+    decided = statistics.offered - statistics.undecidable
     if not decided:
         return f"the law said nothing: all {statistics.executed} examples were undecidable"
     if statistics.decisive < LEAST_DECISIVE * decided:

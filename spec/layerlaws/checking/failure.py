@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from layerlaws.checking.verdict import Verdict
+from layerlaws.checking.verdict import Verdict, declines_in_words, percentage
 from layerlaws.discovery import catalogue
 from layerlaws.support.errors import WrongUse
 
@@ -21,6 +21,8 @@ def failure(verdict: Verdict, again: str | None = None) -> str:
     if sentence:
         lines += _wrapped("law", sentence)
     lines += _wrapped("seen", verdict.reason)
+    if verdict.declined:
+        lines += _wrapped("offered", f"{percentage(verdict.share)} of what was drawn; {declines_in_words([verdict])}")
     if verdict.diagnosis:
         lines += _wrapped("known fault", verdict.diagnosis)
     if verdict.counterexample:

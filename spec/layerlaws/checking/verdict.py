@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +18,7 @@ STATES = {
     "crashed": "the process died",
     "timed out": "no answer in time",
     "missing": "the backend has no such function",
+    "not offered": "the backend declined every example",
     "unavailable": "the backend cannot run on that machine",
     "known": "the law does not hold, by design of the library",
     "stale": "declared as known, but the law holds",
@@ -55,7 +59,8 @@ class Verdict:
     """The result of holding one backend to one law.
 
     reason: why the state is what it is. link: where a known deviation is documented. examples: how many were
-    executed. undecidable: how many of them were set aside because rounding could change a decision. decisive: in how
+    executed. undecidable: how many of them were set aside because rounding could change a decision. declined: how many
+    because the backend does not offer them; declines: how often each reason was given. decisive: in how
     many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
     `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
     diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
@@ -73,6 +78,7 @@ class Verdict:
     link: str = ""
     examples: int = 0
     undecidable: int = 0
+    declined: int = 0
     decisive: int = 0
     seconds: float = 0.0
     dtype: str = ""
@@ -83,11 +89,17 @@ class Verdict:
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
+    declines: dict[str, int] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """operation.law, as in the catalogue."""
         return f"{self.operation}.{self.law}"
+
+    @property
+    def share(self) -> float:
+        """The share of what was drawn, without what is undecidable, that the backend did not decline."""
+        return share_of_domain([self])
 
     @property
     def unexpected(self) -> bool:
@@ -112,3 +124,40 @@ class Verdict:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
         check_types(verdict, *verdict.accuracy.values())
         return verdict
+
+
+def share_of_domain(verdicts: Iterable[Verdict]) -> float:
+    """The share of all examples drawn, without those undecidable, that were not declined; 1 if there were none."""
+    drawn = declined = 0
+    for verdict in verdicts:
+        drawn += verdict.examples - verdict.undecidable
+        declined += verdict.declined
+    return 1 - declined / drawn if drawn else 1.0
+
+
+def percentage(share: float) -> str:
+    """A share in percent; what is not all is never shown as all, nor what is not none as none."""
+    return f"{share:.0%}" if share in (0, 1) or 0.005 <= share < 0.995 else "<1%" if share < 0.5 else ">99%"
+
+
+def without_numbers(reason: str) -> str:
+    """A reason without its numbers: reasons that differ in nothing else are one."""
+    return re.sub(r"\d+", "", reason)
+
+
+def declines_of(verdicts: Iterable[Verdict]) -> list[tuple[str, float]]:
+    """The reasons for declining, each with its share of what was drawn, the most frequent first."""
+    verdicts = list(verdicts)
+    drawn = sum(verdict.examples - verdict.undecidable for verdict in verdicts)
+    counts: Counter[str] = Counter()
+    alike: dict[str, str] = {}
+    for reason, count in ((reason, count) for verdict in verdicts for reason, count in verdict.declines.items()):
+        counts[alike.setdefault(without_numbers(reason), reason)] += count
+    return [(reason, count / drawn) for reason, count in counts.most_common()]
+
+
+def declines_in_words(verdicts: Iterable[Verdict], longest: int = 3) -> str:
+    """The most frequent reasons for declining, for example "T is not S (31%), heads (5%)"; "" if there are none."""
+    found = declines_of(verdicts)
+    words = [f"{reason} ({percentage(share)})" for reason, share in found[:longest]]
+    return ", ".join([*words, "..."] if len(found) > longest else words)

@@ -18,6 +18,9 @@ from layerlaws.support.errors import Broken
 from layerlaws.support.printable import describe, printable
 from layerlaws.support.stopwatch import spends
 
+LONGEST_REASON = 120
+"""Characters of a reason for declining an input that are kept."""
+
 
 class Raised(Exception):
     """A function of the backend raised an exception, the `cause`."""
@@ -29,6 +32,15 @@ class Raised(Exception):
 
 class Unoffered(Exception):
     """The backend lacks what a law needs: a function, or gradients."""
+
+
+class Declined(Unoffered):
+    """A function of the backend does not offer this input: it raised NotImplementedError, the `cause`."""
+
+    def __init__(self, operation: str, cause: NotImplementedError) -> None:
+        self.reason = printable(str(cause).strip().partition("\n")[0] or f"{operation} gives no reason", LONGEST_REASON)
+        super().__init__(f"{operation} declines this input: {self.reason}")
+        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -105,18 +117,26 @@ class Implementation:
     def _into(self, array: NDArray[Any]) -> Any:
         try:
             return self.backend.from_numpy(array)
+        except NotImplementedError as reason:
+            raise Declined("from_numpy", reason) from reason
         except Exception as error:
             raise Raised("from_numpy", error) from error
 
     @spends("backend")
     def raw(self, native: Mapping[str, Any]) -> Any:
-        """The backend's own result. Raises `Raised` if the function raises, `Unoffered` if there is none."""
+        """The backend's own result.
+
+        Raises `Raised` if the function raises, `Declined` if it does not offer this input, `Unoffered` if there is no
+        function.
+        """
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
         try:
             with np.errstate():  # restores what the function sets
                 return function(**native)
+        except NotImplementedError as reason:
+            raise Declined(self.name, reason) from reason
         except (Exception, SystemExit) as error:
             raise Raised(self.name, error) from error
 
@@ -138,10 +158,13 @@ class Implementation:
         return np.asarray(array)  # a subclass may override arithmetic
 
     def refusal(self, naming: str, arguments: Mapping[str, Any]) -> Any:
-        """None if the backend refuses these arguments, otherwise its result. naming: the argument at fault."""
+        """None if the backend refuses these arguments, otherwise its result. naming: the argument at fault.
+
+        Declining bad input is refusing it.
+        """
         try:
             result = self.results(**arguments)
-        except Raised as raised:
+        except (Raised, Declined) as raised:
             self.refusals.append((naming, raised.cause))
             return None
         return result
@@ -150,7 +173,8 @@ class Implementation:
     def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) with respect to every float array argument.
 
-        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient.
+        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient, `Declined` if it has
+        none of this input.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")
@@ -158,6 +182,8 @@ class Implementation:
         weights = native.pop("cotangent")
         try:
             gradients = self.backend.gradient(self.backend.function(self.name), native, weights)
+        except NotImplementedError as reason:
+            raise Declined(f"gradient of {self.name}", reason) from reason
         except Exception as error:
             raise Raised(f"gradient of {self.name}", error) from error
         return {name: self.back(array) for name, array in gradients.items()}

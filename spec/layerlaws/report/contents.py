@@ -22,7 +22,8 @@ class Result:
     """The result of a law on one backend, ready to print.
 
     sentence: the law's. share: the worst share of the allowed error, "" for a law that did not hold. examples: how many
-    are decisive, out of all. script: the path of the counterexample script, relative to the records.
+    are decisive, out of all. script: the path of the counterexample script, relative to the records. domain: how much
+    of what was drawn the backend took, "" for all of it.
     """
 
     backend: str
@@ -38,6 +39,7 @@ class Result:
     counterexample: tuple[tuple[str, str], ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
     script: str = ""
+    domain: str = ""
 
     @property
     def unexpected(self) -> bool:
@@ -101,8 +103,26 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """An operation of which a backend offers a part: how much of what was drawn it took, and why it declined the rest.
+
+    held: how many laws held on that part, out of those held or not.
+    """
+
+    backend: str
+    operation: str
+    domain: str
+    held: str
+    reasons: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One note, with its results on every backend. worst: the worst share of the allowed error by backend, or ""."""
+    """One note, with its results on every backend.
+
+    worst: the worst share of the allowed error by backend, or "". domain: how much of what was drawn each backend took,
+    or "" for all of it.
+    """
 
     name: str
     title: str
@@ -111,6 +131,7 @@ class Row:
     errata: tuple[Erratum, ...]
     accuracy: tuple[Accuracy, ...]
     worst: tuple[str, ...]
+    domain: tuple[str, ...]
 
     @property
     def counts(self) -> list[list[tuple[str, int]]]:
@@ -133,7 +154,8 @@ class Report:
     """Everything that a report shows.
 
     provenance: one row per fact, its name first. generic: the faults of laws that come with every operation. beyond:
-    results for laws that are not in the catalogue (those of notes in other packages).
+    results for laws that are not in the catalogue (those of notes in other packages). partial: operations that a
+    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it.
     """
 
     backends: tuple[str, ...]
@@ -142,6 +164,8 @@ class Report:
     rows: tuple[Row, ...]
     generic: tuple[Fault, ...]
     beyond: tuple[Result, ...]
+    partial: tuple[Partial, ...]
+    domain: tuple[str, ...]
 
     @property
     def laws(self) -> int:

@@ -29,6 +29,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         ],
         "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
         "Laws": [_matrix(report, names), _legend()],
+        **({"Partial support": _partial(report)} if report.partial else {}),
         "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
@@ -64,12 +65,22 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _matrix(report: Report, names: Sequence[str]) -> str:
-    def words(counts: Iterable[tuple[str, int]]) -> str:
-        return ", ".join(f"{count:,} {state}" for state, count in counts)
+    def words(counts: Iterable[tuple[str, int]], domain: str) -> str:
+        numbers = ", ".join(f"{count:,} {state}" for state, count in counts)
+        return f"{numbers}; on {domain} of what was drawn" if domain else numbers
 
-    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts)] for row in report.rows]
-    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals)])
+    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts, row.domain)] for row in report.rows]
+    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals, report.domain)])
     return _table(["note", "laws", *names], rows)
+
+
+def _partial(report: Report) -> list[str]:
+    rows = ([p.backend, p.operation, p.domain, p.held, p.reasons] for p in report.partial)
+    return [
+        "Operations of which a backend takes a part only: it declined the rest of what was drawn, for the reasons "
+        "given, and the laws are held on what it takes.",
+        _table(["backend", "operation", "takes", "laws held", "declines"], (map(escaped, row) for row in rows)),
+    ]
 
 
 def _legend() -> str:
@@ -91,7 +102,8 @@ def _states(results: Iterable[Result]) -> str:
 
 def _result(result: Result) -> str:
     head = f"### {escaped(result.backend)}: {escaped(result.law)} is {result.state}"
-    texts = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
+    drawn = f"{result.domain} of what was drawn" if result.domain else ""
+    texts = {"Law": result.sentence, "Seen": result.reason, "Offered": drawn, "Known fault": result.diagnosis}
     parts = [head, *(f"{what}: {escaped(text)}" for what, text in texts.items() if text)]
     code = [f"{name} = {value}" for name, value in result.counterexample]
     if code:

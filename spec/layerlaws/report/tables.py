@@ -6,17 +6,17 @@ The catalogue determines the number of laws: a law without a verdict is "not run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from layerlaws import __version__
-from layerlaws.checking.verdict import Verdict
+from layerlaws.checking.verdict import Verdict, declines_in_words, percentage, share_of_domain
 from layerlaws.language import generic_laws
 from layerlaws.language.errata import errata_of
 from layerlaws.language.evidence import noticed_by
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.report import text
 from layerlaws.report.accuracy import accuracy_of, worst_of
-from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Report, Result, Row
+from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Partial, Report, Result, Row
 from layerlaws.report.provenance import names_of, provenance_of, warnings_of
 from layerlaws.running.counterexamples import script_path
 from layerlaws.running.journal import Record
@@ -50,7 +50,27 @@ def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
             for id, verdict in of.items()
             if id not in stated
         ),
+        tuple(part for name, of in zip(names, verdicts, strict=True) for part in _partial(name, of.values())),
+        tuple(_domain(of.values()) for of in verdicts),
     )
+
+
+def _partial(backend: str, verdicts: Iterable[Verdict]) -> Iterator[Partial]:
+    """The operations of which a backend offers a part."""
+    by_operation: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.examples:
+            by_operation.setdefault(verdict.operation, []).append(verdict)
+    for operation, own in by_operation.items():
+        if _domain(own):
+            held = f"{sum(verdict.state == 'held' for verdict in own)} of {len(own)}"
+            yield Partial(backend, text.line(operation), _domain(own), held, text.line(declines_in_words(own, 8), 600))
+
+
+def _domain(verdicts: Iterable[Verdict]) -> str:
+    """How much of what was drawn a backend took; "" for all of it."""
+    share = share_of_domain(verdicts)
+    return percentage(share) if share < 1 else ""
 
 
 def _row(
@@ -71,7 +91,8 @@ def _row(
     errata = tuple(Erratum(e.text, tuple(ids[law] for law in e.laws)) for e in errata_of(note))
     laws = tuple(_law(case, names, verdicts, [*faults, *generic]) for case in note.cases)
     accuracy = tuple(accuracy_of(note, records, verdicts))
-    return Row(note.name, note.title, laws, tuple(faults), errata, accuracy, worst_of(note, verdicts))
+    domain = tuple(_domain(of[case.id] for case in note.cases if case.id in of) for of in verdicts)
+    return Row(note.name, note.title, laws, tuple(faults), errata, accuracy, worst_of(note, verdicts), domain)
 
 
 def _law(case: Case, names: Sequence[str], verdicts: Verdicts, faults: Sequence[Fault]) -> Law:
@@ -99,6 +120,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         counterexample=_code(verdict.counterexample),
         sides=_code(verdict.sides),
         script=str(script_path(verdict) or ""),
+        domain=_domain([verdict]),
     )
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from layerlaws.checking.failure import failure
-from layerlaws.checking.verdict import STATES, Verdict
+from layerlaws.checking.verdict import STATES, Verdict, declines_in_words, percentage, share_of_domain
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
 from layerlaws.support.stopwatch import PARTS
@@ -27,7 +27,7 @@ SHOWN = 2
 NAMED = 6
 """How many operations of one arithmetic are named; of more, only the number is printed."""
 
-COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
+COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "not offered": "dim", "unavailable": "dim"}
 
 
 class Progress:
@@ -87,6 +87,8 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
         console.print(_examples(backend.name, own), markup=False)
+        for line in _partial(own):
+            console.print(line, markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
@@ -128,9 +130,23 @@ def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
     for state in shown:
         table.add_column(state, justify="right", style=COLOURS.get(state, "red"))
     table.add_column("of", justify="right")
+    partial = any(verdict.declined for verdict in verdicts)
+    if partial:
+        table.add_column("of what was drawn", justify="right")
     for name, count in counts.items():
-        table.add_row(escape(name), *(str(count[state]) for state in shown), str(len(plan.cases)))
+        share = percentage(share_of_domain(verdict for verdict in verdicts if verdict.backend == name))
+        cells = [str(count[state]) for state in shown] + [str(len(plan.cases))] + ([share] if partial else [])
+        table.add_row(escape(name), *cells)
     return table
+
+
+def _partial(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """How much of what was drawn each operation takes, where it declines some, and its reasons."""
+    for operation in dict.fromkeys(verdict.operation for verdict in verdicts if verdict.declined):
+        own = [verdict for verdict in verdicts if verdict.operation == operation and verdict.examples]
+        held = sum(verdict.state == "held" for verdict in own)
+        line = f"{operation}: {held} law{'s' * (held != 1)} held, on {percentage(share_of_domain(own))} of what was drawn; declined: "
+        yield textwrap.fill(line + declines_in_words(own), 78, initial_indent="  ", subsequent_indent="    ")
 
 
 def _durations(verdicts: Sequence[Verdict]) -> str:

@@ -25,6 +25,14 @@ def known_name(name: str, names: Iterable[str], kind: str) -> str:
     raise WrongUse(f"there is no {kind} called {name!r}{hint}")
 
 
+class Unsupported(NotImplementedError):
+    """What a function of a backend raises for input that it does not offer; the message is the reason.
+
+    The example is then set aside and counted, and the law is judged by the others. Any NotImplementedError does the
+    same. It is no answer to bad input only: that may be refused by any exception, this one included.
+    """
+
+
 class Broken(Exception):
     """A claim does not hold. The message says where and by how much; sides: both sides by name."""
 
