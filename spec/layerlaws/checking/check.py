@@ -13,7 +13,7 @@ import hypothesis
 from layerlaws.checking.diagnosis import diagnose
 from layerlaws.checking.literals import literal, whole
 from layerlaws.checking.trial import Statistics, Trial
-from layerlaws.checking.verdict import Accuracy, Verdict
+from layerlaws.checking.verdict import ACCEPTED, NOTICED, Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
@@ -63,7 +63,7 @@ def check(
         arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
         accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
-    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict
+    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state in NOTICED else verdict
 
 
 def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
@@ -134,7 +134,8 @@ def _judge(trial: Trial, run: Callable[[], object]) -> Verdict:
     try:
         run()
     except Broken as broken:
-        return _failed(trial, "broken", str(broken), broken.sides)
+        state = ACCEPTED if trial.case.law.kind == "refusals" else "broken"
+        return _failed(trial, state, str(broken), broken.sides)
     except Raised as raised:
         return _failed(trial, "error", str(raised))
     except Unoffered as unoffered:

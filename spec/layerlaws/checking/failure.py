@@ -31,7 +31,7 @@ def failure(verdict: Verdict, again: str | None = None) -> str:
             lines += textwrap.indent(f"{name} = {_shortened(text)}", "    ").splitlines()
     for side, text in verdict.sides.items():
         lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
-    if again is None and verdict.unexpected and verdict.state != "stale":
+    if again is None and verdict.counts(strict=True) and verdict.state != "stale":
         again = f"layerlaws check {verdict.backend} --law {verdict.id}"
     if again:
         lines.append(f"  again: {again}")

@@ -94,8 +94,8 @@ class Trial:
     @property
     def blank(self) -> Verdict:
         """The verdict "held", which says nothing of examples yet."""
-        case = self.case
-        return Verdict(self.backend.name, case.note.name, case.operation.name, case.law.name, "held")
+        case, law = self.case, self.case.law
+        return Verdict(self.backend.name, case.note.name, case.operation.name, law.name, "held", kind=law.kind)
 
     @property
     def count(self) -> int:

@@ -17,6 +17,7 @@ STATES = {
     "error": "the function raised, or the law said nothing",
     "crashed": "the process died",
     "timed out": "no answer in time",
+    "accepted": "bad input was accepted, which has to be refused",
     "missing": "the backend has no such function",
     "not offered": "the backend declined every example",
     "unavailable": "the backend cannot run on that machine",
@@ -30,6 +31,12 @@ JSON_NAMES = {"decisive": "telling"}
 
 UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
 """The states that make a run fail."""
+
+ACCEPTED = "accepted"
+"""The state of a law of kind "refusals" that does not hold: it makes a run fail only where that is asked for."""
+
+NOTICED = ("broken", ACCEPTED)
+"""The states of a law that an example showed not to hold: it notices that something is wrong."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,13 @@ class Accuracy:
 class Verdict:
     """The result of holding one backend to one law.
 
-    reason: why the state is what it is. link: where a known deviation is documented. examples: how many were
-    executed. undecidable: how many of them were set aside because rounding could change a decision. declined: how many
-    because the backend does not offer them; declines: how often each reason was given. decisive: in how
-    many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
-    `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
-    diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
-    arithmetic: by dtype of half precision, the tightest that all results fit, in words.
+    kind: of the law, as in `Law`; "" in older records. reason: why the state is what it is. link: where a known
+    deviation is documented. examples: how many were executed. undecidable: how many of them were set aside because
+    rounding could change a decision. declined: how many because the backend does not offer them; declines: how often
+    each reason was given. decisive: in how many the allowed error was smaller than the values compared; records call it
+    "telling". seconds: wall time, of which `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of
+    the example that broke the law. diagnosis: the known faults that the implementation behaves like, and how to repair
+    them. accuracy: by dtype. arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
@@ -90,6 +97,7 @@ class Verdict:
     spent: dict[str, float] = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
     declines: dict[str, int] = field(default_factory=dict)
+    kind: str = ""
 
     @property
     def id(self) -> str:
@@ -104,6 +112,10 @@ class Verdict:
     @property
     def unexpected(self) -> bool:
         return self.state in UNEXPECTED
+
+    def counts(self, strict: bool) -> bool:
+        """Whether the verdict makes a run fail. strict: whether accepted bad input does."""
+        return self.unexpected or (strict and self.state == ACCEPTED)
 
     def to_json(self) -> dict[str, Any]:
         """The fields that identify the verdict, and all others that are not empty, ready for json.dumps."""
@@ -124,6 +136,25 @@ class Verdict:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
         check_types(verdict, *verdict.accuracy.values())
         return verdict
+
+
+def bad_input(verdicts: Iterable[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """The kinds of bad input that a backend accepts, and all that it was tried with.
+
+    A kind of bad input is a law that claims a refusal. Known deviations count as accepted; laws that were not held to
+    an end (missing, not offered, error, ...) as not tried.
+    """
+    accepted = (ACCEPTED, "known")
+    tried = [v for v in verdicts if v.kind == "refusals" and v.state in ("held", "stale", *accepted)]
+    return [verdict for verdict in tried if verdict.state in accepted], tried
+
+
+def bad_input_in_words(verdicts: Iterable[Verdict]) -> str:
+    """For example "4 of 12 kinds, 1 of them by design"; "" where no kind was tried."""
+    accepted, tried = bad_input(verdicts)
+    known = sum(verdict.state == "known" for verdict in accepted)
+    by_design = "" if not known else ", by design" if known == len(accepted) else f", {known} of them by design"
+    return f"{len(accepted)} of {len(tried)} kind{'s' * (len(tried) != 1)}{by_design}" if tried else ""
 
 
 def share_of_domain(verdicts: Iterable[Verdict]) -> float:

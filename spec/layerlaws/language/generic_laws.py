@@ -109,7 +109,11 @@ def laws_of(operation: Operation) -> list[Law]:
         states.append(batches_are_independent)
     # That a call leaves traces does not depend on the numbers: a few show it.
     traces = (leaves_its_inputs_alone, answers_the_same_twice)
-    laws = [Law(state.__name__, state, examples=20 if state in traces else None) for state in states]
+    kinds = {leaves_its_inputs_alone: "memory", answers_the_same_twice: "state"}
+    laws = [
+        Law(state.__name__, state, examples=20 if state in traces else None, kind=kinds.get(state, "values"))
+        for state in states
+    ]
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))

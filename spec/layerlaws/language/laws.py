@@ -6,11 +6,22 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
+from layerlaws.language.claims import refused
 from layerlaws.language.operations import Operation
+
+KINDS_OF_LAWS = {
+    "values": "what results are",
+    "gradients": "what gradients are",
+    "refusals": "bad input is refused",
+    "state": "nothing is kept from call to call",
+    "memory": "arguments are left alone, and memory is read and returned as it should be",
+}
+"""What laws are about. "refusals" are told apart from all others: who validates nothing is right on good input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +34,8 @@ class Law:
     inputs: strategy in place of the operation's own inputs.
     examples: how many examples are enough at most, for laws that state one fact.
     needs: what a backend has to offer besides the operations, for example ("gradient",).
+    kind: what the law is about, one of `KINDS_OF_LAWS`; where it is not given, "refusals" if the law claims that
+    something is refused, "gradients" if it needs one, and otherwise "values".
     """
 
     name: str
@@ -31,6 +44,20 @@ class Law:
     inputs: SearchStrategy[dict[str, Any]] | None = None
     examples: int | None = None
     needs: tuple[str, ...] = ()
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        """Find the kind. Raises ValueError for one that there is not, or that contradicts what the law claims."""
+        found = "refusals" if claims_refusals(self.state) else "gradients" if "gradient" in self.needs else ""
+        kind = self.kind or found or "values"
+        if kind not in KINDS_OF_LAWS:
+            raise ValueError(f"the law {self.name} has kind {kind!r}, expected one of {', '.join(KINDS_OF_LAWS)}")
+        if "refusals" in (kind, found) and kind != found:
+            raise ValueError(
+                f"the law {self.name} has kind {kind!r}, but {'claims' if found else 'does not claim'} that something "
+                "is refused: a law about bad input is one of its own"
+            )
+        object.__setattr__(self, "kind", kind)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -47,16 +74,50 @@ def law(
     inputs: SearchStrategy[dict[str, Any]] | None = None,
     examples: int | None = None,
     needs: Iterable[str] = (),
+    kind: str = "",
     **extra: SearchStrategy[Any],
 ) -> Callable[[Callable[..., Any]], Law]:
-    """Make a function that returns a claim a law of the note it stands in. See `Law` for the options."""
+    """Make a function that returns a claim a law of the note it stands in. See `Law` for the options.
+
+    Raises TypeError where the law says nothing, ValueError for a kind that is not its own.
+    """
 
     def make(state: Callable[..., Any]) -> Law:
         if not inspect.getdoc(state):
             raise TypeError(f"the law {state.__name__} says nothing: give it a docstring, one sentence")
-        return Law(state.__name__, state, extra, inputs, examples, tuple(needs))
+        return Law(state.__name__, state, extra, inputs, examples, tuple(needs), kind)
 
     return make
+
+
+def claims_refusals(function: Callable[..., Any]) -> bool:
+    """Whether a law claims `refused`, itself or through functions of its own package, as its code says."""
+    seen: set[CodeType] = set()
+    package = function.__module__.rpartition(".")[0] or function.__module__
+
+    def claims(function: Any) -> bool:
+        named = _named(function.__code__, function.__globals__, seen) + _cells(function)
+        return any(
+            x is refused or (isinstance(x, FunctionType) and (x.__module__ or "").startswith(package) and claims(x))
+            for x in named
+        )
+
+    return claims(function)
+
+
+def _named(code: CodeType, names: dict[str, Any], seen: set[CodeType]) -> list[Any]:
+    """The globals that some code, and the code within it, names; none of code that was seen before."""
+    if code in seen:
+        return []
+    seen.add(code)
+    inner = [x for part in code.co_consts if isinstance(part, CodeType) for x in _named(part, names, seen)]
+    return [names[name] for name in code.co_names if name in names] + inner
+
+
+def _cells(function: FunctionType) -> list[Any]:
+    """What a function takes from the functions around it."""
+    cells = function.__closure__ or ()
+    return [cell.cell_contents for cell in cells if cell != CellType()]
 
 
 KINDS = {

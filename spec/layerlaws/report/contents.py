@@ -23,7 +23,7 @@ class Result:
 
     sentence: the law's. share: the worst share of the allowed error, "" for a law that did not hold. examples: how many
     are decisive, out of all. script: the path of the counterexample script, relative to the records. domain: how much
-    of what was drawn the backend took, "" for all of it.
+    of what was drawn the backend took, "" for all of it. kind: of the law.
     """
 
     backend: str
@@ -40,6 +40,7 @@ class Result:
     sides: tuple[tuple[str, str], ...] = ()
     script: str = ""
     domain: str = ""
+    kind: str = ""
 
     @property
     def unexpected(self) -> bool:
@@ -55,13 +56,14 @@ class Result:
 class Law:
     """A law of the catalogue and its result on every backend.
 
-    faults: the columns of its note's kill matrix whose faults break it.
+    faults: the columns of its note's kill matrix whose faults break it. kind: what it is about.
     """
 
     id: str
     sentence: str
     results: tuple[Result, ...]
     faults: frozenset[str]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,16 @@ class Accuracy:
     of: str
     dtype: str
     shares: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a backend takes: how much of what was drawn, and how many kinds of bad input; accepted: those, by law."""
+
+    backend: str
+    domain: str
+    bad_input: str
+    accepted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -155,7 +167,8 @@ class Report:
 
     provenance: one row per fact, its name first. generic: the faults of laws that come with every operation. beyond:
     results for laws that are not in the catalogue (those of notes in other packages). partial: operations that a
-    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it.
+    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it. taken: what each
+    backend takes, good and bad.
     """
 
     backends: tuple[str, ...]
@@ -166,6 +179,7 @@ class Report:
     beyond: tuple[Result, ...]
     partial: tuple[Partial, ...]
     domain: tuple[str, ...]
+    taken: tuple[Taken, ...]
 
     @property
     def laws(self) -> int:

@@ -29,6 +29,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         ],
         "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
         "Laws": [_matrix(report, names), _legend()],
+        "Good and bad input": _taken(report),
         **({"Partial support": _partial(report)} if report.partial else {}),
         "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
         "Known deviations": [_known(report.known)],
@@ -72,6 +73,16 @@ def _matrix(report: Report, names: Sequence[str]) -> str:
     rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts, row.domain)] for row in report.rows]
     rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals, report.domain)])
     return _table(["note", "laws", *names], rows)
+
+
+def _taken(report: Report) -> list[str]:
+    rows = ([t.backend, t.domain, t.bad_input or "none was tried", ", ".join(t.accepted)] for t in report.taken)
+    return [
+        "How much of what was drawn each backend takes, and how many kinds of bad input it accepts that have to be "
+        "refused. A kind of bad input is a law that claims a refusal; accepting it does not make a run fail, unless "
+        "that is asked for (`--strict`).",
+        _table(["backend", "takes", "accepts bad input", "not by design"], (map(escaped, row) for row in rows)),
+    ]
 
 
 def _partial(report: Report) -> list[str]:

@@ -67,7 +67,7 @@ class Backlog:
             verdict = Verdict.from_json(message["verdict"])
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
             verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
-        identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law")}
+        identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law", "kind")}
         self._record(replace(verdict, **identity))
 
     def lose(self, worker: Worker, late: bool) -> None:
@@ -92,7 +92,8 @@ class Backlog:
 
     def _unheld(self, law: str, state: str, reason: str = "") -> Verdict:
         case = self.cases[law]
-        return Verdict(self.task.backend, case.note.name, case.operation.name, case.law.name, state, reason)
+        names = (self.task.backend, case.note.name, case.operation.name, case.law.name)
+        return Verdict(*names, state, reason, kind=case.law.kind)
 
     def _record(self, verdict: Verdict, kept: bool = False) -> None:
         """Record a verdict, report it, and close the record after the last one."""

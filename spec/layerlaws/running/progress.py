@@ -16,7 +16,16 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from layerlaws.checking.failure import failure
-from layerlaws.checking.verdict import STATES, Verdict, declines_in_words, percentage, share_of_domain
+from layerlaws.checking.verdict import (
+    ACCEPTED,
+    STATES,
+    Verdict,
+    bad_input,
+    bad_input_in_words,
+    declines_in_words,
+    percentage,
+    share_of_domain,
+)
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
 from layerlaws.support.stopwatch import PARTS
@@ -27,14 +36,20 @@ SHOWN = 2
 NAMED = 6
 """How many operations of one arithmetic are named; of more, only the number is printed."""
 
-COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "not offered": "dim", "unavailable": "dim"}
+COLOURS = {
+    **dict.fromkeys(("missing", "not offered", "unavailable"), "dim"),
+    "held": "green",
+    "accepted": "yellow",
+    "known": "cyan",
+}
 
 
 class Progress:
     """A progress bar on a terminal; elsewhere a line for every tenth of the work and for every unexpected verdict."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console = console
+    def __init__(self, console: Console, total: int, strict: bool = False) -> None:
+        """strict: whether accepted bad input is unexpected, too."""
+        self.console, self.strict = console, strict
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -54,7 +69,7 @@ class Progress:
 
     def add(self, verdict: Verdict) -> None:
         """Count a verdict, and print it at once if it is unexpected."""
-        self.step(verdict.state if verdict.unexpected else "", f"{verdict.backend}: {verdict.id}")
+        self.step(verdict.state if verdict.counts(self.strict) else "", f"{verdict.backend}: {verdict.id}")
 
     def step(self, unexpected: str, what: str) -> None:
         """Count one unit of work. unexpected: the state to print, before `what`; "" to print nothing."""
@@ -80,20 +95,20 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     """Print failures, the table of verdicts, and where the records are."""
     order = {case.id: place for place, case in enumerate(plan.cases)}
     for backend in plan.backends:
-        failures = [verdict for verdict in verdicts if verdict.unexpected and verdict.backend == backend.name]
+        failures = [verdict for verdict in verdicts if verdict.counts(plan.strict) and verdict.backend == backend.name]
         _failures(console, backend.name, sorted(failures, key=lambda verdict: order[verdict.id]), plan.output)
     console.print()
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
         console.print(_examples(backend.name, own), markup=False)
-        for line in _partial(own):
+        for line in (*_partial(own), *_bad_input(own, plan.strict)):
             console.print(line, markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
             console.print(line, markup=False)
-    if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
+    if plan.output is not None and any(script_path(verdict) for verdict in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
@@ -145,8 +160,22 @@ def _partial(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for operation in dict.fromkeys(verdict.operation for verdict in verdicts if verdict.declined):
         own = [verdict for verdict in verdicts if verdict.operation == operation and verdict.examples]
         held = sum(verdict.state == "held" for verdict in own)
-        line = f"{operation}: {held} law{'s' * (held != 1)} held, on {percentage(share_of_domain(own))} of what was drawn; declined: "
-        yield textwrap.fill(line + declines_in_words(own), 78, initial_indent="  ", subsequent_indent="    ")
+        share = f"on {percentage(share_of_domain(own))} of what was drawn"
+        line = f"{operation}: {held} law{'s' * (held != 1)} held, {share}; declined: {declines_in_words(own)}"
+        yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")
+
+
+def _bad_input(verdicts: Sequence[Verdict], strict: bool) -> Iterator[str]:
+    """How many kinds of bad input a backend accepts, and their names, but for those that it accepts by design."""
+    accepted, _ = bad_input(verdicts)
+    if not accepted:
+        return
+    new = [verdict for verdict in accepted if verdict.state == ACCEPTED]
+    hint = "" if strict or not new else " (counts with --strict)"
+    yield f"  accepts bad input: {bad_input_in_words(verdicts)}{hint}"
+    for operation in dict.fromkeys(verdict.operation for verdict in new):
+        names = ", ".join(verdict.law for verdict in new if verdict.operation == operation)
+        yield textwrap.fill(f"{operation}: {names}", 78, initial_indent="    ", subsequent_indent="      ")
 
 
 def _durations(verdicts: Sequence[Verdict]) -> str:

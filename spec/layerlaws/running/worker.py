@@ -127,7 +127,9 @@ def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
 
 
 def _blank(backend: Backend, case: Case, reason: str) -> Verdict:
-    return Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "error", reason)
+    law = case.law
+    names = (backend.name, case.note.name, case.operation.name, law.name)
+    return Verdict(*names, "error", reason, kind=law.kind)
 
 
 def _facts(backend: Backend) -> Facts:
