@@ -27,7 +27,7 @@ Remarks = Mapping[tuple[str, str], str]
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""
 
-BARRING = ("broken", "error", "crashed", "timed out")
+BARRING = ("broken", "not judged", "error", "crashed", "timed out")
 """Verdicts on a law that bar its operation from being timed. Deviations by design and accepted bad input do not."""
 
 LONGEST_NAME = 100

@@ -13,6 +13,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
+from layerlaws.checking.calls import Call
 from layerlaws.checking.examples import examples
 from layerlaws.checking.verdict import Verdict, without_numbers
 from layerlaws.language.backend import Backend
@@ -81,7 +82,8 @@ class Trial:
     """One backend held to one case.
 
     profile: how many examples (`PROFILES`). seed: None for the same examples in every run. shrink: whether to search
-    for the smallest failing example. statistics: updated by every example; copies by `replace` share it.
+    for the smallest failing example. statistics: updated by every example; copies by `replace` share it. calls: where
+    the backend records its calls of one example, or None.
     """
 
     backend: Backend
@@ -90,6 +92,7 @@ class Trial:
     seed: int | None = None
     shrink: bool = True
     statistics: Statistics = field(default_factory=Statistics)
+    calls: list[Call] | None = None
 
     @property
     def blank(self) -> Verdict:

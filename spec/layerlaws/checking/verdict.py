@@ -17,6 +17,7 @@ STATES = {
     "error": "the function raised, or the law said nothing",
     "crashed": "the process died",
     "timed out": "no answer in time",
+    "not judged": "results differ from their definition, so nothing can be said of how they relate to each other",
     "accepted": "bad input was accepted, which has to be refused",
     "missing": "the backend has no such function",
     "not offered": "the backend declined every example",
@@ -29,14 +30,14 @@ STATES = {
 JSON_NAMES = {"decisive": "telling"}
 """Keys of a verdict's fields in records, where they are not the names of the fields."""
 
-UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
+UNEXPECTED = ("broken", "error", "crashed", "timed out", "not judged", "stale")
 """The states that make a run fail."""
 
 ACCEPTED = "accepted"
 """The state of a law of kind "refusals" that does not hold: it makes a run fail only where that is asked for."""
 
-NOTICED = ("broken", ACCEPTED)
-"""The states of a law that an example showed not to hold: it notices that something is wrong."""
+NOTICED = ("broken", "not judged", ACCEPTED)
+"""The states of a law that notices, on an example, that something is wrong."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,14 @@ class Accuracy:
 class Verdict:
     """The result of holding one backend to one law.
 
-    kind: of the law, as in `Law`; "" in older records. reason: why the state is what it is. link: where a known
-    deviation is documented. examples: how many were executed. undecidable: how many of them were set aside because
-    rounding could change a decision. declined: how many because the backend does not offer them; declines: how often
-    each reason was given. decisive: in how many the allowed error was smaller than the values compared; records call it
-    "telling". seconds: wall time, of which `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of
-    the example that broke the law. diagnosis: the known faults that the implementation behaves like, and how to repair
-    them. accuracy: by dtype. arithmetic: by dtype of half precision, the tightest that all results fit, in words.
+    kind: of the law, as in `Law`; "" in older records. reason: why the state is what it is. cause: what is wrong with
+    single results or calls, in words that all laws that meet it share; "" for none. link: where a known deviation is
+    documented. examples: how many were executed. undecidable: how many of them were set aside because rounding could
+    change a decision. declined: how many because the backend does not offer them; declines: how often each reason was
+    given. decisive: in how many the allowed error was smaller than the values compared; records call it "telling".
+    seconds: wall time, of which `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example
+    that broke the law. diagnosis: the known faults that the implementation behaves like, and how to repair them.
+    accuracy: by dtype. arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
@@ -98,6 +100,7 @@ class Verdict:
     packed: dict[str, str] = field(default_factory=dict)
     declines: dict[str, int] = field(default_factory=dict)
     kind: str = ""
+    cause: str = ""
 
     @property
     def id(self) -> str:
@@ -136,6 +139,17 @@ class Verdict:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
         check_types(verdict, *verdict.accuracy.values())
         return verdict
+
+
+def by_cause(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """Verdicts that share backend and cause, each group with one first that says most.
+
+    Verdicts without a cause are groups of their own.
+    """
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.backend, verdict.cause, "" if verdict.cause else verdict.id), []).append(verdict)
+    return [sorted(group, key=lambda verdict: verdict.state == "not judged") for group in groups.values()]
 
 
 def bad_input(verdicts: Iterable[Verdict]) -> tuple[list[Verdict], list[Verdict]]:

@@ -27,7 +27,7 @@ class Raised(Exception):
 
     def __init__(self, operation: str, cause: BaseException) -> None:
         super().__init__(f"{operation} raised {describe(cause)}")
-        self.cause = cause
+        self.operation, self.cause = operation, cause
 
 
 class Unoffered(Exception):
@@ -99,7 +99,10 @@ class Implementation:
         """Plain results with the errors they may have. Raises Broken if their shapes are not the definition's."""
         if isinstance(expected, tuple):
             if not isinstance(results, tuple) or len(results) != len(expected):
-                raise Broken(f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays")
+                raise Broken(
+                    f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays",
+                    cause=f"wrong number of results from {self.name}",
+                )
             names = (f"result {number} of {self.name}" for number in range(len(expected)))
             return tuple(map(self._with_error, names, results, expected))
         return self._with_error(f"the result of {self.name}", results, expected)
@@ -149,12 +152,16 @@ class Implementation:
             array = self.backend.to_numpy(result)
         except Exception as error:
             raise Broken(
-                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}"
+                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}",
+                cause=f"no array from {self.name}",
             ) from error
         if not isinstance(array, np.ndarray):
-            raise Broken(f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it")
+            raise Broken(
+                f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it",
+                cause=f"no array from {self.name}",
+            )
         if array.dtype.hasobject:
-            raise Broken(f"{self.name} returned an array of Python objects")
+            raise Broken(f"{self.name} returned an array of Python objects", cause=f"no array from {self.name}")
         return np.asarray(array)  # a subclass may override arithmetic
 
     def refusal(self, naming: str, arguments: Mapping[str, Any]) -> Any:
@@ -206,7 +213,10 @@ class Implementation:
     def beside_gradient(self, gradients: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
         """Plain gradients with the errors they may have. Raises Broken unless arguments and shapes are right."""
         if gradients.keys() != expected.keys():
-            raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")
+            raise Broken(
+                f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}",
+                cause=f"gradient of {self.name} by other arguments",
+            )
         return {
             name: self._gradient_with_error(f"the gradient of {self.name} by {name}", gradients[name], x)
             for name, x in expected.items()
@@ -243,16 +253,23 @@ class Implementation:
     def _with_error(self, what: str, result: Any, expected: Any) -> Any:
         """A plain result with its allowed error. what: it is, in words, for messages."""
         if isinstance(result, tuple):
-            raise Broken(f"{self.name} returned a tuple where one array belongs")
+            raise Broken(
+                f"{self.name} returned a tuple where one array belongs",
+                cause=f"wrong number of results from {self.name}",
+            )
         if result.shape != np.shape(value_of(expected)):
             raise Broken(
                 f"{what} has shape {result.shape}, expected {np.shape(value_of(expected))}",
                 (("returned", result), ("expected", expected)),
+                cause=f"wrong shape of {what}",
             )
         if not isinstance(expected, Bounded):
             return result
         if result.dtype.kind in "cOSU":
-            raise Broken(f"{self.name} returned dtype {result.dtype}, not {self.format.name}")
+            raise Broken(
+                f"{self.name} returned dtype {result.dtype}, not {self.format.name}",
+                cause=f"wrong dtype from {self.name}",
+            )
         # Where the definition is not a number, there is nothing to compare with.
         allowed = np.where(np.isnan(expected.value), np.inf, expected.error)
         return Bounded(result.astype(expected.format.wide), allowed, expected.format)

@@ -92,32 +92,38 @@ def law(
 
 def claims_refusals(function: Callable[..., Any]) -> bool:
     """Whether a law claims `refused`, itself or through functions of its own package, as its code says."""
-    seen: set[CodeType] = set()
+    return any(names.get(name) is refused for code, names in _codes(function) for name in code.co_names)
+
+
+def consults_definition(function: Callable[..., Any]) -> bool:
+    """Whether a law speaks of what the definition says, and not only of how results relate to each other."""
+    asked = {"definition", "compare"}
+    return any(not asked.isdisjoint(code.co_names) for code, _ in _codes(function))
+
+
+def _codes(function: Any) -> list[tuple[CodeType, dict[str, Any]]]:
+    """The code of a function, of those in it and around it, and of those of its package that it calls; with globals."""
     package = function.__module__.rpartition(".")[0] or function.__module__
+    found: dict[CodeType, dict[str, Any]] = {}
 
-    def claims(function: Any) -> bool:
-        named = _named(function.__code__, function.__globals__, seen) + _cells(function)
-        return any(
-            x is refused or (isinstance(x, FunctionType) and (x.__module__ or "").startswith(package) and claims(x))
-            for x in named
-        )
+    def visit(code: CodeType, names: dict[str, Any]) -> None:
+        if code in found:
+            return
+        found[code] = names
+        for part in (*code.co_consts, *(names.get(name) for name in code.co_names)):
+            if isinstance(part, CodeType):
+                visit(part, names)
+            elif isinstance(part, FunctionType) and (part.__module__ or "").startswith(package):
+                visit_function(part)
 
-    return claims(function)
+    def visit_function(function: Any) -> None:
+        visit(function.__code__, function.__globals__)
+        for cell in function.__closure__ or ():
+            if cell != CellType() and isinstance(cell.cell_contents, FunctionType):
+                visit_function(cell.cell_contents)
 
-
-def _named(code: CodeType, names: dict[str, Any], seen: set[CodeType]) -> list[Any]:
-    """The globals that some code, and the code within it, names; none of code that was seen before."""
-    if code in seen:
-        return []
-    seen.add(code)
-    inner = [x for part in code.co_consts if isinstance(part, CodeType) for x in _named(part, names, seen)]
-    return [names[name] for name in code.co_names if name in names] + inner
-
-
-def _cells(function: FunctionType) -> list[Any]:
-    """What a function takes from the functions around it."""
-    cells = function.__closure__ or ()
-    return [cell.cell_contents for cell in cells if cell != CellType()]
+    visit_function(function)
+    return list(found.items())
 
 
 KINDS = {

@@ -15,13 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from layerlaws.checking.failure import failure
+from layerlaws.checking.failure import failure, same_cause
 from layerlaws.checking.verdict import (
     ACCEPTED,
     STATES,
     Verdict,
     bad_input,
     bad_input_in_words,
+    by_cause,
     declines_in_words,
     percentage,
     share_of_domain,
@@ -59,6 +60,7 @@ class Progress:
             transient=True,
             disable=not console.is_terminal,
         )
+        self.causes: set[tuple[str, str]] = set()
         self.task = self.bar.add_task("", total=total)
         self.begin(total, "holding laws", "laws")
 
@@ -68,14 +70,18 @@ class Progress:
         self.bar.reset(self.task, total=total, description=doing)
 
     def add(self, verdict: Verdict) -> None:
-        """Count a verdict, and print it at once if it is unexpected."""
-        self.step(verdict.state if verdict.counts(self.strict) else "", f"{verdict.backend}: {verdict.id}")
+        """Count a verdict, and print it at once if it is unexpected and the first of its cause."""
+        told = (verdict.backend, verdict.cause) in self.causes
+        if verdict.cause:
+            self.causes.add((verdict.backend, verdict.cause))
+        unexpected = verdict.state if verdict.counts(self.strict) else ""
+        self.step(unexpected, f"{verdict.backend}: {verdict.id}", told)
 
-    def step(self, unexpected: str, what: str) -> None:
-        """Count one unit of work. unexpected: the state to print, before `what`; "" to print nothing."""
+    def step(self, unexpected: str, what: str, told: bool = False) -> None:
+        """Count one unit of work. unexpected: the state to print, before `what`; "" for none. told: print nothing."""
         self.done += 1
-        if unexpected:
-            self.unexpected += 1
+        self.unexpected += bool(unexpected)
+        if unexpected and not told:
             self.bar.console.print(f"[red]{unexpected}[/red] {escape(what)}")
         description = f"{self.unexpected} unexpected" if self.unexpected else self.doing
         self.bar.update(self.task, completed=self.done, description=description)
@@ -115,19 +121,26 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
 
 
 def _failures(console: Console, name: str, failures: Sequence[Verdict], output: Path | None) -> None:
-    """Print the first failures in full and the others in brief, each diagnosis once."""
+    """Print the first failures in full and the others in brief, each cause and each diagnosis once."""
     diagnosed: set[str] = set()
-    for verdict in failures[:SHOWN]:
+    groups = by_cause(failures)
+    for verdict, *others in groups[:SHOWN]:
         known = verdict.diagnosis in diagnosed
         diagnosed.add(verdict.diagnosis)
         script = script_path(verdict) if output is not None else None
         again = f"python {output / script}" if output is not None and script is not None else None
-        console.print("\n" + failure(replace(verdict, diagnosis="") if known else verdict, again), markup=False)
-    if failures[SHOWN:]:
+        told = replace(verdict, diagnosis="") if known else verdict
+        console.print("\n" + failure(told, again, others), markup=False)
+    if groups[SHOWN:]:
         console.print(f"\n{name}, also (--law shows one in full):", markup=False)
-    for verdict in failures[SHOWN:]:
+    for verdict, *others in groups[SHOWN:]:
         console.print(f"  {verdict.id} is {verdict.state}", markup=False)
         console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
+        for line in same_cause(verdict, others):
+            console.print(f"  {line}", markup=False)
+    if len(groups) < len(failures):
+        causes = f"{len(groups)} cause{'s' * (len(groups) > 1)}"
+        console.print(f"\n{name}: {len(failures)} unexpected verdicts, of {causes}", markup=False)
 
 
 def _brief(text: str) -> str:

@@ -34,11 +34,18 @@ class Unsupported(NotImplementedError):
 
 
 class Broken(Exception):
-    """A claim does not hold. The message says where and by how much; sides: both sides by name."""
+    """A claim does not hold. The message says where and by how much.
 
-    def __init__(self, message: str, sides: tuple[tuple[str, Any], ...] = ()) -> None:
+    sides: both sides by name. cause: what is wrong with a result whatever the law says of it, in words that are the
+    same in every law, such as "wrong shape of the result of lstm"; "" for none. within: whether the claim is one about
+    being equal up to allowed errors, and not an exact one.
+    """
+
+    def __init__(
+        self, message: str, sides: tuple[tuple[str, Any], ...] = (), cause: str = "", within: bool = False
+    ) -> None:
         super().__init__(message)
-        self.sides = sides
+        self.sides, self.cause, self.within = sides, cause, within
 
 
 class RecordError(Exception):
