@@ -158,7 +158,7 @@ def cause_of(raised: Raised, trial: Trial) -> str:
     name = type(raised.cause).__name__
     if own:
         return f"{name} in line {own[-1].lineno} of {Path(own[-1].filename).name}"
-    return f"{name} from {raised.operation}"
+    return f"{name} from {raised.operation.removeprefix('gradient of ')}"
 
 
 def _homes(function: Any) -> list[Path]:

@@ -23,7 +23,8 @@ class Result:
 
     sentence: the law's. share: the worst share of the allowed error, "" for a law that did not hold. examples: how many
     are decisive, out of all. script: the path of the counterexample script, relative to the records. domain: how much
-    of what was drawn the backend took, "" for all of it. kind: of the law.
+    of what was drawn the backend took, "" for all of it. kind: of the law. cause: of a
+    failure that others share, "" for none.
     """
 
     backend: str
@@ -41,6 +42,7 @@ class Result:
     script: str = ""
     domain: str = ""
     kind: str = ""
+    cause: str = ""
 
     @property
     def unexpected(self) -> bool:
@@ -194,6 +196,8 @@ class Report:
         unexpected = (
             text.number(len(self.unexpected), "unexpected verdict") if self.unexpected else "no unexpected verdict"
         )
+        if len(self.causes) < len(self.unexpected):
+            unexpected += f" of {text.number(len(self.causes), 'cause')}"
         return f"{backends} and {laws} of {notes}: {unexpected}, {text.number(len(self.known), 'known deviation')}."
 
     @property
@@ -203,6 +207,15 @@ class Report:
     @property
     def unexpected(self) -> list[Result]:
         return [result for result in self.results if result.unexpected]
+
+    @property
+    def causes(self) -> list[list[Result]]:
+        """The unexpected results, those of one backend and cause together, with one first that says most."""
+        groups: dict[tuple[str, str, str], list[Result]] = {}
+        for result in self.unexpected:
+            key = (result.backend, result.cause, "" if result.cause else result.law)
+            groups.setdefault(key, []).append(result)
+        return [sorted(group, key=lambda result: result.state == "not judged") for group in groups.values()]
 
     @property
     def known(self) -> list[Result]:

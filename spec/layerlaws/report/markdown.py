@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
 from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report.text import number as text_number
 from layerlaws.report.words import WORDS
 
 IN_FULL = 25
@@ -31,7 +32,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         "Laws": [_matrix(report, names), _legend()],
         "Good and bad input": _taken(report),
         **({"Partial support": _partial(report)} if report.partial else {}),
-        "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
+        "Unexpected verdicts": _unexpected(report.causes) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
             "Worst / median [share of the allowed error](#words) and, in newer records, the mean over all elements, "
@@ -98,12 +99,21 @@ def _legend() -> str:
     return "; ".join(f"**{state}**: {meaning}" for state, meaning in MEANINGS.items()) + "."
 
 
-def _unexpected(results: Sequence[Result]) -> list[str]:
-    """The first ones in full, the others by name, since forges do not show large files."""
-    sections = [_result(result) for result in results[:IN_FULL]]
-    if len(results) > IN_FULL:
-        sections += ["### Others, in full in index.html", _states(results[IN_FULL:])]
+def _unexpected(causes: Sequence[Sequence[Result]]) -> list[str]:
+    """Each cause once; the first ones in full, the others by name, since forges do not show large files."""
+    sections = ["\n\n".join([_result(first), *_others(others)]) for first, *others in causes[:IN_FULL]]
+    if len(causes) > IN_FULL:
+        rest = [result for group in causes[IN_FULL:] for result in group]
+        sections += ["### Others, in full in index.html", _states(rest)]
     return sections
+
+
+def _others(results: Sequence[Result]) -> list[str]:
+    """The laws that meet the same as one before."""
+    if not results:
+        return []
+    laws = ", ".join(f"`{result.law}`" for result in results)
+    return [f"{text_number(len(results), 'more law')} of the same cause ({escaped(results[0].cause)}): {laws}"]
 
 
 def _states(results: Iterable[Result]) -> str:

@@ -142,6 +142,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         script=str(script_path(verdict) or ""),
         domain=_domain([verdict]),
         kind=verdict.kind,
+        cause=text.line(verdict.cause),
     )
 
 

@@ -138,6 +138,9 @@ def _failures(console: Console, name: str, failures: Sequence[Verdict], output: 
         console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
         for line in same_cause(verdict, others):
             console.print(f"  {line}", markup=False)
+    if any(verdict.state == "error" and " in line " in verdict.cause for verdict in failures):
+        hint = "(a function that does not offer an input says so: raise layerlaws.Unsupported(reason))"
+        console.print(f"\n{hint}", markup=False)
     if len(groups) < len(failures):
         causes = f"{len(groups)} cause{'s' * (len(groups) > 1)}"
         console.print(f"\n{name}: {len(failures)} unexpected verdicts, of {causes}", markup=False)
