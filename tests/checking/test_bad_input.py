@@ -13,6 +13,7 @@ from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
 from layerlaws.checking.verdict import Verdict, bad_input, bad_input_in_words
 from layerlaws.discovery import catalogue
+from layerlaws.running.journal import Header, Journal, read_record
 
 CATALOGUE = catalogue()
 
@@ -94,3 +95,11 @@ def test_kinds_are_shown_where_laws_are(command: Any) -> None:
     law = command("explain", "more_queries_than_keys_are_refused").stdout
     assert "of kind refusals: bad input is refused" in " ".join(law.split())
     assert "[refusals] Queries are the last" in command("explain", "masked_self_attention").stdout
+
+
+def test_records_keep_kinds_and_causes(tmp_path: Path) -> None:
+    verdict = replace(seen("a", "broken", "values"), cause="c", declined=1, examples=2, declines={"no": 1})
+    with Journal(tmp_path, Header("b", "0", "CPU", ["float32"], "quick", None, 1, True)) as journal:
+        journal.add(verdict)
+        path = journal.close(1.0)
+    assert read_record(path).verdicts == (verdict,)

@@ -27,8 +27,8 @@ STATES = {
 }
 """The states of a verdict, and what each means. Their order is that of tables."""
 
-JSON_NAMES = {"decisive": "telling"}
-"""Keys of a verdict's fields in records, where they are not the names of the fields."""
+JSON_NAMES = {"decisive": "telling", "kind": "law_kind"}
+"""Keys of a verdict's fields in records, where they are not the names of the fields: `kind` says what a line is."""
 
 UNEXPECTED = ("broken", "error", "crashed", "timed out", "not judged", "stale")
 """The states that make a run fail."""

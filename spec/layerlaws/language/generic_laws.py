@@ -20,6 +20,9 @@ from layerlaws.support.errors import Broken, Undecidable
 
 Definition = Callable[..., Any]
 
+LARGEST = 2**24
+"""Elements of a result whose bits are compared. No law has more; a wrong shape may have any number, at no cost."""
+
 
 def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """The results are those of the definition: the same numbers up to rounding, the same shapes and dtypes."""
@@ -215,7 +218,7 @@ def _alike(one: Any, other: Any) -> bool:
     """Whether two results are the same: shapes, dtypes, and every bit."""
     pairs = list(zip(_parts(one), _parts(other), strict=False))
     return len(_parts(one)) == len(_parts(other)) and all(
-        x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs
+        x.shape == y.shape and x.dtype == y.dtype and x.size <= LARGEST and x.tobytes() == y.tobytes() for x, y in pairs
     )
 
 
