@@ -6,7 +6,7 @@ Public is what `__all__` names:
   `refused`, `all_of`), `asbounded`, `rounded`; what a catalogue consists of: `Catalogue`, `Note`, `Case`, `Operation`,
   `Law`, `Fault`, `Workload`;
 - for authors of backends: `Arithmetic` declares what is accumulated and kept in which format, `Known` a deviation by
-  design; `laws_for` makes a test function for pytest;
+  design; a function raises `Unsupported` for input that it does not offer; `laws_for` makes a test function for pytest;
 - for programs: `catalogue`, `load_backend`, `check` and, for a single example, `hold`; `unpacked` reads the packed
   arrays of counterexample scripts.
 """
@@ -28,7 +28,7 @@ from layerlaws.language.workloads import Cost, Headline, Workload, workload
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.assertions import assert_within, bound
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
-from layerlaws.support.errors import Broken, Undecidable, WrongUse
+from layerlaws.support.errors import Broken, Undecidable, Unsupported, WrongUse
 
 if TYPE_CHECKING:
     from layerlaws.pytest_plugin import laws_for
@@ -47,7 +47,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Arithmetic", "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known",
-    "Law", "Note", "Operation", "Replay", "Undecidable", "Verdict", "Workload", "WrongUse", "all_of", "asbounded",
-    "assert_within", "at_most", "bound", "catalogue", "check", "closely", "differ", "exactly", "fault", "hold", "law",
-    "laws_for", "load_backend", "operation", "refused", "rounded", "unpacked", "workload",
+    "Law", "Note", "Operation", "Replay", "Undecidable", "Unsupported", "Verdict", "Workload", "WrongUse", "all_of",
+    "asbounded", "assert_within", "at_most", "bound", "catalogue", "check", "closely", "differ", "exactly", "fault",
+    "hold", "law", "laws_for", "load_backend", "operation", "refused", "rounded", "unpacked", "workload",
 ]  # fmt: skip

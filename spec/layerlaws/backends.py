@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,9 @@ from layerlaws.language.operations import Operation
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.formats import FORMATS, STORAGE_FORMATS, Format, formats_named
 from layerlaws.support.errors import WrongUse, known_name
+
+AGREEMENT = "agrees_with_definition"
+"""The law that an operation whose deviation is declared as a whole does not hold."""
 
 DEFAULT_DTYPES = ("float32", "float64")
 PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe", "measured"}
@@ -191,17 +195,23 @@ def _check_signature(name: str, operation: Operation, function: Callable[..., An
 def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
     """Known deviations of a backend and of the modules of its package, by law id.
 
-    A law's name without an operation stands for all laws of that name.
+    A law's name without an operation stands for all laws of that name, an operation's name for all laws of the
+    operation: those then hold or do not, except that the operation may not agree with its definition throughout.
     """
     by_name: dict[str, list[str]] = {}
     for case in catalogue.cases:
         by_name.setdefault(case.law.name, []).append(case.id)
         by_name.setdefault(case.id, []).append(case.id)
+        by_name.setdefault(case.operation.name, []).append(case.id)
     known: dict[str, Known] = {}
     declared = [item for home in _homes(found) for item in getattr(home, "known", {}).items()]
-    for law, deviation in declared:
-        for id in by_name[known_name(law, by_name, f"law (in `known` of the backend {name})")]:
-            known[id] = _checked(deviation if isinstance(deviation, Known) else Known(*deviation), name, id)
+    # What is said of an operation first, so that what is said of one of its laws replaces it.
+    for key, said in sorted(declared, key=lambda item: item[0] not in catalogue.operations):
+        ids = by_name[known_name(key, by_name, f"law or operation (in `known` of the backend {name})")]
+        for id in ids:
+            deviation = _checked(said if isinstance(said, Known) else Known(*said), name, id)
+            of_all = key in catalogue.operations and not id.endswith(f".{AGREEMENT}")
+            known[id] = replace(deviation, rare=True) if of_all else deviation
     return known
 
 

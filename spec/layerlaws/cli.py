@@ -1,6 +1,7 @@
 """The command line: list, explain, check, bench, report, badge, merge, diff, vectors, new.
 
-Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict or a regression, 2 for wrong use.
+Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict (with `check --strict`, for accepted bad
+input, too) or a regression, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +22,7 @@ from layerlaws import __version__
 from layerlaws.backends import installed_backends
 from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
+from layerlaws.language.laws import KINDS_OF_LAWS
 from layerlaws.report.badge import badge
 from layerlaws.report.explanation import explain, notes_table
 from layerlaws.report.junit import writable, write_junit
@@ -111,6 +114,7 @@ def _add_check(commands: Commands) -> None:
         help="time limit per law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()),
     )
     checking.add_argument("--resume", action="store_true", help="continue the records of an interrupted run")
+    checking.add_argument("--strict", action="store_true", help="bad input that is accepted makes the run fail, too")
     checking.set_defaults(command=_check)
 
 
@@ -182,6 +186,8 @@ def _list(options: argparse.Namespace, console: Console) -> int:
     for note in known.notes:
         notes.add_row(note.name, str(len(note.cases)), str(len(note.faults)), escape(note.title))
     console.print(notes)
+    kinds = Counter(case.law.kind for case in known.cases)
+    console.print(f"{len(known.cases)} laws: " + ", ".join(f"{kinds[kind]} of {kind}" for kind in KINDS_OF_LAWS))
     backends = Table(box=None, pad_edge=False, title="\nBackends", title_justify="left", title_style="bold")
     for heading in ("backend", "operations", "here"):
         backends.add_column(heading)
@@ -217,8 +223,9 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         jobs,
         options.timeout,
         options.resume,
+        options.strict,
     )
-    with Progress(console, len(backends) * len(cases)) as progress:
+    with Progress(console, len(backends) * len(cases), plan.strict) as progress:
         verdicts = run(plan, progress.add)
     if junit:
         write_junit(junit, backends, verdicts, lambda verdict: verdict.unexpected)
@@ -226,7 +233,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     if options.missing:
         console.print("\n".join(not_offered(plan)), markup=False)
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
-    return int(_named_but_absent(absent) or any(verdict.unexpected for verdict in verdicts))
+    return int(_named_but_absent(absent) or any(verdict.counts(plan.strict) for verdict in verdicts))
 
 
 def _named_but_absent(absent: Sequence[Facts]) -> bool:

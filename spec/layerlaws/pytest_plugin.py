@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options for the number of examples and their seed."""
     group = parser.getgroup("layerlaws", "holding backends to the laws of layerlaws")
     group.addoption("--layerlaws-profile", default="standard", help="quick, standard or thorough (default: standard)")
+    group.addoption("--layerlaws-strict", action="store_true", help="bad input that is accepted is a failure, too")
     group.addoption("--layerlaws-seed", type=int, default=None, help="draw other examples than every run does")
     group.addoption(
         "--layerlaws-missing", action="store_true", help="skip laws of what a backend does not offer; else deselected"
@@ -55,8 +56,8 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
     backend: an installed name, "module", "module:object" or "path.py". notes, laws: by name, to select only these. In a
     test module, write `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the backend lacks are
-    deselected, or skipped with --layerlaws-missing; known deviations are expected failures. Raises
-    WrongUse for names that do not exist.
+    deselected, or skipped with --layerlaws-missing; known deviations are expected failures, and so is bad input that is
+    accepted, unless the option --layerlaws-strict is given. Raises WrongUse for names that do not exist.
     """
     from layerlaws.backends import load_backend
     from layerlaws.checking.check import absence
@@ -68,7 +69,7 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
     @pytest.mark.parametrize("case", cases, ids=[case.id for case in cases])
     def test_laws(case: Case, request: pytest.FixtureRequest) -> None:
-        _conclude(_hold(loaded, case, request))
+        _conclude(_hold(loaded, case, request), request.config.getoption("layerlaws_strict"))
 
     states = {case.id: absence(loaded, case) for case in cases}
     absent = frozenset(id for id, state in states.items() if state is not None and state[0] == "missing")
@@ -84,13 +85,15 @@ def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdi
     return check(backend, case, profile=option("layerlaws_profile"), seed=option("layerlaws_seed"))
 
 
-def _conclude(verdict: Verdict) -> None:
-    """Skip, xfail or fail the test item according to a verdict."""
+def _conclude(verdict: Verdict, strict: bool) -> None:
+    """Skip, xfail or fail the test item according to a verdict. strict: whether accepted bad input is a failure."""
     from layerlaws.checking.failure import failure
 
-    if verdict.state in ("missing", "unavailable"):
+    if verdict.state in ("missing", "not offered", "unavailable"):
         pytest.skip(f"{verdict.state}: {verdict.reason}")
     if verdict.state == "known":
         pytest.xfail(f"{verdict.reason} ({verdict.link})")
-    if verdict.unexpected:
+    if verdict.state == "accepted" and not strict:
+        pytest.xfail(f"{verdict.reason} (--layerlaws-strict makes this a failure)")
+    if verdict.counts(strict):
         pytest.fail(failure(verdict), pytrace=False)

@@ -14,6 +14,7 @@ from layerlaws.checking.check import check
 from layerlaws.checking.diagnosis import diagnose, matching
 from layerlaws.checking.reference import reference
 from layerlaws.checking.trial import Statistics
+from layerlaws.checking.verdict import NOTICED
 from layerlaws.discovery import catalogue
 from layerlaws.language import generic_laws
 from layerlaws.language.backend import Backend
@@ -49,7 +50,7 @@ def named(backend: Backend, case: Case) -> set[str]:
     """The faults that are named where a law breaks, on the example that broke it."""
     for profile in ("quick", "standard"):
         statistics = Statistics()
-        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state == "broken":
+        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state in NOTICED:
             return {fault.name for fault in matching(backend, case, statistics.drawn)}
     return set()
 

@@ -17,7 +17,7 @@ from layerlaws import Known, WrongUse, load_backend
 from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
 from layerlaws.checking.trial import Statistics
-from layerlaws.checking.verdict import UNEXPECTED, Verdict
+from layerlaws.checking.verdict import NOTICED, UNEXPECTED, Verdict
 from layerlaws.discovery import catalogue_of
 from layerlaws.language.backend import Backend
 from layerlaws.language.claims import Claim, all_of, at_most, closely, exactly, refused
@@ -494,9 +494,8 @@ def test_every_free_law_catches_its_own_fault() -> None:
         for wrong in generic_laws.faults_of(made):
             for name in wrong.breaks:
                 (case,) = catalogue.select((), [name])
-                assert check(reference(catalogue, wrong), case, profile="quick", shrink=False).state == "broken", (
-                    wrong.name
-                )
+                verdict = check(reference(catalogue, wrong), case, profile="quick", shrink=False)
+                assert verdict.state in NOTICED, wrong.name
 
 
 def test_a_case_knows_its_operation_and_its_name() -> None:

@@ -15,7 +15,7 @@ from layerlaws.benchmark.messages import Figures, Refusal
 from layerlaws.benchmark.timing import Budget, Entrant
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
-from layerlaws.language.implementation import Implementation, Raised, Unoffered
+from layerlaws.language.implementation import Declined, Implementation, Raised, Unoffered
 from layerlaws.support.errors import Broken
 from layerlaws.support.printable import describe, printable
 
@@ -76,15 +76,19 @@ class Candidate:
         except Broken as broken:
             laws = [f"{self.known.operation.name}.{AGREEMENT[self.mode]}"]
             raise self._refusal("wrong", printable(broken), laws) from None
+        except Declined as declined:
+            raise self._refusal("missing", printable(declined), self._laws()) from None
         except Unoffered as unoffered:
             raise Refusal("missing", printable(unoffered)) from None
         except Raised as raised:
-            refused = isinstance(raised.cause, (ValueError, NotImplementedError))
-            # A library that cannot do one thing may refuse others, too.
-            laws = [case.id for case in catalogue().note(self.note).cases] if refused else []
+            laws = self._laws() if isinstance(raised.cause, ValueError) else []
             raise self._refusal("error", printable(raised), laws) from None
         except (Exception, SystemExit, KeyboardInterrupt) as unforeseen:
             raise Refusal("error", describe(unforeseen)) from None
+
+    def _laws(self) -> list[str]:
+        """The laws of the note: a library that cannot do one thing may refuse others, too."""
+        return [case.id for case in catalogue().note(self.note).cases]
 
     def _refusal(self, state: str, reason: str, laws: list[str]) -> Refusal:
         """Of this state, or "known" if the backend declares that it deviates from one of these laws by design."""

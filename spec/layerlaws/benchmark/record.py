@@ -58,6 +58,7 @@ class Timing:
     used: largest share of the allowed error at full size; None where the definition was not run at full size, and
     `reason` says what was compared instead. calls: per round; the times are those of one call.
     headline: the claim that a "headline" belongs to; its two sides were timed in turns.
+    remark: what is to be known of a backend that is timed, such as the bad input that it accepts.
     """
 
     backend: str
@@ -85,6 +86,7 @@ class Timing:
     used: float | None = None
     calls: int = 1
     headline: str = ""
+    remark: str = ""
 
     @property
     def unexpected(self) -> bool:

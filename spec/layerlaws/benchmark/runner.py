@@ -15,17 +15,20 @@ from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format
 from layerlaws.benchmark.machine import Machine, clocks, measure
 from layerlaws.benchmark.pool import Pool
 from layerlaws.benchmark.record import BenchmarkHeader, BenchmarkJournal, Timing
-from layerlaws.checking.verdict import Verdict
+from layerlaws.checking.verdict import ACCEPTED, Verdict
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.running import runner
 from layerlaws.running.worker import Facts
 from layerlaws.support.errors import WrongUse
 
+Remarks = Mapping[tuple[str, str], str]
+"""By backend and operation: what is to be said of it, though it is timed."""
+
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""
 
-BARRING = ("broken", "error", "crashed", "timed out")
-"""Verdicts on a law that bar its operation from being timed. Deviations by design do not."""
+BARRING = ("broken", "not judged", "error", "crashed", "timed out")
+"""Verdicts on a law that bar its operation from being timed. Deviations by design and accepted bad input do not."""
 
 LONGEST_NAME = 100
 """Characters of a record's name; file systems allow 255."""
@@ -90,8 +93,9 @@ def run(plan: Plan, listen: Listener) -> list[Timing]:
     start = time.perf_counter()
     with ExitStack() as stack:
         journal = _journal(plan, stack)
-        barred = _barred(plan, listen.verdict)
-        recorder = _Recorder(plan, journal, listen)
+        verdicts = _verdicts(plan, listen.verdict)
+        barred = _barred(plan, verdicts)
+        recorder = _Recorder(plan, journal, listen, _remarks(verdicts))
         recorder.time(barred)
         if journal:
             journal.close(time.perf_counter() - start)
@@ -109,19 +113,31 @@ def _journal(plan: Plan, stack: ExitStack) -> BenchmarkJournal | None:
         raise WrongUse(f"cannot write records to {plan.output}: {error.strerror}; name another --output") from None
 
 
-def _barred(plan: Plan, listen: Callable[[Verdict], None]) -> Barred:
-    """Hold the backends to the laws of what is timed; the verdicts that bar some from being timed."""
-    cases = plan.cases
-    if not plan.present or not cases:
-        return {}
-    ids = [case.id for case in cases]
-    verdicts = runner.run(runner.Plan(plan.present, plan.catalogue.select([], ids), [], ids, "quick"), listen)
+def _verdicts(plan: Plan, listen: Callable[[Verdict], None]) -> list[Verdict]:
+    """Hold the backends to the laws of what is timed."""
+    ids = [case.id for case in plan.cases]
+    if not plan.present or not ids:
+        return []
+    return runner.run(runner.Plan(plan.present, plan.catalogue.select([], ids), [], ids, "quick"), listen)
+
+
+def _remarks(verdicts: Iterable[Verdict]) -> Remarks:
+    """What is right on valid input is timed, whatever bad input it accepts; that is said beside."""
+    accepted: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        if verdict.state == ACCEPTED:
+            accepted.setdefault((verdict.backend, verdict.operation), []).append(verdict.law)
+    return {key: f"accepts bad input: {', '.join(laws)}" for key, laws in accepted.items()}
+
+
+def _barred(plan: Plan, verdicts: Iterable[Verdict]) -> Barred:
+    """The verdicts that bar backends from being timed."""
     barred: dict[tuple[str, str, str], Verdict] = {}
-    by_id = {case.id: case for case in cases}
+    by_id = {case.id: case for case in plan.cases}
     for verdict in verdicts:
         if verdict.state in BARRING:
             case = by_id[verdict.id]
-            modes = ("gradient",) if "gradient" in case.law.needs else ("forward", "gradient")
+            modes = ("gradient",) if case.law.kind == "gradients" else ("forward", "gradient")
             for operation in case.operations:
                 for mode in modes:
                     barred.setdefault((verdict.backend, operation.name, mode), verdict)
@@ -149,8 +165,8 @@ def _refused(plan: Plan, job: Job, contender: Contender, backend: Facts, barred:
 class _Recorder:
     """Runs the jobs of a plan, and records timings as soon as they are known."""
 
-    def __init__(self, plan: Plan, journal: BenchmarkJournal | None, listen: Listener) -> None:
-        self.plan, self.journal, self.listen = plan, journal, listen
+    def __init__(self, plan: Plan, journal: BenchmarkJournal | None, listen: Listener, remarks: Remarks) -> None:
+        self.plan, self.journal, self.listen, self.remarks = plan, journal, listen, remarks
         self.timings: list[Timing] = []
 
     def time(self, barred: Barred) -> None:
@@ -196,6 +212,8 @@ class _Recorder:
 
     def add(self, timing: Timing) -> None:
         """Record a timing and report it."""
+        if timing.state == "timed":
+            timing = replace(timing, remark=self.remarks.get((timing.backend, timing.operation), ""))
         if self.journal:
             self.journal.add(timing)
         self.timings.append(timing)

@@ -53,6 +53,9 @@ def summarize(console: Console, timings: Sequence[Timing]) -> None:
     for headline in headlines(timings):
         line = f"{headline.backend}: {headline.ratio:.2f} times as fast. {headline.claim}"
         console.print("\n".join(textwrap.wrap(line, 79, subsequent_indent="  ")), markup=False)
+    for backend, operation, remark in dict.fromkeys((t.backend, t.operation, t.remark) for t in timings if t.remark):
+        line = f"{backend}: {operation} {remark}"
+        console.print("\n".join(textwrap.wrap(line, 79, subsequent_indent="  ")), markup=False)
     counts = Counter(timing.state for timing in timings)
     console.print(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]))
 

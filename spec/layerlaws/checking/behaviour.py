@@ -30,7 +30,8 @@ REFUSED = "refused"
 def of_backend(implementation: Implementation, call: Call) -> Any:
     """The backend's results, or its gradients in the order of their names, as arrays; or REFUSED.
 
-    Raises Broken if they are not arrays, and Unoffered if the backend has no gradient, or not that of all results.
+    Raises Broken if they are not arrays, and Unoffered if the backend has no gradient, or not that of all results, or
+    declines the call.
     """
     try:
         if call.cotangent is None:

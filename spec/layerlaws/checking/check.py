@@ -11,9 +11,10 @@ from typing import Any
 import hypothesis
 
 from layerlaws.checking.diagnosis import diagnose
+from layerlaws.checking.judgement import Judgement, cause_of, judge, judge_nonsense
 from layerlaws.checking.literals import literal, whole
 from layerlaws.checking.trial import Statistics, Trial
-from layerlaws.checking.verdict import Accuracy, Verdict
+from layerlaws.checking.verdict import NOTICED, Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
@@ -55,13 +56,15 @@ def check(
         verdict,
         examples=seen.executed,
         undecidable=seen.undecidable,
+        declined=seen.declined,
+        declines=dict(seen.declines),
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
         arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
         accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
-    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state == "broken" else verdict
+    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state in NOTICED else verdict
 
 
 def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
@@ -80,7 +83,7 @@ def absence(backend: Backend, case: Case) -> tuple[str, str] | None:
     return None
 
 
-def replay(trial: Trial, drawn: Mapping[str, Any]) -> Verdict:
+def replay(trial: Trial, drawn: Mapping[str, Any], judged: bool = True) -> Verdict:
     """Hold the backend of a trial to its law on one example.
 
     drawn: the example by argument, and the name of its format as `format`. Known deviations do not count: the verdict
@@ -89,10 +92,10 @@ def replay(trial: Trial, drawn: Mapping[str, Any]) -> Verdict:
     format = trial.backend.format(drawn["format"])
     extra = {name: drawn[name] for name in trial.case.law.extra}
     inputs = cast_to({name: x for name, x in drawn.items() if name not in {"format", *extra}}, format)
-    return _judge(trial, lambda: trial.run_example(format, Example(inputs), extra))
+    return _judge(trial, lambda: trial.run_example(format, Example(inputs), extra), judged)
 
 
-def _verdict(trial: Trial) -> Verdict:
+def _verdict(trial: Trial, judged: bool = True) -> Verdict:
     aimed = trial.count // 10 if trial.profile == "thorough" else 0
 
     def run() -> None:
@@ -100,7 +103,7 @@ def _verdict(trial: Trial) -> Verdict:
         if aimed:
             trial.search(aimed, target=True)
 
-    return _judge(trial, run)
+    return _judge(trial, run, judged)
 
 
 def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | None) -> Verdict:
@@ -110,13 +113,14 @@ def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | No
     others = tuple(format for format in formats if format not in deviating)
     if others:
         verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=others)))
-        if verdict.state != "held" or not deviating:
+        if verdict.state not in ("held", "not offered") or not deviating:
             return verdict
     verdict = trial.blank
     if witness is not None and witness.get("format") in {format.name for format in deviating}:
-        verdict = replay(trial, witness)
-    if verdict.state == "held":
-        verdict = _verdict(replace(trial, backend=replace(trial.backend, formats=deviating), shrink=False))
+        verdict = replay(trial, witness, judged=False)
+    if verdict.state in ("held", "not offered"):
+        its_own = replace(trial, backend=replace(trial.backend, formats=deviating), shrink=False)
+        verdict = _verdict(its_own, judged=False)
     if verdict.state == "held" and known.rare:
         return verdict
     if verdict.state == "held":
@@ -127,33 +131,45 @@ def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | No
     return replace(verdict, state="known", reason=known.reason + (only if others else ""), link=known.link)
 
 
-def _judge(trial: Trial, run: Callable[[], object]) -> Verdict:
-    """The verdict on the examples that `run` executes; it raises where the law does not hold."""
+def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
+    """The verdict on the examples that `run` executes; it raises where the law does not hold.
+
+    judged: whether it matters what a failure is due to; of a known deviation it does not.
+    """
     try:
         run()
     except Broken as broken:
-        return _failed(trial, "broken", str(broken), broken.sides)
+        judgement = judge(trial, broken) if judged else Judgement("broken", str(broken))
+        return _failed(trial, judgement, broken.sides)
     except Raised as raised:
-        return _failed(trial, "error", str(raised))
+        return _failed(trial, Judgement("error", str(raised), cause_of(raised, trial)))
     except Unoffered as unoffered:
         return replace(trial.blank, state="missing", reason=str(unoffered))
     except (ValueError, LookupError) as nonsense:  # a definition or the law refuses what an earlier call returned
-        return _failed(trial, "broken", f"the law cannot be stated of the results: {nonsense}")
+        reason = f"the law cannot be stated of the results: {nonsense}"
+        return _failed(trial, judge_nonsense(trial, reason) if judged else Judgement("broken", reason))
     except hypothesis.errors.Flaky as flaky:
-        return _failed(trial, "broken", f"the same input did not fail twice, so results depend on more: {flaky}")
-    silence = _silence(trial.statistics)
+        reason = f"the same input did not fail twice, so results depend on more: {flaky}"
+        return _failed(trial, Judgement("broken", reason))
+    silence, seen = _silence(trial.statistics), trial.statistics
+    if silence and seen.declined:
+        reasons = ", ".join(f"{reason} ({count} times)" for reason, count in seen.declines.items())
+        rest = f"; {silence}" if seen.offered > seen.undecidable else ""
+        reason = f"it declined {seen.declined} of {seen.executed} examples: {reasons}{rest}"
+        return replace(trial.blank, state="not offered", reason=reason)
     return replace(trial.blank, state="error", reason=silence) if silence else trial.blank
 
 
-def _failed(trial: Trial, state: str, reason: str, sides: tuple[tuple[str, Any], ...] = ()) -> Verdict:
+def _failed(trial: Trial, judgement: Judgement, sides: tuple[tuple[str, Any], ...] = ()) -> Verdict:
     """The verdict on a law that failed on the example executed last."""
     example = dict(trial.statistics.drawn)
     format = example.pop("format", "")
     arguments = {name: literal(x) for name, x in example.items()}
     return replace(
         trial.blank,
-        state=state,
-        reason=reason,
+        state=judgement.state,
+        reason=judgement.reason,
+        cause=judgement.cause,
         dtype=format,
         counterexample=arguments,
         packed={name: whole(x) for name, x in example.items() if arguments[name] != whole(x)},
@@ -163,7 +179,7 @@ def _failed(trial: Trial, state: str, reason: str, sides: tuple[tuple[str, Any],
 
 def _silence(statistics: Statistics) -> str:
     """Why a law that was not broken has shown nothing, which is an error; "" if it has shown something."""
-    decided = statistics.executed - statistics.undecidable
+    decided = statistics.offered - statistics.undecidable
     if not decided:
         return f"the law said nothing: all {statistics.executed} examples were undecidable"
     if statistics.decisive < LEAST_DECISIVE * decided:

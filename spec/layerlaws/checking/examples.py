@@ -21,17 +21,18 @@ TOGETHER = 10
 
 @cache
 @spends("drawing")
-def examples(strategy: st.SearchStrategy[Any], count: int, seed: int | None) -> tuple[Any, ...]:
+def examples(strategy: st.SearchStrategy[Any], count: int, seed: int | None, lap: int = 0) -> tuple[Any, ...]:
     """`count` examples, the simplest one first; the same in every call and every process.
 
-    seed: changes the examples; None for the default ones.
+    seed: changes the examples; None for the default ones. lap: from 1 on, further examples, without the simplest one.
     """
+    name = f"{seed}, lap {lap}" if lap else f"{seed}"
     together = st.several(strategy, max(1, min(TOGETHER, count - 1)))
     drawn: list[Any] = []
     while len(drawn) < count:
         wanted = min(BATCH, 1 + -(-(count - len(drawn)) // TOGETHER))
-        simplest, *cases = _batch(together, wanted, f"{seed} {len(drawn)}")
-        new = [*([] if drawn else simplest[:1]), *(example for case in cases for example in case)]
+        simplest, *cases = _batch(together, wanted, f"{name} {len(drawn)}")
+        new = [*([] if drawn or lap else simplest[:1]), *(example for case in cases for example in case)]
         if not new:
             break  # the strategy has no more values
         drawn += new

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
-from layerlaws.checking.verdict import Verdict
+from layerlaws.checking.verdict import Verdict, declines_in_words, percentage
 from layerlaws.discovery import catalogue
 from layerlaws.support.errors import WrongUse
 
 WIDTH = 80
 
+NAMED = 40
+"""Laws of one cause that are named; of more, only the number is printed."""
 
-def failure(verdict: Verdict, again: str | None = None) -> str:
+
+def failure(verdict: Verdict, again: str | None = None, others: Sequence[Verdict] = ()) -> str:
     """The law, how the backend broke it, and the input on which it did.
 
-    again: the command that reproduces it; None for `layerlaws check`, "" for none.
+    again: the command that reproduces it; None for `layerlaws check`, "" for none. others: verdicts of the same cause.
     """
     lines = [f"{verdict.backend}: {verdict.id} is {verdict.state}"]
     sentence = _sentence(verdict)
     if sentence:
         lines += _wrapped("law", sentence)
     lines += _wrapped("seen", verdict.reason)
+    if verdict.declined:
+        lines += _wrapped("offered", f"{percentage(verdict.share)} of what was drawn; {declines_in_words([verdict])}")
     if verdict.diagnosis:
         lines += _wrapped("known fault", verdict.diagnosis)
     if verdict.counterexample:
@@ -29,11 +35,24 @@ def failure(verdict: Verdict, again: str | None = None) -> str:
             lines += textwrap.indent(f"{name} = {_shortened(text)}", "    ").splitlines()
     for side, text in verdict.sides.items():
         lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
-    if again is None and verdict.unexpected and verdict.state != "stale":
+    if again is None and verdict.counts(strict=True) and verdict.state != "stale":
         again = f"layerlaws check {verdict.backend} --law {verdict.id}"
     if again:
         lines.append(f"  again: {again}")
+    lines += same_cause(verdict, others)
     return "\n".join(lines)
+
+
+def same_cause(verdict: Verdict, others: Sequence[Verdict]) -> list[str]:
+    """The laws that meet the same as this one, by name, on lines; [] if there are none."""
+    if not others:
+        return []
+    number = f"{len(others)} more law{'s' * (len(others) > 1)}"
+    names = ", ".join(other.law if other.operation == verdict.operation else other.id for other in others[:NAMED])
+    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+    meet = "meet" if len(others) > 1 else "meets"
+    words = f"{number} {meet} the same ({verdict.cause}): {names}{more}"
+    return textwrap.wrap(words, WIDTH - 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def _sentence(verdict: Verdict) -> str:

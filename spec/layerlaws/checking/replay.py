@@ -59,7 +59,7 @@ def hold(backend: str | Backend, law: str, dtype: str, arguments: Mapping[str, A
     if absent:
         return Replay(replace(Trial(backend, case).blank, state=absent[0], reason=absent[1]), ())
     calls: list[Call] = []
-    trial = Trial(recording(backend, calls), case)
+    trial = Trial(recording(backend, calls), case, calls=calls)
     verdict = replay(trial, {**arguments, "format": dtype})
     if trial.statistics.undecidable:
         verdict = replace(verdict, state="error", reason="undecidable: rounding could turn a decision of the law")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,18 +17,27 @@ STATES = {
     "error": "the function raised, or the law said nothing",
     "crashed": "the process died",
     "timed out": "no answer in time",
+    "not judged": "results differ from their definition, so nothing can be said of how they relate to each other",
+    "accepted": "bad input was accepted, which has to be refused",
     "missing": "the backend has no such function",
+    "not offered": "the backend declined every example",
     "unavailable": "the backend cannot run on that machine",
     "known": "the law does not hold, by design of the library",
     "stale": "declared as known, but the law holds",
 }
 """The states of a verdict, and what each means. Their order is that of tables."""
 
-JSON_NAMES = {"decisive": "telling"}
-"""Keys of a verdict's fields in records, where they are not the names of the fields."""
+JSON_NAMES = {"decisive": "telling", "kind": "law_kind"}
+"""Keys of a verdict's fields in records, where they are not the names of the fields: `kind` says what a line is."""
 
-UNEXPECTED = ("broken", "error", "crashed", "timed out", "stale")
+UNEXPECTED = ("broken", "error", "crashed", "timed out", "not judged", "stale")
 """The states that make a run fail."""
+
+ACCEPTED = "accepted"
+"""The state of a law of kind "refusals" that does not hold: it makes a run fail only where that is asked for."""
+
+NOTICED = ("broken", "not judged", ACCEPTED)
+"""The states of a law that notices, on an example, that something is wrong."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +66,14 @@ class Accuracy:
 class Verdict:
     """The result of holding one backend to one law.
 
-    reason: why the state is what it is. link: where a known deviation is documented. examples: how many were
-    executed. undecidable: how many of them were set aside because rounding could change a decision. decisive: in how
-    many the allowed error was smaller than the values compared; records call it "telling". seconds: wall time, of which
-    `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example that broke the law.
-    diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
-    arithmetic: by dtype of half precision, the tightest that all results fit, in words.
+    kind: of the law, as in `Law`; "" in older records. reason: why the state is what it is. cause: what is wrong with
+    single results or calls, in words that all laws that meet it share; "" for none. link: where a known deviation is
+    documented. examples: how many were executed. undecidable: how many of them were set aside because rounding could
+    change a decision. declined: how many because the backend does not offer them; declines: how often each reason was
+    given. decisive: in how many the allowed error was smaller than the values compared; records call it "telling".
+    seconds: wall time, of which `spent` on each part of `layerlaws.support.stopwatch`. dtype: the format of the example
+    that broke the law. diagnosis: the known faults that the implementation behaves like, and how to repair them.
+    accuracy: by dtype. arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
     """
@@ -73,6 +87,7 @@ class Verdict:
     link: str = ""
     examples: int = 0
     undecidable: int = 0
+    declined: int = 0
     decisive: int = 0
     seconds: float = 0.0
     dtype: str = ""
@@ -83,6 +98,9 @@ class Verdict:
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
+    declines: dict[str, int] = field(default_factory=dict)
+    kind: str = ""
+    cause: str = ""
 
     @property
     def id(self) -> str:
@@ -90,8 +108,17 @@ class Verdict:
         return f"{self.operation}.{self.law}"
 
     @property
+    def share(self) -> float:
+        """The share of what was drawn, without what is undecidable, that the backend did not decline."""
+        return share_of_domain([self])
+
+    @property
     def unexpected(self) -> bool:
         return self.state in UNEXPECTED
+
+    def counts(self, strict: bool) -> bool:
+        """Whether the verdict makes a run fail. strict: whether accepted bad input does."""
+        return self.unexpected or (strict and self.state == ACCEPTED)
 
     def to_json(self) -> dict[str, Any]:
         """The fields that identify the verdict, and all others that are not empty, ready for json.dumps."""
@@ -112,3 +139,70 @@ class Verdict:
             raise ValueError(f"{verdict.state!r} is no state of a verdict; there are {', '.join(STATES)}")
         check_types(verdict, *verdict.accuracy.values())
         return verdict
+
+
+def by_cause(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """Verdicts that share backend and cause, each group with one first that says most.
+
+    Verdicts without a cause are groups of their own.
+    """
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.backend, verdict.cause, "" if verdict.cause else verdict.id), []).append(verdict)
+    return [sorted(group, key=lambda verdict: verdict.state == "not judged") for group in groups.values()]
+
+
+def bad_input(verdicts: Iterable[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """The kinds of bad input that a backend accepts, and all that it was tried with.
+
+    A kind of bad input is a law that claims a refusal. Known deviations count as accepted; laws that were not held to
+    an end (missing, not offered, error, ...) as not tried.
+    """
+    accepted = (ACCEPTED, "known")
+    tried = [v for v in verdicts if v.kind == "refusals" and v.state in ("held", "stale", *accepted)]
+    return [verdict for verdict in tried if verdict.state in accepted], tried
+
+
+def bad_input_in_words(verdicts: Iterable[Verdict]) -> str:
+    """For example "4 of 12 kinds, 1 of them by design"; "" where no kind was tried."""
+    accepted, tried = bad_input(verdicts)
+    known = sum(verdict.state == "known" for verdict in accepted)
+    by_design = "" if not known else ", by design" if known == len(accepted) else f", {known} of them by design"
+    return f"{len(accepted)} of {len(tried)} kind{'s' * (len(tried) != 1)}{by_design}" if tried else ""
+
+
+def share_of_domain(verdicts: Iterable[Verdict]) -> float:
+    """The share of all examples drawn, without those undecidable, that were not declined; 1 if there were none."""
+    drawn = declined = 0
+    for verdict in verdicts:
+        drawn += verdict.examples - verdict.undecidable
+        declined += verdict.declined
+    return 1 - declined / drawn if drawn else 1.0
+
+
+def percentage(share: float) -> str:
+    """A share in percent; what is not all is never shown as all, nor what is not none as none."""
+    return f"{share:.0%}" if share in (0, 1) or 0.005 <= share < 0.995 else "<1%" if share < 0.5 else ">99%"
+
+
+def without_numbers(reason: str) -> str:
+    """A reason without its numbers: reasons that differ in nothing else are one."""
+    return re.sub(r"\d+", "", reason)
+
+
+def declines_of(verdicts: Iterable[Verdict]) -> list[tuple[str, float]]:
+    """The reasons for declining, each with its share of what was drawn, the most frequent first."""
+    verdicts = list(verdicts)
+    drawn = sum(verdict.examples - verdict.undecidable for verdict in verdicts)
+    counts: Counter[str] = Counter()
+    alike: dict[str, str] = {}
+    for reason, count in ((reason, count) for verdict in verdicts for reason, count in verdict.declines.items()):
+        counts[alike.setdefault(without_numbers(reason), reason)] += count
+    return [(reason, count / drawn) for reason, count in counts.most_common()]
+
+
+def declines_in_words(verdicts: Iterable[Verdict], longest: int = 3) -> str:
+    """The most frequent reasons for declining, for example "T is not S (31%), heads (5%)"; "" if there are none."""
+    found = declines_of(verdicts)
+    words = [f"{reason} ({percentage(share)})" for reason, share in found[:longest]]
+    return ", ".join([*words, "..."] if len(found) > longest else words)

@@ -18,6 +18,7 @@ class Known:
     """A deviation by design: reason, and a link to where the library says so.
 
     dtype: the format, or formats, in which the library deviates; in all others the law has to hold. None for all.
+    Declared by law, by law of one operation ("operation.law"), or for a whole operation.
     rare: whether so few inputs show it that a run may not meet one; then the law counts as held.
     """
 

@@ -234,6 +234,7 @@ def _compare(
             f"{_unequal(one, other, bad.shape, worst)}: {float(apart[worst]):.3g} {word}, {limit:.3g} allowed "
             f"({bad.sum()} of {bad.size} elements)",
             tuple(zip(names, (left, right), strict=True)),
+            within=True,
         )
     share = np.where(silent | (apart == 0), 0.0, apart / np.where(allowed == 0, 1.0, allowed))
     decisive = ~silent & ((allowed == 0) | (allowed < np.abs(one) + np.abs(other)))

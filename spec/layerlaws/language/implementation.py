@@ -20,12 +20,24 @@ from layerlaws.support.errors import Broken
 from layerlaws.support.printable import describe, printable
 from layerlaws.support.stopwatch import spends
 
+LONGEST_REASON = 120
+"""Characters of a reason for declining an input that are kept."""
+
 
 class Raised(Exception):
     """A function of the backend raised an exception, the `cause`."""
 
     def __init__(self, operation: str, cause: BaseException) -> None:
         super().__init__(f"{operation} raised {describe(cause)}")
+        self.operation, self.cause = operation, cause
+
+
+class Declined(Unoffered):
+    """A function of the backend does not offer this input: it raised NotImplementedError, the `cause`."""
+
+    def __init__(self, operation: str, cause: NotImplementedError) -> None:
+        self.reason = printable(str(cause).strip().partition("\n")[0] or f"{operation} gives no reason", LONGEST_REASON)
+        super().__init__(f"{operation} declines this input: {self.reason}")
         self.cause = cause
 
 
@@ -85,7 +97,10 @@ class Implementation:
         """Plain results with the errors they may have. Raises Broken if their shapes are not the definition's."""
         if isinstance(expected, tuple):
             if not isinstance(results, tuple) or len(results) != len(expected):
-                raise Broken(f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays")
+                raise Broken(
+                    f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays",
+                    cause=f"wrong number of results from {self.name}",
+                )
             names = (f"result {number} of {self.name}" for number in range(len(expected)))
             return tuple(map(self._with_error, names, results, expected))
         return self._with_error(f"the result of {self.name}", results, expected)
@@ -103,18 +118,26 @@ class Implementation:
     def _into(self, array: NDArray[Any]) -> Any:
         try:
             return self.backend.from_numpy(array)
+        except NotImplementedError as reason:
+            raise Declined("from_numpy", reason) from reason
         except Exception as error:
             raise Raised("from_numpy", error) from error
 
     @spends("backend")
     def raw(self, native: Mapping[str, Any]) -> Any:
-        """The backend's own result. Raises `Raised` if the function raises, `Unoffered` if there is none."""
+        """The backend's own result.
+
+        Raises `Raised` if the function raises, `Declined` if it does not offer this input, `Unoffered` if there is no
+        function.
+        """
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
         try:
             with np.errstate():  # restores what the function sets
                 return function(**native)
+        except NotImplementedError as reason:
+            raise Declined(self.name, reason) from reason
         except (Exception, SystemExit) as error:
             raise Raised(self.name, error) from error
 
@@ -133,19 +156,26 @@ class Implementation:
             array = self.backend.to_numpy(result)
         except Exception as error:
             raise Broken(
-                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}"
+                f"{self.name} returned {_described(result)}, which to_numpy cannot take: {describe(error)}",
+                cause=f"no array from {self.name}",
             ) from error
         if not isinstance(array, np.ndarray):
-            raise Broken(f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it")
+            raise Broken(
+                f"{self.name} returned {_described(result)}; to_numpy made {_described(array)} of it",
+                cause=f"no array from {self.name}",
+            )
         if array.dtype.hasobject:
-            raise Broken(f"{self.name} returned an array of Python objects")
+            raise Broken(f"{self.name} returned an array of Python objects", cause=f"no array from {self.name}")
         return np.asarray(array)  # a subclass may override arithmetic
 
     def refusal(self, naming: str, arguments: Mapping[str, Any]) -> Any:
-        """None if the backend refuses these arguments, otherwise its result. naming: the argument at fault."""
+        """None if the backend refuses these arguments, otherwise its result. naming: the argument at fault.
+
+        Declining bad input is refusing it.
+        """
         try:
             result = self.results(**arguments)
-        except Raised as raised:
+        except (Raised, Declined) as raised:
             self.refusals.append((naming, raised.cause))
             return None
         return result
@@ -154,7 +184,8 @@ class Implementation:
     def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) with respect to every float array argument.
 
-        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient.
+        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient, `Declined` if it has
+        none of this input.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")
@@ -162,6 +193,8 @@ class Implementation:
         weights = native.pop("cotangent")
         try:
             gradients = self.backend.gradient(self.backend.function(self.name), native, weights)
+        except NotImplementedError as reason:
+            raise Declined(f"gradient of {self.name}", reason) from reason
         except Exception as error:
             raise Raised(f"gradient of {self.name}", error) from error
         return {name: self.back(array) for name, array in gradients.items()}
@@ -196,7 +229,10 @@ class Implementation:
     def beside_gradient(self, gradients: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
         """Plain gradients with the errors they may have. Raises Broken unless arguments and shapes are right."""
         if gradients.keys() != expected.keys():
-            raise Broken(f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}")
+            raise Broken(
+                f"the gradient of {self.name} is by {', '.join(gradients)}, not by {', '.join(expected)}",
+                cause=f"gradient of {self.name} by other arguments",
+            )
         return {
             name: self._gradient_with_error(f"the gradient of {self.name} by {name}", gradients[name], x)
             for name, x in expected.items()
@@ -235,16 +271,23 @@ class Implementation:
         if isinstance(result, Withheld):
             return result
         if isinstance(result, tuple):
-            raise Broken(f"{self.name} returned a tuple where one array belongs")
+            raise Broken(
+                f"{self.name} returned a tuple where one array belongs",
+                cause=f"wrong number of results from {self.name}",
+            )
         if result.shape != np.shape(value_of(expected)):
             raise Broken(
                 f"{what} has shape {result.shape}, expected {np.shape(value_of(expected))}",
                 (("returned", result), ("expected", expected)),
+                cause=f"wrong shape of {what}",
             )
         if not isinstance(expected, Bounded):
             return result
         if result.dtype.kind in "cOSU":
-            raise Broken(f"{self.name} returned dtype {result.dtype}, not {self.format.name}")
+            raise Broken(
+                f"{self.name} returned dtype {result.dtype}, not {self.format.name}",
+                cause=f"wrong dtype from {self.name}",
+            )
         # Where the definition is not a number, there is nothing to compare with.
         allowed = np.where(np.isnan(expected.value), np.inf, expected.error)
         return Bounded(result.astype(expected.format.wide), allowed, expected.format)

@@ -6,11 +6,22 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
+from layerlaws.language.claims import refused
 from layerlaws.language.operations import Operation
+
+KINDS_OF_LAWS = {
+    "values": "what results are",
+    "gradients": "what gradients are",
+    "refusals": "bad input is refused",
+    "state": "nothing is kept from call to call",
+    "memory": "arguments are left alone, and memory is read and returned as it should be",
+}
+"""What laws are about. "refusals" are told apart from all others: who validates nothing is right on good input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +34,8 @@ class Law:
     inputs: strategy in place of the operation's own inputs.
     examples: how many examples are enough at most, for laws that state one fact.
     needs: what a backend has to offer besides the operations, for example ("gradient",).
+    kind: what the law is about, one of `KINDS_OF_LAWS`; where it is not given, "refusals" if the law claims that
+    something is refused, "gradients" if it needs one, and otherwise "values".
     """
 
     name: str
@@ -31,6 +44,20 @@ class Law:
     inputs: SearchStrategy[dict[str, Any]] | None = None
     examples: int | None = None
     needs: tuple[str, ...] = ()
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        """Find the kind. Raises ValueError for one that there is not, or that contradicts what the law claims."""
+        found = "refusals" if claims_refusals(self.state) else "gradients" if "gradient" in self.needs else ""
+        kind = self.kind or found or "values"
+        if kind not in KINDS_OF_LAWS:
+            raise ValueError(f"the law {self.name} has kind {kind!r}, expected one of {', '.join(KINDS_OF_LAWS)}")
+        if "refusals" in (kind, found) and kind != found:
+            raise ValueError(
+                f"the law {self.name} has kind {kind!r}, but {'claims' if found else 'does not claim'} that something "
+                "is refused: a law about bad input is one of its own"
+            )
+        object.__setattr__(self, "kind", kind)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -47,16 +74,56 @@ def law(
     inputs: SearchStrategy[dict[str, Any]] | None = None,
     examples: int | None = None,
     needs: Iterable[str] = (),
+    kind: str = "",
     **extra: SearchStrategy[Any],
 ) -> Callable[[Callable[..., Any]], Law]:
-    """Make a function that returns a claim a law of the note it stands in. See `Law` for the options."""
+    """Make a function that returns a claim a law of the note it stands in. See `Law` for the options.
+
+    Raises TypeError where the law says nothing, ValueError for a kind that is not its own.
+    """
 
     def make(state: Callable[..., Any]) -> Law:
         if not inspect.getdoc(state):
             raise TypeError(f"the law {state.__name__} says nothing: give it a docstring, one sentence")
-        return Law(state.__name__, state, extra, inputs, examples, tuple(needs))
+        return Law(state.__name__, state, extra, inputs, examples, tuple(needs), kind)
 
     return make
+
+
+def claims_refusals(function: Callable[..., Any]) -> bool:
+    """Whether a law claims `refused`, itself or through functions of its own package, as its code says."""
+    return any(names.get(name) is refused for code, names in _codes(function) for name in code.co_names)
+
+
+def consults_definition(function: Callable[..., Any]) -> bool:
+    """Whether a law speaks of what the definition says, and not only of how results relate to each other."""
+    asked = {"definition", "compare"}
+    return any(not asked.isdisjoint(code.co_names) for code, _ in _codes(function))
+
+
+def _codes(function: Any) -> list[tuple[CodeType, dict[str, Any]]]:
+    """The code of a function, of those in it and around it, and of those of its package that it calls; with globals."""
+    package = function.__module__.rpartition(".")[0] or function.__module__
+    found: dict[CodeType, dict[str, Any]] = {}
+
+    def visit(code: CodeType, names: dict[str, Any]) -> None:
+        if code in found:
+            return
+        found[code] = names
+        for part in (*code.co_consts, *(names.get(name) for name in code.co_names)):
+            if isinstance(part, CodeType):
+                visit(part, names)
+            elif isinstance(part, FunctionType) and (part.__module__ or "").startswith(package):
+                visit_function(part)
+
+    def visit_function(function: Any) -> None:
+        visit(function.__code__, function.__globals__)
+        for cell in function.__closure__ or ():
+            if cell != CellType() and isinstance(cell.cell_contents, FunctionType):
+                visit_function(cell.cell_contents)
+
+    visit_function(function)
+    return list(found.items())
 
 
 KINDS = {

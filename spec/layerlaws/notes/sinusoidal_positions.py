@@ -537,27 +537,6 @@ def rows_of_no_columns(positions: Ids, width: int, dtype: str) -> Array:
     return sinusoidal_positions(positions, width, dtype)
 
 
-@law(bad=st.sampled_from(("int64", "bool")), examples=20)
-def sines_in_whole_numbers_are_refused(
-    sinusoidal_positions: Implementation, positions: Ids, width: int, dtype: str, bad: str
-) -> Claim:
-    """A dtype that has no fractions would leave zeros of the sines."""
-    return refused(sinusoidal_positions, "dtype", {"positions": positions, "width": width, "dtype": bad})
-
-
-@fault(
-    sinusoidal_positions,
-    breaks=sines_in_whole_numbers_are_refused,
-    kind="refusal",
-    repair="Refuse dtypes without fractions.",
-)
-def casts_to_any_dtype(positions: Ids, width: int, dtype: str) -> Array:
-    """Sines are cast to integers where that is asked for, and become 0."""
-    if dtype not in FORMATS:
-        return np.zeros((len(positions), width), dtype)
-    return sinusoidal_positions(positions, width, dtype)
-
-
 @workload(sinusoidal_positions, sizes={"T": 4096, "D": 512}, cost=lambda T, D: Cost(flops=2 * T * D, moved=T * D))
 def transformer_positions(random: np.random.Generator, T: int, D: int) -> Arguments:
     """The positions 0 to 4,095 at the width of the base Transformer (Vaswani et al. 2017, section 3.5 and table 3)."""

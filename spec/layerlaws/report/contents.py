@@ -22,7 +22,9 @@ class Result:
     """The result of a law on one backend, ready to print.
 
     sentence: the law's. share: the worst share of the allowed error, "" for a law that did not hold. examples: how many
-    are decisive, out of all. script: the path of the counterexample script, relative to the records.
+    are decisive, out of all. script: the path of the counterexample script, relative to the records. domain: how much
+    of what was drawn the backend took, "" for all of it. kind: of the law. cause: of a
+    failure that others share, "" for none.
     """
 
     backend: str
@@ -38,6 +40,9 @@ class Result:
     counterexample: tuple[tuple[str, str], ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
     script: str = ""
+    domain: str = ""
+    kind: str = ""
+    cause: str = ""
 
     @property
     def unexpected(self) -> bool:
@@ -53,13 +58,14 @@ class Result:
 class Law:
     """A law of the catalogue and its result on every backend.
 
-    faults: the columns of its note's kill matrix whose faults break it.
+    faults: the columns of its note's kill matrix whose faults break it. kind: what it is about.
     """
 
     id: str
     sentence: str
     results: tuple[Result, ...]
     faults: frozenset[str]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,36 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What a backend takes: how much of what was drawn, and how many kinds of bad input; accepted: those, by law."""
+
+    backend: str
+    domain: str
+    bad_input: str
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Partial:
+    """An operation of which a backend offers a part: how much of what was drawn it took, and why it declined the rest.
+
+    held: how many laws held on that part, out of those held or not.
+    """
+
+    backend: str
+    operation: str
+    domain: str
+    held: str
+    reasons: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One note, with its results on every backend. worst: the worst share of the allowed error by backend, or ""."""
+    """One note, with its results on every backend.
+
+    worst: the worst share of the allowed error by backend, or "". domain: how much of what was drawn each backend took,
+    or "" for all of it.
+    """
 
     name: str
     title: str
@@ -111,6 +145,7 @@ class Row:
     errata: tuple[Erratum, ...]
     accuracy: tuple[Accuracy, ...]
     worst: tuple[str, ...]
+    domain: tuple[str, ...]
 
     @property
     def counts(self) -> list[list[tuple[str, int]]]:
@@ -133,7 +168,9 @@ class Report:
     """Everything that a report shows.
 
     provenance: one row per fact, its name first. generic: the faults of laws that come with every operation. beyond:
-    results for laws that are not in the catalogue (those of notes in other packages).
+    results for laws that are not in the catalogue (those of notes in other packages). partial: operations that a
+    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it. taken: what each
+    backend takes, good and bad.
     """
 
     backends: tuple[str, ...]
@@ -142,6 +179,9 @@ class Report:
     rows: tuple[Row, ...]
     generic: tuple[Fault, ...]
     beyond: tuple[Result, ...]
+    partial: tuple[Partial, ...]
+    domain: tuple[str, ...]
+    taken: tuple[Taken, ...]
 
     @property
     def laws(self) -> int:
@@ -156,6 +196,8 @@ class Report:
         unexpected = (
             text.number(len(self.unexpected), "unexpected verdict") if self.unexpected else "no unexpected verdict"
         )
+        if len(self.causes) < len(self.unexpected):
+            unexpected += f" of {text.number(len(self.causes), 'cause')}"
         return f"{backends} and {laws} of {notes}: {unexpected}, {text.number(len(self.known), 'known deviation')}."
 
     @property
@@ -165,6 +207,15 @@ class Report:
     @property
     def unexpected(self) -> list[Result]:
         return [result for result in self.results if result.unexpected]
+
+    @property
+    def causes(self) -> list[list[Result]]:
+        """The unexpected results, those of one backend and cause together, with one first that says most."""
+        groups: dict[tuple[str, str, str], list[Result]] = {}
+        for result in self.unexpected:
+            key = (result.backend, result.cause, "" if result.cause else result.law)
+            groups.setdefault(key, []).append(result)
+        return [sorted(group, key=lambda result: result.state == "not judged") for group in groups.values()]
 
     @property
     def known(self) -> list[Result]:

@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from layerlaws.discovery import catalogue
 from layerlaws.language.evidence import faults_of, noticed_by
-from layerlaws.language.laws import Fault
+from layerlaws.language.laws import KINDS_OF_LAWS, Fault
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.support.errors import LISTED, known_name
 
@@ -69,7 +69,8 @@ def _laws(cases: Sequence[Case]) -> Iterator[str]:
         same.setdefault(case.law.name, []).append(case)
     for name, those in same.items():
         whose = ", ".join(case.id.removesuffix(f".{name}") for case in those)
-        yield _entry(f"{name} ({whose})" if len(those) > 1 else those[0].id, those[0].law.statement)
+        law = those[0].law
+        yield _entry(f"{name} ({whose})" if len(those) > 1 else those[0].id, f"[{law.kind}] {law.statement}")
 
 
 def _operation(known: Catalogue, name: str) -> str:
@@ -80,7 +81,7 @@ def _operation(known: Catalogue, name: str) -> str:
         [
             f"{name}, of the note {next(note.name for note in known.notes if operation in note.operations)}",
             _definition(operation.definition),
-            "Laws\n----\n" + "\n".join(_entry(case.id, case.law.statement) for case in cases),
+            "Laws\n----\n" + "\n".join(_entry(case.id, f"[{case.law.kind}] {case.law.statement}") for case in cases),
             "Faults\n------\n" + ("\n".join(map(_fault, faults)) or "only those of the free laws"),
         ]
     )
@@ -90,7 +91,7 @@ def _law(case: Case) -> str:
     faults = [fault for fault in faults_of(case.note) if case in noticed_by(fault, case.note)]
     return "\n\n".join(
         [
-            f"{case.id}, of the note {case.note.name}",
+            f"{case.id}, of the note {case.note.name}; of kind {case.law.kind}: {KINDS_OF_LAWS[case.law.kind]}",
             textwrap.fill(case.law.statement, WIDTH),
             inspect.getsource(case.law.state).rstrip(),
             "Proven by\n---------\n" + "\n".join(map(_fault, faults)),

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
 from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report.text import number as text_number
 from layerlaws.report.words import WORDS
 
 IN_FULL = 25
@@ -29,7 +30,9 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
         ],
         "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
         "Laws": [_matrix(report, names), _legend()],
-        "Unexpected verdicts": _unexpected(report.unexpected) or ["None."],
+        "Good and bad input": _taken(report),
+        **({"Partial support": _partial(report)} if report.partial else {}),
+        "Unexpected verdicts": _unexpected(report.causes) or ["None."],
         "Known deviations": [_known(report.known)],
         "Accuracy": [
             "Worst / median [share of the allowed error](#words) and, in newer records, the mean over all elements, "
@@ -64,24 +67,53 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _matrix(report: Report, names: Sequence[str]) -> str:
-    def words(counts: Iterable[tuple[str, int]]) -> str:
-        return ", ".join(f"{count:,} {state}" for state, count in counts)
+    def words(counts: Iterable[tuple[str, int]], domain: str) -> str:
+        numbers = ", ".join(f"{count:,} {state}" for state, count in counts)
+        return f"{numbers}; on {domain} of what was drawn" if domain else numbers
 
-    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts)] for row in report.rows]
-    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals)])
+    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts, row.domain)] for row in report.rows]
+    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals, report.domain)])
     return _table(["note", "laws", *names], rows)
+
+
+def _taken(report: Report) -> list[str]:
+    rows = ([t.backend, t.domain, t.bad_input or "none was tried", ", ".join(t.accepted)] for t in report.taken)
+    return [
+        "How much of what was drawn each backend takes, and how many kinds of bad input it accepts that have to be "
+        "refused. A kind of bad input is a law that claims a refusal; accepting it does not make a run fail, unless "
+        "that is asked for (`--strict`).",
+        _table(["backend", "takes", "accepts bad input", "not by design"], (map(escaped, row) for row in rows)),
+    ]
+
+
+def _partial(report: Report) -> list[str]:
+    rows = ([p.backend, p.operation, p.domain, p.held, p.reasons] for p in report.partial)
+    return [
+        "Operations of which a backend takes a part only: it declined the rest of what was drawn, for the reasons "
+        "given, and the laws are held on what it takes.",
+        _table(["backend", "operation", "takes", "laws held", "declines"], (map(escaped, row) for row in rows)),
+    ]
 
 
 def _legend() -> str:
     return "; ".join(f"**{state}**: {meaning}" for state, meaning in MEANINGS.items()) + "."
 
 
-def _unexpected(results: Sequence[Result]) -> list[str]:
-    """The first ones in full, the others by name, since forges do not show large files."""
-    sections = [_result(result) for result in results[:IN_FULL]]
-    if len(results) > IN_FULL:
-        sections += ["### Others, in full in index.html", _states(results[IN_FULL:])]
+def _unexpected(causes: Sequence[Sequence[Result]]) -> list[str]:
+    """Each cause once; the first ones in full, the others by name, since forges do not show large files."""
+    sections = ["\n\n".join([_result(first), *_others(others)]) for first, *others in causes[:IN_FULL]]
+    if len(causes) > IN_FULL:
+        rest = [result for group in causes[IN_FULL:] for result in group]
+        sections += ["### Others, in full in index.html", _states(rest)]
     return sections
+
+
+def _others(results: Sequence[Result]) -> list[str]:
+    """The laws that meet the same as one before."""
+    if not results:
+        return []
+    laws = ", ".join(f"`{result.law}`" for result in results)
+    return [f"{text_number(len(results), 'more law')} of the same cause ({escaped(results[0].cause)}): {laws}"]
 
 
 def _states(results: Iterable[Result]) -> str:
@@ -91,7 +123,8 @@ def _states(results: Iterable[Result]) -> str:
 
 def _result(result: Result) -> str:
     head = f"### {escaped(result.backend)}: {escaped(result.law)} is {result.state}"
-    texts = {"Law": result.sentence, "Seen": result.reason, "Known fault": result.diagnosis}
+    drawn = f"{result.domain} of what was drawn" if result.domain else ""
+    texts = {"Law": result.sentence, "Seen": result.reason, "Offered": drawn, "Known fault": result.diagnosis}
     parts = [head, *(f"{what}: {escaped(text)}" for what, text in texts.items() if text)]
     code = [f"{name} = {value}" for name, value in result.counterexample]
     if code:

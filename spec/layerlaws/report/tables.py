@@ -6,17 +6,26 @@ The catalogue determines the number of laws: a law without a verdict is "not run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from layerlaws import __version__
-from layerlaws.checking.verdict import Verdict
+from layerlaws.checking.verdict import (
+    ACCEPTED,
+    Verdict,
+    bad_input,
+    bad_input_in_words,
+    declines_in_words,
+    percentage,
+    share_of_domain,
+)
 from layerlaws.language import generic_laws
 from layerlaws.language.errata import errata_of
 from layerlaws.language.evidence import noticed_by
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.report import text
 from layerlaws.report.accuracy import accuracy_of, worst_of
-from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Report, Result, Row
+from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Partial, Report, Result, Row, Taken
 from layerlaws.report.provenance import names_of, provenance_of, warnings_of
 from layerlaws.running.counterexamples import script_path
 from layerlaws.running.journal import Record
@@ -35,7 +44,11 @@ def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
                 "differ between versions, so run the backend again, or report with the version that wrote all records"
             )
     names = names_of(records)
-    verdicts = [{verdict.id: verdict for verdict in record.verdicts} for record in records]
+    kinds = {case.id: case.law.kind for case in catalogue.cases}
+    verdicts = [
+        {verdict.id: replace(verdict, kind=verdict.kind or kinds.get(verdict.id, "")) for verdict in record.verdicts}
+        for record in records
+    ]
     stated = {case.id for case in catalogue.cases}
     generic = _generic(catalogue)
     return Report(
@@ -50,7 +63,34 @@ def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
             for id, verdict in of.items()
             if id not in stated
         ),
+        tuple(part for name, of in zip(names, verdicts, strict=True) for part in _partial(name, of.values())),
+        tuple(_domain(of.values()) for of in verdicts),
+        tuple(_taken(name, of.values()) for name, of in zip(names, verdicts, strict=True)),
     )
+
+
+def _taken(backend: str, verdicts: Collection[Verdict]) -> Taken:
+    accepted, _ = bad_input(verdicts)
+    laws = tuple(text.line(verdict.id) for verdict in accepted if verdict.state == ACCEPTED)
+    return Taken(backend, percentage(share_of_domain(verdicts)), bad_input_in_words(verdicts), laws)
+
+
+def _partial(backend: str, verdicts: Iterable[Verdict]) -> Iterator[Partial]:
+    """The operations of which a backend offers a part."""
+    by_operation: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.examples:
+            by_operation.setdefault(verdict.operation, []).append(verdict)
+    for operation, own in by_operation.items():
+        if _domain(own):
+            held = f"{sum(verdict.state == 'held' for verdict in own)} of {len(own)}"
+            yield Partial(backend, text.line(operation), _domain(own), held, text.line(declines_in_words(own, 8), 600))
+
+
+def _domain(verdicts: Iterable[Verdict]) -> str:
+    """How much of what was drawn a backend took; "" for all of it."""
+    share = share_of_domain(verdicts)
+    return percentage(share) if share < 1 else ""
 
 
 def _row(
@@ -71,7 +111,8 @@ def _row(
     errata = tuple(Erratum(e.text, tuple(ids[law] for law in e.laws)) for e in errata_of(note))
     laws = tuple(_law(case, names, verdicts, [*faults, *generic]) for case in note.cases)
     accuracy = tuple(accuracy_of(note, records, verdicts))
-    return Row(note.name, note.title, laws, tuple(faults), errata, accuracy, worst_of(note, verdicts))
+    domain = tuple(_domain(of[case.id] for case in note.cases if case.id in of) for of in verdicts)
+    return Row(note.name, note.title, laws, tuple(faults), errata, accuracy, worst_of(note, verdicts), domain)
 
 
 def _law(case: Case, names: Sequence[str], verdicts: Verdicts, faults: Sequence[Fault]) -> Law:
@@ -79,7 +120,7 @@ def _law(case: Case, names: Sequence[str], verdicts: Verdicts, faults: Sequence[
     results = tuple(_result(name, case.id, sentence, of.get(case.id)) for name, of in zip(names, verdicts, strict=True))
     own = case.law in case.note.own_laws
     noticed = (fault.column for fault in faults if case.id in fault.laws or (not own and case.law.name in fault.laws))
-    return Law(case.id, sentence, results, frozenset(noticed))
+    return Law(case.id, sentence, results, frozenset(noticed), case.law.kind)
 
 
 def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> Result:
@@ -99,6 +140,9 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         counterexample=_code(verdict.counterexample),
         sides=_code(verdict.sides),
         script=str(script_path(verdict) or ""),
+        domain=_domain([verdict]),
+        kind=verdict.kind,
+        cause=text.line(verdict.cause),
     )
 
 

@@ -12,7 +12,7 @@ from layerlaws.language.note import Case
 from layerlaws.running.counterexamples import write_scripts
 from layerlaws.running.journal import Journal
 from layerlaws.running.processes import Worker
-from layerlaws.running.worker import Facts, Task
+from layerlaws.running.worker import LONGEST_CAUSE, Facts, Task
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
 """How many verdicts of an operation may be lost in each state before its remaining laws are given up."""
@@ -67,32 +67,37 @@ class Backlog:
             verdict = Verdict.from_json(message["verdict"])
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
             verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
-        identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law")}
+        identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law", "kind")}
         self._record(replace(verdict, **identity))
 
     def lose(self, worker: Worker, late: bool) -> None:
         """Record that a worker died or is late, and give up laws where that has happened too often."""
         state = "timed out" if late else "crashed"
         reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
-        self._record(replace(self._unheld(worker.law, state, reason), seconds=round(worker.elapsed, 3)))
         operation = self.cases[worker.law].operation.name
+        lost = self._unheld(worker.law, state, reason, f"{operation} {state}")
+        self._record(replace(lost, seconds=round(worker.elapsed, 3)))
         self._lost[operation, state] += 1
-        lost = self._lost[operation, state]
-        if lost >= MOST_LOST[state]:
+        times = self._lost[operation, state]
+        if times >= MOST_LOST[state]:
             rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
-            self.give_up(state, f"not held: {operation} {state} {lost} times before", rest)
+            self.give_up(state, f"not held: {operation} {state} {times} times before", rest, f"{operation} {state}")
         timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
         if late and timed_out >= MOST_TIMED_OUT:
             self.give_up(state, f"not held: the backend {state} {timed_out} times before")
 
-    def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None) -> None:
-        """Record this state and reason for laws, by default all that wait, without holding the backend to them."""
-        for law in list(self.waiting if laws is None else laws):
-            self._record(self._unheld(law, state, reason))
+    def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None, cause: str = "") -> None:
+        """Record this state and reason for laws, by default all that wait, without holding the backend to them.
 
-    def _unheld(self, law: str, state: str, reason: str = "") -> Verdict:
+        cause: that the laws share; by default the reason.
+        """
+        for law in list(self.waiting if laws is None else laws):
+            self._record(self._unheld(law, state, reason, cause or reason[:LONGEST_CAUSE]))
+
+    def _unheld(self, law: str, state: str, reason: str = "", cause: str = "") -> Verdict:
         case = self.cases[law]
-        return Verdict(self.task.backend, case.note.name, case.operation.name, case.law.name, state, reason)
+        names = (self.task.backend, case.note.name, case.operation.name, case.law.name)
+        return Verdict(*names, state, reason, kind=case.law.kind, cause=cause)
 
     def _record(self, verdict: Verdict, kept: bool = False) -> None:
         """Record a verdict, report it, and close the record after the last one."""

@@ -1,4 +1,4 @@
-"""Scripts that reproduce failures: one for every unexpected verdict with a counterexample.
+"""Scripts that reproduce failures: one for every verdict with a counterexample that is no known deviation.
 
 They are written next to the records, to counterexamples/BACKEND/OPERATION.LAW.py, and need only layerlaws and the
 backend. Records are not trusted: arguments are parsed and printed again, and everything else that a record says becomes
@@ -48,7 +48,7 @@ sys.exit(not example.holds)
 
 def script_path(verdict: Verdict) -> PurePosixPath | None:
     """The path of a verdict's script relative to the directory of the record; None if there is no script."""
-    if not verdict.unexpected or not verdict.counterexample or script(verdict) is None:
+    if not verdict.counts(strict=True) or not verdict.counterexample or script(verdict) is None:
         return None
     return _folder(verdict.backend) / (re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.") + ".py")
 

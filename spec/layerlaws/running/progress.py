@@ -15,8 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from layerlaws.checking.failure import failure
-from layerlaws.checking.verdict import STATES, Verdict
+from layerlaws.checking.failure import failure, same_cause
+from layerlaws.checking.verdict import (
+    ACCEPTED,
+    STATES,
+    Verdict,
+    bad_input,
+    bad_input_in_words,
+    by_cause,
+    declines_in_words,
+    percentage,
+    share_of_domain,
+)
 from layerlaws.discovery import catalogue
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
@@ -28,14 +38,20 @@ SHOWN = 2
 NAMED = 6
 """How many operations of one arithmetic are named; of more, only the number is printed."""
 
-COLOURS = {"held": "green", "known": "cyan", "missing": "dim", "unavailable": "dim"}
+COLOURS = {
+    **dict.fromkeys(("missing", "not offered", "unavailable"), "dim"),
+    "held": "green",
+    "accepted": "yellow",
+    "known": "cyan",
+}
 
 
 class Progress:
     """A progress bar on a terminal; elsewhere a line for every tenth of the work and for every unexpected verdict."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console = console
+    def __init__(self, console: Console, total: int, strict: bool = False) -> None:
+        """strict: whether accepted bad input is unexpected, too."""
+        self.console, self.strict = console, strict
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -45,6 +61,7 @@ class Progress:
             transient=True,
             disable=not console.is_terminal,
         )
+        self.causes: set[tuple[str, str]] = set()
         self.task = self.bar.add_task("", total=total)
         self.begin(total, "holding laws", "laws")
 
@@ -54,14 +71,18 @@ class Progress:
         self.bar.reset(self.task, total=total, description=doing)
 
     def add(self, verdict: Verdict) -> None:
-        """Count a verdict, and print it at once if it is unexpected."""
-        self.step(verdict.state if verdict.unexpected else "", f"{verdict.backend}: {verdict.id}")
+        """Count a verdict, and print it at once if it is unexpected and the first of its cause."""
+        told = (verdict.backend, verdict.cause) in self.causes
+        if verdict.cause:
+            self.causes.add((verdict.backend, verdict.cause))
+        unexpected = verdict.state if verdict.counts(self.strict) else ""
+        self.step(unexpected, f"{verdict.backend}: {verdict.id}", told)
 
-    def step(self, unexpected: str, what: str) -> None:
-        """Count one unit of work. unexpected: the state to print, before `what`; "" to print nothing."""
+    def step(self, unexpected: str, what: str, told: bool = False) -> None:
+        """Count one unit of work. unexpected: the state to print, before `what`; "" for none. told: print nothing."""
         self.done += 1
-        if unexpected:
-            self.unexpected += 1
+        self.unexpected += bool(unexpected)
+        if unexpected and not told:
             self.bar.console.print(f"[red]{unexpected}[/red] {escape(what)}")
         description = f"{self.unexpected} unexpected" if self.unexpected else self.doing
         self.bar.update(self.task, completed=self.done, description=description)
@@ -81,18 +102,20 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     """Print failures, the table of verdicts, and where the records are."""
     order = {case.id: place for place, case in enumerate(plan.cases)}
     for backend in plan.backends:
-        failures = [verdict for verdict in verdicts if verdict.unexpected and verdict.backend == backend.name]
+        failures = [verdict for verdict in verdicts if verdict.counts(plan.strict) and verdict.backend == backend.name]
         _failures(console, backend.name, sorted(failures, key=lambda verdict: order[verdict.id]), plan.output)
     console.print()
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
         console.print(_examples(backend.name, own), markup=False)
+        for line in (*_partial(own), *_bad_input(own, plan.strict)):
+            console.print(line, markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
             console.print(line, markup=False)
-    if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
+    if plan.output is not None and any(script_path(verdict) for verdict in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)
@@ -111,19 +134,29 @@ def not_offered(plan: Plan) -> Iterator[str]:
 
 
 def _failures(console: Console, name: str, failures: Sequence[Verdict], output: Path | None) -> None:
-    """Print the first failures in full and the others in brief, each diagnosis once."""
+    """Print the first failures in full and the others in brief, each cause and each diagnosis once."""
     diagnosed: set[str] = set()
-    for verdict in failures[:SHOWN]:
+    groups = by_cause(failures)
+    for verdict, *others in groups[:SHOWN]:
         known = verdict.diagnosis in diagnosed
         diagnosed.add(verdict.diagnosis)
         script = script_path(verdict) if output is not None else None
         again = f"python {output / script}" if output is not None and script is not None else None
-        console.print("\n" + failure(replace(verdict, diagnosis="") if known else verdict, again), markup=False)
-    if failures[SHOWN:]:
+        told = replace(verdict, diagnosis="") if known else verdict
+        console.print("\n" + failure(told, again, others), markup=False)
+    if groups[SHOWN:]:
         console.print(f"\n{name}, also (--law shows one in full):", markup=False)
-    for verdict in failures[SHOWN:]:
+    for verdict, *others in groups[SHOWN:]:
         console.print(f"  {verdict.id} is {verdict.state}", markup=False)
         console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
+        for line in same_cause(verdict, others):
+            console.print(f"  {line}", markup=False)
+    if any(verdict.state == "error" and " in line " in verdict.cause for verdict in failures):
+        hint = "(a function that does not offer an input says so: raise layerlaws.Unsupported(reason))"
+        console.print(f"\n{hint}", markup=False)
+    if len(groups) < len(failures):
+        causes = f"{len(groups)} cause{'s' * (len(groups) > 1)}"
+        console.print(f"\n{name}: {len(failures)} unexpected verdicts, of {causes}", markup=False)
 
 
 def _brief(text: str) -> str:
@@ -141,9 +174,37 @@ def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
     for state in shown:
         table.add_column(state, justify="right", style=COLOURS.get(state, "red"))
     table.add_column("of", justify="right")
+    partial = any(verdict.declined for verdict in verdicts)
+    if partial:
+        table.add_column("of what was drawn", justify="right")
     for name, count in counts.items():
-        table.add_row(escape(name), *(str(count[state]) for state in shown), str(len(plan.cases)))
+        share = percentage(share_of_domain(verdict for verdict in verdicts if verdict.backend == name))
+        cells = [str(count[state]) for state in shown] + [str(len(plan.cases))] + ([share] if partial else [])
+        table.add_row(escape(name), *cells)
     return table
+
+
+def _partial(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """How much of what was drawn each operation takes, where it declines some, and its reasons."""
+    for operation in dict.fromkeys(verdict.operation for verdict in verdicts if verdict.declined):
+        own = [verdict for verdict in verdicts if verdict.operation == operation and verdict.examples]
+        held = sum(verdict.state == "held" for verdict in own)
+        share = f"on {percentage(share_of_domain(own))} of what was drawn"
+        line = f"{operation}: {held} law{'s' * (held != 1)} held, {share}; declined: {declines_in_words(own)}"
+        yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")
+
+
+def _bad_input(verdicts: Sequence[Verdict], strict: bool) -> Iterator[str]:
+    """How many kinds of bad input a backend accepts, and their names, but for those that it accepts by design."""
+    accepted, _ = bad_input(verdicts)
+    if not accepted:
+        return
+    new = [verdict for verdict in accepted if verdict.state == ACCEPTED]
+    hint = "" if strict or not new else " (counts with --strict)"
+    yield f"  accepts bad input: {bad_input_in_words(verdicts)}{hint}"
+    for operation in dict.fromkeys(verdict.operation for verdict in new):
+        names = ", ".join(verdict.law for verdict in new if verdict.operation == operation)
+        yield textwrap.fill(f"{operation}: {names}", 78, initial_indent="    ", subsequent_indent="      ")
 
 
 def _durations(verdicts: Sequence[Verdict]) -> str:

@@ -32,7 +32,7 @@ class Plan:
 
     cases: the laws. notes, laws: the names by which they were selected; empty for all. output: the directory of the
     records, None for no records. jobs: number of worker processes. limit: seconds per law, 0 for the profile's. resume:
-    continue incomplete records.
+    continue incomplete records. strict: whether accepted bad input makes the run fail.
     """
 
     backends: Sequence[Facts]
@@ -45,6 +45,7 @@ class Plan:
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     limit: float = 0.0
     resume: bool = False
+    strict: bool = False
 
 
 def run(plan: Plan, listen: Listener) -> list[Verdict]:

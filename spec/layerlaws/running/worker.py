@@ -20,6 +20,9 @@ from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
 from layerlaws.support.printable import describe, printable
 
+LONGEST_CAUSE = 200
+"""Characters of the cause of a failure that are kept."""
+
 LONGEST_DEVICE = 200
 """Characters of a backend's description of its device that are kept."""
 
@@ -77,7 +80,7 @@ def serve(connection: socket.socket, task: Task) -> None:
         verdict = _hold(backend, cases[id], task)
         name = tampered(intact)
         if name:
-            verdict = _blank(backend, cases[id], tampering(name))
+            verdict = _blank(backend, cases[id], tampering(name), f"it replaced {name}")
         spent = bool(name) or "MemoryError" in verdict.reason  # the next law gets a new process
         channel.send(verdict=verdict.to_json(), law=id, spent=spent)
         if spent:
@@ -115,19 +118,22 @@ def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
         before = witness(task.witnesses, backend, case)
         verdict = check(backend, case, profile=task.profile, seed=task.seed, witness=before)
     except BaseException as error:  # a KeyboardInterrupt, too, is the backend's: the user's does not come here
-        verdict = _blank(backend, case, f"holding the law was broken off by {describe(error)}")
+        verdict = _blank(backend, case, f"holding the law was broken off by {describe(error)}", type(error).__name__)
     if verdict.state == "error" and "MemoryError" in verdict.reason and task.memory:
         verdict = replace(verdict, reason=f"{verdict.reason} (a worker may use {task.memory / 2**30:.1f} GiB)")
     return replace(
         verdict,
         reason=printable(verdict.reason),
+        cause=printable(verdict.cause, LONGEST_CAUSE),
         counterexample={name: printable(text) for name, text in verdict.counterexample.items()},
         sides={name: printable(text) for name, text in verdict.sides.items()},
     )
 
 
-def _blank(backend: Backend, case: Case, reason: str) -> Verdict:
-    return Verdict(backend.name, case.note.name, case.operation.name, case.law.name, "error", reason)
+def _blank(backend: Backend, case: Case, reason: str, cause: str = "") -> Verdict:
+    law = case.law
+    names = (backend.name, case.note.name, case.operation.name, law.name)
+    return Verdict(*names, "error", reason, kind=law.kind, cause=cause)
 
 
 def _facts(backend: Backend) -> Facts:

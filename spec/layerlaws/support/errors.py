@@ -45,12 +45,27 @@ def _near(name: str, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*initials, *alike, *sorted(parts, key=len)]))[:3]
 
 
-class Broken(Exception):
-    """A claim does not hold. The message says where and by how much; sides: both sides by name."""
+class Unsupported(NotImplementedError):
+    """What a function of a backend raises for input that it does not offer; the message is the reason.
 
-    def __init__(self, message: str, sides: tuple[tuple[str, Any], ...] = ()) -> None:
+    The example is then set aside and counted, and the law is judged by the others. Any NotImplementedError does the
+    same. It is no answer to bad input only: that may be refused by any exception, this one included.
+    """
+
+
+class Broken(Exception):
+    """A claim does not hold. The message says where and by how much.
+
+    sides: both sides by name. cause: what is wrong with a result whatever the law says of it, in words that are the
+    same in every law, such as "wrong shape of the result of lstm"; "" for none. within: whether the claim is one about
+    being equal up to allowed errors, and not an exact one.
+    """
+
+    def __init__(
+        self, message: str, sides: tuple[tuple[str, Any], ...] = (), cause: str = "", within: bool = False
+    ) -> None:
         super().__init__(message)
-        self.sides = sides
+        self.sides, self.cause, self.within = sides, cause, within
 
 
 class RecordError(Exception):

@@ -38,6 +38,9 @@ def cutoffs_that_do_not_increase_are_refused(
 ) -> Claim:
     """No cutoffs, an empty short list, an empty tail, even where the weights fit them, and clusters out of order are
     refused.
+
+    They mean nothing: words are in the order of their frequency, the head holds the most frequent ones (Grave et al.
+    2017, section 4), and a cluster without words has no distribution over its words.
     """
     inputs = {**inputs, "targets": np.zeros_like(inputs["targets"])}
     first, *rest = cutoffs

@@ -379,7 +379,10 @@ def learns_unknown_symbols(symbols: Ids, offsets: Ids, counts: Ids, base: int, n
 
 @law(examples=20)
 def counts_and_limits_that_mean_nothing_are_refused(bpe_train: Implementation, inputs: Arguments) -> Claim:
-    """There is one count for each word, and no count, number of merges or threshold is negative."""
+    """There is one count for each word, and no count, number of merges or threshold is negative.
+
+    No word occurs less than never: with negative counts, the most frequent pair may be one that is to be avoided.
+    """
     counts = inputs["counts"]
     negative = [] if not len(counts) else [refused(bpe_train, "counts", {**inputs, "counts": counts - counts[0] - 1})]
     return all_of(

@@ -442,7 +442,11 @@ def leaves_out_what_it_cannot_spell(**call: Any) -> Results:
 def numbers_that_are_no_log_probabilities_are_refused(
     unigram_encode: Implementation, inputs: Arguments, place: int, wrong: float
 ) -> Claim:
-    """Log-probabilities are finite and at most 0, and there is one for each piece."""
+    """Log-probabilities are finite and at most 0, and there is one for each piece.
+
+    Above 0 lies no probability, with NaN no segmentation is the best, and with a piece that never occurs, all that use
+    it are equally bad.
+    """
     weights = inputs["log_probabilities"]
     return all_of(
         *[

@@ -505,11 +505,10 @@ def begins_words_with_any_piece(**call: Any) -> tuple[Ids, Ids]:
 def marks_and_limits_that_mean_nothing_are_refused(wordpiece_encode: Implementation, inputs: Arguments) -> Claim:
     """There is one mark for each piece; the unknown id and the limit are not negative."""
     inputs = {**inputs, **as_text([[1], *unpacked(inputs["symbols"], inputs["offsets"]), [2, 3]])}
+    marks = inputs["continuing"]
+    other_numbers = [np.append(marks, True), *([marks[1:]] if len(marks) else [])]
     return all_of(
-        refused(wordpiece_encode, "continuing", {**inputs, "continuing": np.append(inputs["continuing"], True)}),
-        refused(wordpiece_encode, "continuing", {**inputs, "continuing": inputs["continuing"][1:]})
-        if len(inputs["continuing"])
-        else exactly(0, 0),
+        *(refused(wordpiece_encode, "continuing", {**inputs, "continuing": other}) for other in other_numbers),
         refused(wordpiece_encode, "unknown", {**inputs, "unknown": -1}),
         refused(wordpiece_encode, "max_length", {**inputs, "max_length": -1}),
     )
