@@ -6,20 +6,14 @@ import torch
 
 from layerlaws import Known
 from layerlaws.torch import from_numpy, gradient, to_numpy
-from layerlaws_backends.torch._formats import ADDS_AS_STORED, DTYPES
+from layerlaws_backends.torch._formats import ADDING, ADDS_AS_STORED, DTYPES
 
 __all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "known", "operations", "to_numpy"]
 
 operations = "layerlaws_backends.torch"
 dtypes = DTYPES
 arithmetic = {
-    "gradient of bert_embeddings": ADDS_AS_STORED,
-    "gradient of target_embedding": ADDS_AS_STORED,
-    "gradient of rnn_language_model": ADDS_AS_STORED,
-    "fold": ADDS_AS_STORED,
-    "gradient of unfold": ADDS_AS_STORED,
-    "outlook_attention": ADDS_AS_STORED,
-    "gradient of feed_forward_convolution": ADDS_AS_STORED,
+    **ADDING,
     "unigram_encode": ADDS_AS_STORED,  # the best score up to each place is stored, one addition a piece
 }
 GATES_CLOSE_EARLY = Known(

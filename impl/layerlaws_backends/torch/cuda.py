@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from layerlaws.torch import gradient, into, to_numpy
-from layerlaws_backends.torch._formats import ADDS_AS_STORED, DTYPES
+from layerlaws_backends.torch._formats import ADDING, ADDS_AS_STORED, DTYPES
 
 __all__ = [
     "arithmetic", "available", "describe", "dtypes", "from_numpy", "gradient", "measured", "operations", "synchronize",
@@ -19,18 +19,7 @@ dtypes = DTYPES
 from_numpy = into("cuda")
 # The kernels of a GPU add with atomics of the storage format here: aten/src/ATen/native/cuda/EmbeddingBackwardKernel.cu
 # keeps partial sums in float32, but index_put_ and col2im do not promise to. No record of a GPU says so yet.
-arithmetic = dict.fromkeys(
-    (
-        "gradient of bert_embeddings",
-        "gradient of target_embedding",
-        "gradient of rnn_language_model",
-        "fold",
-        "gradient of unfold",
-        "outlook_attention",
-        "unigram_encode",
-    ),
-    ADDS_AS_STORED,
-)
+arithmetic = {**ADDING, "unigram_encode": ADDS_AS_STORED}
 
 # float32 is to mean float32: convolutions round to TF32 (10 bits) unless told not to.
 torch.backends.cudnn.allow_tf32 = False

@@ -9,23 +9,12 @@ from __future__ import annotations
 import torch
 
 from layerlaws.torch import from_numpy, gradient, to_numpy
-from layerlaws_backends.torch._formats import ADDS_AS_STORED
+from layerlaws_backends.torch._formats import ADDING
 
 __all__ = ["arithmetic", "describe", "dtypes", "from_numpy", "gradient", "to_numpy"]
 
 dtypes = ("float32", "float64", "bfloat16", "float16")
-arithmetic = {
-    "gradient of bert_embeddings": ADDS_AS_STORED,
-    "gradient of target_embedding": ADDS_AS_STORED,
-    "gradient of rnn_language_model": ADDS_AS_STORED,
-    "fold": ADDS_AS_STORED,
-    "gradient of unfold": ADDS_AS_STORED,
-    "outlook_attention": ADDS_AS_STORED,
-    "gradient of encoder_convolution": ADDS_AS_STORED,
-    "gradient of decoder_convolution": ADDS_AS_STORED,
-    "gradient of conv_s2s_block": ADDS_AS_STORED,
-    "gradient of feed_forward_convolution": ADDS_AS_STORED,
-}
+arithmetic = ADDING
 
 
 def describe() -> str:
