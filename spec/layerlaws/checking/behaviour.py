@@ -16,7 +16,7 @@ from layerlaws.language.dependence import changed
 from layerlaws.language.implementation import Implementation, Raised, as_exact
 from layerlaws.language.laws import Fault
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.bounded import Bounded, asbounded, value_of
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.numerics.rounding import UNDERFLOW, quietly
@@ -37,6 +37,13 @@ def of_backend(implementation: Implementation, call: Call) -> Any:
         return by_name(implementation.gradient(call.cotangent, **call.arguments))
     except Raised:
         return REFUSED
+
+
+def of_record(call: Call) -> Any:
+    """What a backend did in a recorded call: its results, its gradients in the order of their names, or REFUSED."""
+    if isinstance(call.outcome, BaseException):
+        return REFUSED
+    return by_name(call.outcome) if isinstance(call.outcome, dict) else call.outcome
 
 
 @lru_cache(4096)
@@ -89,6 +96,8 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
 def distinguishes(faulty: Any, expected: Any) -> bool:
     """Whether a fault's results certainly differ from the definition's. Raises Undecidable if rounding may hide it."""
     if faulty is REFUSED or expected is REFUSED:
+        if faulty is not expected and faulty is not REFUSED and not _says_something(faulty):
+            raise Undecidable("the fault's results may be anything")
         return faulty is not expected
     return (
         _shapes(faulty) != _shapes(expected)
@@ -119,7 +128,7 @@ def _overflowing(computed: Any, exact: Any) -> Any:
         return exact
     if np.isnan(exact.value).any():  # next to NaN, error bounds do not count their own underflow
         exact = Bounded(exact.value, exact.error + UNDERFLOW, exact.format)
-    lost = ~np.isfinite(computed.astype(exact.format.wide)) & np.isfinite(exact.value) & np.isfinite(exact.error)
+    lost = ~np.isfinite(computed.astype(exact.format.wide)) & np.isfinite(exact.value)
     values = np.where(lost, computed.astype(exact.format.wide), exact.value)
     return Bounded(values, np.where(lost, 0.0, exact.error), exact.format) if lost.any() else exact
 
@@ -149,6 +158,13 @@ def _shapes(results: Any) -> Any:
     return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
 
 
+def _says_something(results: Any) -> bool:
+    """Whether results are known at one place at least: where the error is infinite, nothing is."""
+    if isinstance(results, tuple):
+        return any(map(_says_something, results))
+    return not isinstance(results, Bounded) or not results.size or bool(np.isfinite(results.error).any())
+
+
 def _nans(results: Any) -> Any:
     """Where results are NaN."""
     values = value_of(results)
@@ -157,9 +173,11 @@ def _nans(results: Any) -> Any:
 
 
 def _same_nans(one: Any, other: Any) -> bool:
+    """Whether both are NaN at the same places, as far as that is known."""
     if isinstance(one, tuple):
         return all(map(_same_nans, one, other))
-    return bool(np.array_equal(_nans(one), _nans(other)))
+    known = np.isfinite(error_of(one)) & np.isfinite(error_of(other))
+    return not np.any((_nans(one) != _nans(other)) & known)
 
 
 def _filled(results: Any, like: Any, format: Format) -> Any:
