@@ -10,8 +10,8 @@ where a law is broken if
 - enough calls distinguish the fault from the definition.
 
 Laws are explained one by one: what else is wrong with the implementation need not be explained by the same fault. Of
-several faults, those are named that leave the least unexplained in calls of other laws; those that no call distinguishes
-are named together. If no fault matches, there is no diagnosis.
+several faults, those are named that leave the least unexplained in calls of other laws; faults that no call
+distinguishes are named together. If no fault matches, there is no diagnosis.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from functools import cache
 from typing import Any
 
 from layerlaws.checking import probes
-from layerlaws.checking.behaviour import REFUSED, distinguishes, of_backend, of_definition, of_fault, of_record, same
+from layerlaws.checking.behaviour import (
+    REFUSED,
+    computed,
+    distinguishes,
+    of_backend,
+    of_definition,
+    of_fault,
+    of_record,
+    same,
+)
 from layerlaws.checking.calls import Call
 from layerlaws.checking.narrowing import loses_bits, of_another_dtype
 from layerlaws.checking.reference import reference_of
@@ -153,7 +162,7 @@ def _explaining(
             continue
         for fault in list(shown):
             try:
-                if seen is None or not same(seen, of_fault(fault, call, format), format):
+                if not _does(fault, call, seen, format):
                     del shown[fault]
                 else:
                     shown[fault] += _tells(backend, fault, call, seen, format)
@@ -162,16 +171,34 @@ def _explaining(
     return shown
 
 
+def _does(fault: Fault, call: Call, seen: Any, format: Format) -> bool:
+    """Whether the fault does what the backend did in a call. Raises Undecidable."""
+    if seen is None:
+        return False
+    if fault.alike is not None and call.cotangent is None and seen is not REFUSED:
+        return fault.alike(seen, call.arguments)
+    return same(seen, of_fault(fault, call, format), format)
+
+
 def _tells(backend: Backend, fault: Fault, call: Call, seen: Any, format: Format) -> bool:
-    """Whether what the backend did is explained by the fault, and not by the definition. Raises Undecidable."""
+    """Whether what the backend did is explained by the fault, and not by the definition. Raises Undecidable.
+
+    A fault of precision is right mathematics: that it loses too much shows where the backend and the fault do.
+    """
     expected = of_definition(fault.operation, call, format)
     if fault.name == COMPUTES_IN_FLOAT32:
         return loses_bits(Implementation(fault.operation, backend, format), call, seen, expected)
+    if fault.kind == "precision" and seen is not REFUSED and expected is not REFUSED:
+        return not any(same(results, expected, format) for results in (seen, computed(fault, call)))
+    if fault.alike is not None and seen is not REFUSED and expected is not REFUSED:
+        return not same(seen, expected, format)
     return distinguishes(of_fault(fault, call, format), expected)
 
 
 def _breaks(fault: Fault, case: Case, failing: Mapping[str, Any]) -> bool:
     """Whether the fault may break the law on this example, too."""
+    if fault.alike is not None:
+        return True
     try:
         return probes.run(reference_of(case.operations, fault, (failing["format"],)), case, failing) is None
     except (Broken, Raised, ValueError, LookupError):
@@ -213,15 +240,13 @@ def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
         if expected is REFUSED or expected is None:
             continue
         try:
-            faulty = of_fault(fault, call, format)
-            if fault.name == COMPUTES_IN_FLOAT32:
-                explained = seen is not None and same(seen, faulty, format)
+            explained = _does(fault, call, seen, format)
+            if fault.kind == "precision" or fault.alike is not None:  # it need not show
                 shown += explained and _tells(backend, fault, call, seen, format)
                 amiss += not explained
-            elif distinguishes(faulty, expected):
+            elif distinguishes(of_fault(fault, call, format), expected):
                 if seen is not None and same(seen, expected, format):
                     return None
-                explained = seen is not None and same(seen, faulty, format)
                 shown, amiss = shown + explained, amiss + (not explained)
         except Undecidable:
             continue
