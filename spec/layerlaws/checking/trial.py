@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -39,7 +39,8 @@ class Statistics:
     error that each decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by
     dtype, those that all results fit, the tightest first. refusals: the argument at fault and what was raised, for each
     call that had to be refused and was. drawn: the example executed last, by argument, and the name of its format as
-    `format`.
+    `format`. sizes: at which sizes the law holds and at which it breaks, in words. announce: called with each example
+    before it is executed, for those who outlive this process.
     """
 
     executed: int = 0
@@ -50,6 +51,8 @@ class Statistics:
     arithmetics: dict[str, list[Format]] = field(default_factory=dict)
     refusals: list[tuple[str, BaseException]] = field(default_factory=list)
     drawn: dict[str, Any] = field(default_factory=dict)
+    sizes: str = ""
+    announce: Callable[[dict[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class Trial:
         statistics = self.statistics
         format = self.backend.arithmetic(format, [operation.name for operation in self.case.operations])
         statistics.drawn = {"format": format.name, **example.inputs, **extra}
+        if statistics.announce is not None:
+            statistics.announce(statistics.drawn)
         statistics.executed += 1
         try:
             settlement = self._settle(format, example, extra)

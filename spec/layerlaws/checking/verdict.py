@@ -61,7 +61,9 @@ class Verdict:
     diagnosis: the known faults that the implementation behaves like, and how to repair them. accuracy: by dtype.
     arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
-    those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
+    those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim,
+    what was accepted though it should have been refused, or where the function raised. sizes: at which sizes the law
+    holds and at which it breaks, where that was found.
     """
 
     backend: str
@@ -83,6 +85,7 @@ class Verdict:
     sides: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
+    sizes: str = ""
 
     @property
     def id(self) -> str:
