@@ -30,7 +30,16 @@ def loses_bits(implementation: Implementation, call: Call, seen: Any, expected: 
     """
     if seen is REFUSED or expected is REFUSED or same(seen, expected, implementation.format):
         return False
+    if not _all_double(seen):
+        return False
     return _all_single(seen) or any(_notices_nothing(implementation, call, name) for name in call.arguments)
+
+
+def _all_double(results: Any) -> bool:
+    """Whether all floating-point results are float64 arrays."""
+    if isinstance(results, tuple):
+        return all(map(_all_double, results))
+    return not is_float(results) or bool(results.dtype == np.float64)
 
 
 def _all_single(results: Any) -> bool:

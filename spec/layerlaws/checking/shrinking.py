@@ -51,7 +51,7 @@ def smallest(trial: Trial, example: Mapping[str, Any], failure: Failure) -> Smal
         search.shorten(axis)
     for name in search.example:
         search.simplify(name)
-    sizes = [search.edge(axis) for axis in search.axes() if axis.size > 1]
+    sizes = [search.edge(axis) for axis in search.axes() if axis.size > 1] + search.edges_of_numbers()
     return Smallest(search.example, search.failure, "; ".join(filter(None, sizes)))
 
 
@@ -89,11 +89,12 @@ class _Search:
         if isinstance(x, np.ndarray) and x.size:
             for value in (0, 1) if x.dtype != bool else (True,):
                 if np.any(x != x.dtype.type(value)) and self._take({**self.example, name: np.full_like(x, value)}):
-                    return
+                    return None
         elif type(x) in (int, float):
-            for value in (0, 1):
+            for value in (0, 1, *([x // 2, x - 1] if type(x) is int and x > 2 else [])):
                 if x != value and self._take({**self.example, name: type(x)(value)}):
-                    return
+                    return self.simplify(name)
+        return None
 
     def edge(self, axis: Axis) -> str:
         """At which size of an axis the law still holds, in words; "" if it cannot be said."""
@@ -102,6 +103,15 @@ class _Search:
         if False in tried or tried.count(True) < LEAST_TRIED:
             return ""
         return f"holds at {axis.name} = {axis.size - 1}, breaks at {axis.name} = {axis.size}"
+
+    def edges_of_numbers(self) -> list[str]:
+        """The same for integers among the inputs, such as sizes."""
+        numbers = {name: x for name, x in self._inputs().items() if type(x) is int and x > 1}
+        return [
+            f"holds at {name} = {x - 1}, breaks at {name} = {x}"
+            for name, x in numbers.items()
+            if self._holds({**self.example, name: x - 1})
+        ]
 
     def _with_other_numbers(self, example: Example) -> Iterator[Example]:
         """The example with other float arrays of the same sizes."""

@@ -7,6 +7,7 @@ that says what each argument is, and the bytes of the arrays.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,15 @@ _LENGTH = 8
 
 
 class Trace:
-    """The file of this process in a directory, to which examples are written one over the other."""
+    """The file of this process in a directory, to which examples are written one over the other.
+
+    It is mapped, not open: what a backend does to the process's open files does not matter.
+    """
 
     def __init__(self, directory: str) -> None:
-        self._file = os.open(_path(directory, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with _path(directory, os.getpid()).open("xb+") as file:
+            file.truncate(_LENGTH + LARGEST)
+            self._memory = mmap.mmap(file.fileno(), _LENGTH + LARGEST)
 
     def write(self, example: dict[str, Any]) -> None:
         """Write an example, by argument, with the name of its format as `format`."""
@@ -41,7 +47,8 @@ class Trace:
         text = json.dumps(described).encode()
         if len(text) + len(content) > LARGEST:
             text, content = b"{}", b""
-        os.pwrite(self._file, len(text).to_bytes(_LENGTH, "little") + text + content, 0)
+        written = len(text).to_bytes(_LENGTH, "little") + text + content
+        self._memory[: len(written)] = written
 
 
 def last_example(directory: str, process: int | None) -> dict[str, Any]:
