@@ -17,7 +17,7 @@ from layerlaws.language.implementation import Implementation, Raised, Unoffered,
 from layerlaws.language.laws import Fault
 from layerlaws.language.operations import Operation
 from layerlaws.language.withheld import offered
-from layerlaws.numerics.bounded import Bounded, asbounded, value_of
+from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.numerics.rounding import UNDERFLOW, quietly
@@ -43,6 +43,13 @@ def of_backend(implementation: Implementation, call: Call) -> Any:
         return REFUSED
 
 
+def of_record(call: Call) -> Any:
+    """What a backend did in a recorded call: its results, its gradients in the order of their names, or REFUSED."""
+    if isinstance(call.outcome, BaseException):
+        return REFUSED
+    return by_name(call.outcome) if isinstance(call.outcome, dict) else call.outcome
+
+
 @lru_cache(4096)
 def of_definition(operation: Operation, call: Call, format: Format) -> Any:
     """The definition's results with their errors, or REFUSED. Raises Undecidable."""
@@ -58,14 +65,11 @@ def of_definition(operation: Operation, call: Call, format: Format) -> Any:
 def of_fault(fault: Fault, call: Call, format: Format) -> Any:
     """The fault's results, or REFUSED. Raises Undecidable.
 
-    Their errors are those of the fault's own arithmetic or, if it cannot be evaluated on `Bounded` arrays, the
-    definition's. Overflow in the format, and NaN, are results as well.
+    Their errors are those of the fault's own arithmetic or, if it cannot be evaluated on `Bounded` arrays or nothing is
+    known of its error, the definition's. Overflow in the format, and NaN, are results as well.
     """
-    try:
-        results = _computed(fault, call)
-    except Undecidable:
-        raise
-    except Exception:
+    results = computed(fault, call)
+    if results is REFUSED:
         return REFUSED
     try:
         exact = evaluated(fault.function, call, format)
@@ -74,7 +78,10 @@ def of_fault(fault: Fault, call: Call, format: Format) -> Any:
     except Exception:  # for example, it assigns to elements
         exact = of_definition(fault.operation, call, format)
         return _each(lambda got, want: _with_error_of(got, want, format), results, exact)
-    return _each(_overflowing, results, exact)
+    exact = _each(_overflowing, results, exact)
+    if _is_known(exact):
+        return exact
+    return _with_known_errors(exact, results, of_definition(fault.operation, call, format))
 
 
 def same(seen: Any, faulty: Any, format: Format) -> bool:
@@ -94,6 +101,8 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
 def distinguishes(faulty: Any, expected: Any) -> bool:
     """Whether a fault's results certainly differ from the definition's. Raises Undecidable if rounding may hide it."""
     if faulty is REFUSED or expected is REFUSED:
+        if faulty is not expected and faulty is not REFUSED and not _says_something(faulty):
+            raise Undecidable("the fault's results may be anything")
         return faulty is not expected
     return (
         _shapes(faulty) != _shapes(expected)
@@ -110,12 +119,21 @@ def evaluated(function: Callable[..., Any], call: Call, format: Format) -> Any:
         return function(**exact) if call.cotangent is None else by_name(vjp(function, exact)[1](weights))
 
 
-def _computed(fault: Fault, call: Call) -> Any:
-    """The fault's results in the arithmetic of the format, as a backend would return them."""
+@lru_cache(4096)
+def computed(fault: Fault, call: Call) -> Any:
+    """The fault's results in the arithmetic of the format, as a backend would return them, or REFUSED.
+
+    Raises Undecidable.
+    """
     arguments = deepcopy(call.arguments)
-    if call.cotangent is None:
-        return plain(fault.function)(**arguments)
-    return by_name(gradient(plain(fault.function), arguments, call.cotangent))
+    try:
+        if call.cotangent is None:
+            return plain(fault.function)(**arguments)
+        return by_name(gradient(plain(fault.function), arguments, call.cotangent))
+    except Undecidable:
+        raise
+    except Exception:
+        return REFUSED
 
 
 def _overflowing(computed: Any, exact: Any) -> Any:
@@ -124,9 +142,28 @@ def _overflowing(computed: Any, exact: Any) -> Any:
         return exact
     if np.isnan(exact.value).any():  # next to NaN, error bounds do not count their own underflow
         exact = Bounded(exact.value, exact.error + UNDERFLOW, exact.format)
-    lost = ~np.isfinite(computed.astype(exact.format.wide)) & np.isfinite(exact.value) & np.isfinite(exact.error)
+    lost = ~np.isfinite(computed.astype(exact.format.wide))
     values = np.where(lost, computed.astype(exact.format.wide), exact.value)
     return Bounded(values, np.where(lost, 0.0, exact.error), exact.format) if lost.any() else exact
+
+
+def _is_known(results: Any) -> bool:
+    """Whether all errors are finite."""
+    if isinstance(results, tuple):
+        return all(map(_is_known, results))
+    return not isinstance(results, Bounded) or bool(np.isfinite(results.error).all())
+
+
+def _with_known_errors(exact: Any, results: Any, expected: Any) -> Any:
+    """The exact results; where their error is infinite, those computed in the format, with the definition's error."""
+    if isinstance(exact, tuple):
+        alike = isinstance(expected, tuple) and len(expected) == len(exact)
+        return tuple(map(_with_known_errors, exact, results, expected if alike else (None,) * len(exact)))
+    if not all(isinstance(x, Bounded) and x.shape == results.shape for x in (exact, expected)):
+        return exact
+    silent = np.isinf(exact.error) & (expected.error > 0)
+    values = np.where(silent, results.astype(exact.format.wide), exact.value)
+    return Bounded(values, np.where(silent, expected.error, exact.error), exact.format)
 
 
 def _with_error_of(got: Any, want: Any, format: Format) -> Any:
@@ -154,6 +191,13 @@ def _shapes(results: Any) -> Any:
     return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
 
 
+def _says_something(results: Any) -> bool:
+    """Whether results are known at one place at least: where the error is infinite, nothing is."""
+    if isinstance(results, tuple):
+        return any(map(_says_something, results))
+    return not isinstance(results, Bounded) or not results.size or bool(np.isfinite(results.error).any())
+
+
 def _nans(results: Any) -> Any:
     """Where results are NaN."""
     values = value_of(results)
@@ -162,9 +206,11 @@ def _nans(results: Any) -> Any:
 
 
 def _same_nans(one: Any, other: Any) -> bool:
+    """Whether both are NaN at the same places, as far as that is known."""
     if isinstance(one, tuple):
         return all(map(_same_nans, one, other))
-    return bool(np.array_equal(_nans(one), _nans(other)))
+    known = np.isfinite(error_of(one)) & np.isfinite(error_of(other))
+    return not np.any((_nans(one) != _nans(other)) & known)
 
 
 def _filled(results: Any, like: Any, format: Format) -> Any:

@@ -10,9 +10,12 @@ from typing import Any
 
 import hypothesis
 
+from layerlaws.checking.blame import blamed
 from layerlaws.checking.diagnosis import diagnose
 from layerlaws.checking.judgement import Judgement, cause_of, judge, judge_nonsense
-from layerlaws.checking.literals import literal, whole
+from layerlaws.checking.literals import literal, printed
+from layerlaws.checking.shrinking import smallest
+from layerlaws.checking.tracebacks import own_lines
 from layerlaws.checking.trial import Statistics, Trial
 from layerlaws.checking.verdict import NOTICED, Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
@@ -64,7 +67,14 @@ def check(
         arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
         accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
-    return replace(verdict, diagnosis=diagnose(backend, case, seen.drawn)) if verdict.state in NOTICED else verdict
+    return _explained(verdict, backend, case, seen.drawn) if verdict.state in NOTICED else verdict
+
+
+def _explained(verdict: Verdict, backend: Backend, case: Case, failing: Mapping[str, Any]) -> Verdict:
+    """A broken verdict with its diagnosis and, where the law speaks of several operations, which of them is off."""
+    off = blamed(backend, case, failing)
+    reason = f"{verdict.reason}; {off}" if off else verdict.reason
+    return replace(verdict, reason=reason, diagnosis=diagnose(backend, case, failing))
 
 
 def _accuracy(shares: list[float], moments: Moments) -> Accuracy:
@@ -99,11 +109,23 @@ def _verdict(trial: Trial, judged: bool = True) -> Verdict:
     aimed = trial.count // 10 if trial.profile == "thorough" else 0
 
     def run() -> None:
-        trial.sweep(trial.count - aimed)
-        if aimed:
-            trial.search(aimed, target=True)
+        try:
+            trial.sweep(trial.count - aimed)
+            if aimed:
+                trial.search(aimed, target=True)
+        except (Broken, Raised) as failure:
+            raise _smallest(trial, failure) from failure.__cause__
 
     return _judge(trial, run, judged)
+
+
+def _smallest(trial: Trial, failure: Broken | Raised) -> Broken | Raised:
+    """How the backend fails on the smallest example that can be found, which becomes the one executed last."""
+    if not trial.shrink or not trial.statistics.drawn:
+        return failure
+    found = smallest(trial, trial.statistics.drawn, failure)
+    trial.statistics.drawn, trial.statistics.sizes = found.example, found.sizes
+    return found.failure
 
 
 def _verdict_despite(known: Known, trial: Trial, witness: Mapping[str, Any] | None) -> Verdict:
@@ -142,7 +164,8 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
         judgement = judge(trial, broken) if judged else Judgement("broken", str(broken))
         return _failed(trial, judgement, broken.sides)
     except Raised as raised:
-        return _failed(trial, Judgement("error", str(raised), cause_of(raised, trial)))
+        judgement = Judgement("error", str(raised), cause_of(raised, trial))
+        return replace(_failed(trial, judgement), sides=own_lines(raised.cause))
     except Unoffered as unoffered:
         return replace(trial.blank, state="missing", reason=str(unoffered))
     except (ValueError, LookupError) as nonsense:  # a definition or the law refuses what an earlier call returned
@@ -164,7 +187,7 @@ def _failed(trial: Trial, judgement: Judgement, sides: tuple[tuple[str, Any], ..
     """The verdict on a law that failed on the example executed last."""
     example = dict(trial.statistics.drawn)
     format = example.pop("format", "")
-    arguments = {name: literal(x) for name, x in example.items()}
+    arguments, packed = printed(example)
     return replace(
         trial.blank,
         state=judgement.state,
@@ -172,8 +195,9 @@ def _failed(trial: Trial, judgement: Judgement, sides: tuple[tuple[str, Any], ..
         cause=judgement.cause,
         dtype=format,
         counterexample=arguments,
-        packed={name: whole(x) for name, x in example.items() if arguments[name] != whole(x)},
+        packed=packed,
         sides={name: literal(x) for name, x in sides},
+        sizes=trial.statistics.sizes,
     )
 
 

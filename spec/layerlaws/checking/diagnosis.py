@@ -1,27 +1,45 @@
 """Diagnosis: which known fault a broken implementation behaves like.
 
-The implementation and every known fault of its operation are run on the same calls: those that the broken law makes on
-the input that broke it, others that it makes, and those of the other laws. A fault is named only if
+Known faults are those of the note, and what any operation can get wrong (`layerlaws.language.deviations`). One is named
+where a law is broken if
 
-- the implementation agrees with it in every call: it refuses what the fault refuses, and otherwise returns the fault's
-  results within rounding error,
-- enough of the calls distinguish the fault from the definition,
-- on the input that broke the law, the fault may differ from the definition.
+- it breaks the law on the same example, and does what the implementation did in every call of it;
+- it does what the implementation does in all other calls that this law makes;
+- it explains in the same way one of the laws that prove it: where bad input is accepted, the law at hand;
+- the implementation is nowhere right where the fault would be wrong;
+- enough calls distinguish the fault from the definition.
 
-If no fault matches, there is no diagnosis. Faults that no call distinguishes are named together.
+Laws are explained one by one: what else is wrong with the implementation need not be explained by the same fault. Of
+several faults, those are named that leave the least unexplained in calls of other laws; faults that no call
+distinguishes are named together. If no fault matches, there is no diagnosis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from layerlaws.checking import probes
-from layerlaws.checking.behaviour import REFUSED, distinguishes, of_backend, of_definition, of_fault, same
+from layerlaws.checking.behaviour import (
+    REFUSED,
+    computed,
+    distinguishes,
+    of_backend,
+    of_definition,
+    of_fault,
+    of_record,
+    same,
+)
 from layerlaws.checking.calls import Call
+from layerlaws.checking.narrowing import loses_bits, of_another_dtype
+from layerlaws.checking.reference import reference_of
+from layerlaws.checking.trial import PROFILES, Trial
 from layerlaws.language.backend import Backend
-from layerlaws.language.implementation import Implementation, Unoffered
+from layerlaws.language.deviations import COMPUTES_IN_FLOAT32, deviations_of
+from layerlaws.language.evidence import noticed_by
+from layerlaws.language.implementation import Implementation, Raised, Unoffered
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
@@ -29,7 +47,8 @@ from layerlaws.numerics.formats import Format
 from layerlaws.support.errors import Broken, Undecidable
 
 LEAST_CALLS = 3
-"""Fewest calls that must distinguish a fault from the definition before it is named."""
+"""Fewest calls that must distinguish a fault from the definition before it is named; one that begins at some size shows
+in few calls, and one is enough."""
 
 
 def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
@@ -44,83 +63,210 @@ def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = N
 
 
 def matching(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> list[Fault]:
-    """The known faults of a law's operations that the backend agrees with in every call."""
-    return [
-        fault
+    """The known faults of a law's operations that explain why the backend broke it, the likeliest first."""
+    suspicions = [
+        suspicion
         for operation in case.operations
         if operation.name in backend.functions
-        for fault in _matching(backend, operation, case, failing)
+        for suspicion in _suspicions(backend, operation, case, failing)
     ]
+    least = min((suspicion.amiss for suspicion in suspicions), default=0)
+    faults = [suspicion.fault for suspicion in suspicions if suspicion.amiss == least]
+    return sorted(faults, key=lambda fault: case not in noticed_by(fault, case.note))
 
 
-def _matching(backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None) -> list[Fault]:
+@dataclass(frozen=True)
+class _Suspicion:
+    """A fault that explains calls of a backend.
+
+    shown: in how many of them the backend does what only the fault explains. amiss: in how many other calls the fault
+    would be wrong, and the backend is wrong in another way.
+    """
+
+    fault: Fault
+    shown: int = 0
+    amiss: int = 0
+
+
+def _suspicions(
+    backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None
+) -> list[_Suspicion]:
+    faults = [fault for fault in case.note.faults if fault.operation is operation]
+    shown = _explanations(backend, operation, case, failing, [*faults, *deviations_of(operation)])
+    named = []
+    for fault, count in shown.items():
+        if case in noticed_by(fault, case.note) or _is_proven(backend, fault, case.note):
+            elsewhere = _elsewhere(backend, fault, case.note)
+            enough = 1 if fault.kind == "size" else LEAST_CALLS
+            if elsewhere is not None and max(count, elsewhere.shown) >= enough:
+                named.append(elsewhere)
+    dtype = of_another_dtype(backend, operation, case, _most_precise(backend)) if not named else None
+    return [_Suspicion(dtype)] if dtype else named
+
+
+def _explanations(
+    backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None, faults: Iterable[Fault]
+) -> dict[Fault, int]:
+    """Those of the faults that explain how the backend breaks a law, and how many of its calls show it."""
+    shown = dict.fromkeys(faults, 0)
+    if failing:
+        format = backend.format(failing["format"])
+        calls = [call for call in probes.of_failure(backend, case, failing) if call.operation == operation.name]
+        accepting = bool(calls) and _accepts(operation, calls[-1], format)
+        for fault in list(shown):
+            if not calls or ((accepting or fault.kind == "refusal") and case not in noticed_by(fault, case.note)):
+                del shown[fault]
+        observed = ((call, of_record(call)) for call in calls)
+        shown = _explaining(backend, operation, shown, observed, format)
+        shown = {fault: count for fault, count in shown.items() if _breaks(fault, case, failing)}
     format = _most_precise(backend)
-    alike = _alike(backend, operation, case.note)
-    if alike and failing:
-        own = backend.format(failing["format"])
-        calls = [call for call in probes.of_failure(case, failing, own) if call.operation == operation.name]
-        alike = _narrowed(backend, operation, alike, calls, own)
-        alike = {fault: count for fault, count in alike.items() if _may_show(fault, calls, own)}
-    if alike:
-        alike = _narrowed(backend, operation, alike, probes.of_law(case, operation, format), format)
-    return [fault for fault, count in alike.items() if count >= LEAST_CALLS]
+    further = probes.of_law(case, operation, format) if shown else ()
+    return _explaining(backend, operation, shown, _observed(backend, operation, further, format), format)
+
+
+def _accepts(operation: Operation, call: Call, format: Format) -> bool:
+    """Whether a recorded call should have been refused, and was not."""
+    return of_record(call) is not REFUSED and _expected(operation, call, format) is REFUSED
+
+
+def _observed(
+    backend: Backend, operation: Operation, calls: Iterable[Call], format: Format
+) -> Iterable[tuple[Call, Any]]:
+    """Calls, and what the backend does in each; those that it does not offer are left out."""
+    implementation = Implementation(operation, backend, format)
+    for call in calls:
+        try:
+            yield call, of_backend(implementation, call)
+        except Unoffered:
+            continue
+        except Broken:  # it returns something that is no array
+            yield call, None
+
+
+def _explaining(
+    backend: Backend,
+    operation: Operation,
+    faults: Mapping[Fault, int],
+    observed: Iterable[tuple[Call, Any]],
+    format: Format,
+) -> dict[Fault, int]:
+    """Those of the faults that do what the backend did in these calls, with the calls that show it added.
+
+    A call that has to be refused, and is, says nothing: one bad input may be refused, and another forgotten.
+    """
+    shown = dict(faults)
+    for call, seen in observed:
+        if not shown:
+            break
+        if seen is REFUSED and _expected(operation, call, format) is REFUSED:
+            continue
+        for fault in list(shown):
+            try:
+                if not _does(fault, call, seen, format):
+                    del shown[fault]
+                else:
+                    shown[fault] += _tells(backend, fault, call, seen, format)
+            except Undecidable:
+                continue
+    return shown
+
+
+def _does(fault: Fault, call: Call, seen: Any, format: Format) -> bool:
+    """Whether the fault does what the backend did in a call. Raises Undecidable."""
+    if seen is None:
+        return False
+    if fault.alike is not None and call.cotangent is None and seen is not REFUSED:
+        return fault.alike(seen, call.arguments)
+    return same(seen, of_fault(fault, call, format), format)
+
+
+def _tells(backend: Backend, fault: Fault, call: Call, seen: Any, format: Format) -> bool:
+    """Whether what the backend did is explained by the fault, and not by the definition. Raises Undecidable.
+
+    A fault of precision is right mathematics: that it loses too much shows where the backend and the fault do.
+    """
+    expected = of_definition(fault.operation, call, format)
+    if fault.name == COMPUTES_IN_FLOAT32:
+        return loses_bits(Implementation(fault.operation, backend, format), call, seen, expected)
+    if fault.kind == "precision" and seen is not REFUSED and expected is not REFUSED:
+        return not any(same(results, expected, format) for results in (seen, computed(fault, call)))
+    if fault.alike is not None and seen is not REFUSED and expected is not REFUSED:
+        return not same(seen, expected, format)
+    return distinguishes(of_fault(fault, call, format), expected)
+
+
+def _breaks(fault: Fault, case: Case, failing: Mapping[str, Any]) -> bool:
+    """Whether the fault may break the law on this example, too."""
+    if fault.alike is not None:
+        return True
+    try:
+        return probes.run(reference_of(case.operations, fault, (failing["format"],)), case, failing) is None
+    except (Broken, Raised, ValueError, LookupError):
+        return True
 
 
 @cache
-def _alike(backend: Backend, operation: Operation, note: Note) -> dict[Fault, int]:
-    """The known faults that agree with the backend, and how many calls distinguish each from the definition."""
-    format = _most_precise(backend)
-    faults = {fault: 0 for fault in note.faults if fault.operation is operation}
-    faults = _narrowed(backend, operation, faults, probes.drawn(operation, format), format)
-    calls = probes.of_all_laws(note, operation, format)
-    # Calls that have to be refused are left out: a backend may accept them and have a known fault as well.
-    proper = (call for call in calls if not _refused(operation, call, format))
-    return _narrowed(backend, operation, faults, proper, format)
-
-
-def _narrowed(
-    backend: Backend, operation: Operation, faults: Mapping[Fault, int], calls: Iterable[Call], format: Format
-) -> dict[Fault, int]:
-    """Those of the faults that agree with the backend in these calls, too, with their counts raised."""
-    implementation = Implementation(operation, backend, format)
-    alike = dict(faults)
-    for call in calls if alike else ():
-        try:
-            seen = of_backend(implementation, call)
-        except Unoffered:
-            continue
-        except Broken:
-            return {}
-        for fault in list(alike):
-            try:
-                faulty = of_fault(fault, call, format)
-                if same(seen, faulty, format):
-                    alike[fault] += distinguishes(faulty, of_definition(operation, call, format))
-                else:
-                    del alike[fault]
-            except Undecidable:
-                continue
-        if not alike:
-            break
-    return alike
-
-
-def _refused(operation: Operation, call: Call, format: Format) -> bool:
-    try:
-        return of_definition(operation, call, format) is REFUSED
-    except Undecidable:
-        return False
-
-
-def _may_show(fault: Fault, calls: Iterable[Call], format: Format) -> bool:
-    """Whether the fault can explain the failure: it may differ from the definition in one of these calls."""
-    for call in calls:
-        try:
-            if distinguishes(of_fault(fault, call, format), of_definition(fault.operation, call, format)):
-                return True
-        except Undecidable:
+def _is_proven(backend: Backend, fault: Fault, note: Note) -> bool:
+    """Whether the fault explains how the backend breaks one of the laws that prove the fault."""
+    for proof in noticed_by(fault, note):
+        failing = _failing(backend, proof)
+        if failing and _explanations(backend, fault.operation, proof, failing, [fault]):
             return True
     return False
+
+
+@cache
+def _failing(backend: Backend, case: Case) -> dict[str, Any]:
+    """The first of a few examples on which a backend breaks a law, with the name of its format; {} if it holds."""
+    trial = Trial(backend, case, "quick", shrink=False)
+    try:
+        trial.sweep(PROFILES["quick"])
+    except (Broken, ValueError, LookupError):
+        return trial.statistics.drawn
+    except (Raised, Unoffered):
+        return {}
+    return {}
+
+
+@cache
+def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
+    """What calls of all laws show of a fault; None if the backend is right where the fault would be wrong.
+
+    Calls that have to be refused are left out: a backend may accept them and have a known fault as well.
+    """
+    format, shown, amiss = _most_precise(backend), 0, 0
+    for call, seen in _all_observed(backend, fault.operation, note):
+        expected = _expected(fault.operation, call, format)
+        if expected is REFUSED or expected is None:
+            continue
+        try:
+            explained = _does(fault, call, seen, format)
+            if fault.kind == "precision" or fault.alike is not None:  # it need not show
+                shown += explained and _tells(backend, fault, call, seen, format)
+                amiss += not explained
+            elif distinguishes(of_fault(fault, call, format), expected):
+                if seen is not None and same(seen, expected, format):
+                    return None
+                shown, amiss = shown + explained, amiss + (not explained)
+        except Undecidable:
+            continue
+    return _Suspicion(fault, shown, amiss)
+
+
+@cache
+def _all_observed(backend: Backend, operation: Operation, note: Note) -> list[tuple[Call, Any]]:
+    """What the backend does on inputs of the operation and in the calls of all laws of the note."""
+    format = _most_precise(backend)
+    calls = [*probes.drawn(operation, format), *probes.of_all_laws(note, operation, format)]
+    return list(_observed(backend, operation, calls, format))
+
+
+def _expected(operation: Operation, call: Call, format: Format) -> Any:
+    """What the definition says, None if it is undecidable."""
+    try:
+        return of_definition(operation, call, format)
+    except Undecidable:
+        return None
 
 
 def _most_precise(backend: Backend) -> Format:

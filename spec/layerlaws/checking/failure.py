@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from layerlaws.checking.verdict import Verdict, declines_in_words, percentage
 from layerlaws.discovery import catalogue
@@ -13,6 +13,9 @@ WIDTH = 80
 
 NAMED = 40
 """Laws of one cause that are named; of more, only the number is printed."""
+
+ACCEPTED = "accepted "
+"""How the sides of a verdict begin that are arguments which should have been refused, the one at fault first."""
 
 
 def failure(verdict: Verdict, again: str | None = None, others: Sequence[Verdict] = ()) -> str:
@@ -29,12 +32,16 @@ def failure(verdict: Verdict, again: str | None = None, others: Sequence[Verdict
         lines += _wrapped("offered", f"{percentage(verdict.share)} of what was drawn; {declines_in_words([verdict])}")
     if verdict.diagnosis:
         lines += _wrapped("known fault", verdict.diagnosis)
-    if verdict.counterexample:
-        lines += [f"  smallest input found ({verdict.dtype}):"]
-        for name, text in verdict.counterexample.items():
-            lines += textwrap.indent(f"{name} = {_shortened(text)}", "    ").splitlines()
+    accepted = {side.removeprefix(ACCEPTED): x for side, x in verdict.sides.items() if side.startswith(ACCEPTED)}
+    if accepted:
+        lines += [f"  accepted ({verdict.dtype}):", *_assigned(accepted)]
+    elif verdict.counterexample:
+        lines += [f"  {_found(verdict)} ({verdict.dtype}):", *_assigned(verdict.counterexample)]
+    if verdict.sizes:
+        lines += _wrapped("sizes", verdict.sizes)
     for side, text in verdict.sides.items():
-        lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
+        if not side.startswith(ACCEPTED):
+            lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
     if again is None and verdict.counts(strict=True) and verdict.state != "stale":
         again = f"layerlaws check {verdict.backend} --law {verdict.id}"
     if again:
@@ -53,6 +60,18 @@ def same_cause(verdict: Verdict, others: Sequence[Verdict]) -> list[str]:
     meet = "meet" if len(others) > 1 else "meets"
     words = f"{number} {meet} the same ({verdict.cause}): {names}{more}"
     return textwrap.wrap(words, WIDTH - 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+
+
+def _found(verdict: Verdict) -> str:
+    """What the example of a verdict is."""
+    lost = verdict.state in ("crashed", "timed out")  # nobody could look for a smaller one
+    return "input of the last call" if lost else "smallest input found"
+
+
+def _assigned(arguments: Mapping[str, str]) -> list[str]:
+    """Arguments as assignments, a line each, or more for arrays."""
+    lines = (textwrap.indent(f"{name} = {_shortened(text)}", "    ") for name, text in arguments.items())
+    return [line for text in lines for line in text.splitlines()]
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ import ast
 import base64
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,18 @@ def unpacked(text: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         base64.b64decode(text), size + 1
     )  # a hostile one may decompress to far more
     return np.frombuffer(content, _dtype(dtype)).reshape(shape).copy()
+
+
+def array_of(content: bytes, dtype: str, shape: list[int]) -> NDArray[Any]:
+    """The array of a dtype and a shape that some bytes begin with. Raises ValueError if there are too few."""
+    count = math.prod(shape)
+    return np.frombuffer(content, _dtype(dtype), count).reshape(shape).copy()
+
+
+def printed(example: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """The arguments of an example as readable expressions, and those that are cut there, in full."""
+    arguments = {name: literal(x) for name, x in example.items()}
+    return arguments, {name: text for name, x in example.items() if arguments[name] != (text := whole(x))}
 
 
 def evaluated(text: str) -> Any:

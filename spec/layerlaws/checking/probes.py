@@ -17,6 +17,7 @@ from layerlaws.checking.calls import Call, recording
 from layerlaws.checking.examples import examples
 from layerlaws.checking.reference import reference_of
 from layerlaws.checking.trial import Trial, inputs_of
+from layerlaws.language.backend import Backend
 from layerlaws.language.implementation import Example, Raised, cast_to
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
@@ -49,25 +50,28 @@ def of_all_laws(note: Note, operation: Operation, format: Format) -> Iterator[Ca
 
 
 def of_law(case: Case, operation: Operation, format: Format) -> list[Call]:
-    """The calls of an operation that a law makes on more examples, without those of `drawn` and `of_all_laws`."""
-    seen = set(map(_key, [*drawn(operation, format), *of_all_laws(case.note, operation, format)]))
-    calls = _of_law(case, format, OF_THE_LAW)
-    return [call for call in calls if call.operation == operation.name and _key(call) not in seen]
+    """The calls of an operation that a law makes on more examples."""
+    return [call for call in _of_law(case, format, OF_THE_LAW) if call.operation == operation.name]
 
 
-def of_failure(case: Case, failing: Mapping[str, Any], format: Format) -> list[Call]:
-    """The calls that a law makes on the example that broke it."""
+def of_failure(backend: Backend, case: Case, failing: Mapping[str, Any]) -> list[Call]:
+    """The calls that a law makes of a backend on the example that broke it, up to the one that did."""
+    calls: list[Call] = []
+    with contextlib.suppress(Broken, Raised, ValueError, LookupError):  # only the calls matter, not the verdict
+        run(recording(backend, calls), case, failing)
+    return calls
+
+
+def run(backend: Backend, case: Case, failing: Mapping[str, Any]) -> float | None:
+    """Hold a backend to a law on one example, as `Trial.run_example`, with the name of its format as `format`."""
     extra = {name: failing[name] for name in case.law.extra}
     inputs = {name: x for name, x in failing.items() if name not in {"format", *extra}}
-    return _of_example(case, format, inputs, extra)
+    return Trial(backend, case).run_example(backend.format(failing["format"]), Example(inputs), extra)
 
 
 def _of_example(case: Case, format: Format, inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Call]:
-    calls: list[Call] = []
-    backend = recording(reference_of(case.operations, dtypes=(format.name,)), calls)
-    with contextlib.suppress(Broken, Raised, ValueError, LookupError):  # only the calls matter, not the verdict
-        Trial(backend, case).run_example(format, Example(dict(inputs)), extra)
-    return calls
+    backend = reference_of(case.operations, dtypes=(format.name,))
+    return of_failure(backend, case, {**inputs, **extra, "format": format.name})
 
 
 @cache

@@ -38,6 +38,13 @@ class Replay:
     def holds(self) -> bool:
         return self.verdict.state == "held"
 
+    @property
+    def status(self) -> int:
+        """An exit status: 0 if the law holds, 1 if it does not, 2 if that cannot be told."""
+        if not self.verdict.dtype and not self.holds:  # no example was executed
+            return 2
+        return 0 if self.holds else 1
+
     def __str__(self) -> str:
         return "\n\n".join([failure(replace(self.verdict, counterexample={}), again=""), *self.calls])
 

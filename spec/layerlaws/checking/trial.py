@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -50,7 +50,8 @@ class Statistics:
     of the allowed error that each decided example used. moments: by dtype, of the signed shares of all elements.
     arithmetics: by dtype, those that all results fit, the tightest first. refusals: the argument at fault and what was
     raised, for each call that had to be refused and was. drawn: the example executed last, by argument, and the name of
-    its format as `format`.
+    its format as `format`. sizes: at which sizes the law holds and at which it breaks, in words. announce: called with
+    each example before it is executed, for those who outlive this process.
     """
 
     executed: int = 0
@@ -63,6 +64,8 @@ class Statistics:
     arithmetics: dict[str, list[Format]] = field(default_factory=dict)
     refusals: list[tuple[str, BaseException]] = field(default_factory=list)
     drawn: dict[str, Any] = field(default_factory=dict)
+    sizes: str = ""
+    announce: Callable[[dict[str, Any]], None] | None = None
 
     @property
     def offered(self) -> int:
@@ -194,6 +197,8 @@ class Trial:
         names = [operation.name for operation in self.case.operations]
         format = self.backend.arithmetic(format, names, "gradient" in self.case.law.needs)
         statistics.drawn = {"format": format.name, **example.inputs, **extra}
+        if statistics.announce is not None:
+            statistics.announce(statistics.drawn)
         statistics.executed += 1
         try:
             settlement = self._settle(format, example, extra)

@@ -75,7 +75,9 @@ class Verdict:
     that broke the law. diagnosis: the known faults that the implementation behaves like, and how to repair them.
     accuracy: by dtype. arithmetic: by dtype of half precision, the tightest that all results fit, in words.
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
-    those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim.
+    those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim,
+    what was accepted though it should have been refused, or where the function raised. sizes: at which sizes the law
+    holds and at which it breaks, where that was found.
     """
 
     backend: str
@@ -101,6 +103,7 @@ class Verdict:
     declines: dict[str, int] = field(default_factory=dict)
     kind: str = ""
     cause: str = ""
+    sizes: str = ""
 
     @property
     def id(self) -> str:

@@ -49,7 +49,7 @@ from layerlaws.numerics.mathematics import (
     softmax,
     split_heads,
 )
-from layerlaws.numerics.reverse_mode import constant, in_either_order, straight_through, with_slope
+from layerlaws.numerics.reverse_mode import constant, in_either_order, straight_through, with_gradient, with_slope
 from layerlaws.numerics.tape import kept_in_parts
 from layerlaws.support.errors import Undecidable
 
@@ -124,6 +124,7 @@ __all__ = [
     "straight_through",
     "unpacked",
     "value_of",
+    "with_gradient",
     "with_slope",
     "workload",
     "zipf",

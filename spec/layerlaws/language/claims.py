@@ -76,17 +76,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class closely(Claim):
-    """Both sides are equal up to the rounding errors that they carry. names: what messages call the two sides."""
+    """Both sides are equal up to the rounding errors that they carry.
+
+    names: what messages call the two sides. of: what is compared, one name for each pair of results.
+    """
 
     left: Any
     right: Any
     names: tuple[str, str] = ("left", "right")
+    of: tuple[str, ...] = ()
 
     def settle(self) -> Settlement:
         if isinstance(self.left, tuple) or isinstance(self.right, tuple):
-            return _each(self.left, self.right, partial(closely, names=self.names))
+            return _each(self.left, self.right, partial(closely, names=self.names), self.of)
         if not isinstance(self.left, Bounded) and not isinstance(self.right, Bounded):
-            return exactly(self.left, self.right).settle()
+            return exactly(self.left, self.right, self.names).settle()
         return _compare(self.left, self.right, lambda left, right: abs(left - right), "apart", self.names)
 
 
@@ -105,20 +109,24 @@ class at_most(Claim):
 
 @dataclass(frozen=True)
 class exactly(Claim):
-    """Both sides are equal without any rounding error. For integers, masks and exact zeros."""
+    """Both sides are equal without any rounding error. For integers, masks and exact zeros.
+
+    names: what messages call the two sides.
+    """
 
     left: Any
     right: Any
+    names: tuple[str, str] = ("left", "right")
 
     def settle(self) -> Settlement:
         if isinstance(self.left, tuple) or isinstance(self.right, tuple):
-            return _each(self.left, self.right, exactly)
+            return _each(self.left, self.right, partial(exactly, names=self.names))
         left, right = map(value_of, offered(self.left, self.right))
-        _same_shape(left, right)
+        _same_shape(left, right, self.names)
         different = np.asarray(left != right)  # NaN differs from everything, including itself
         if different.any():
             unequal = _unequal(left, right, different.shape, _largest(different))
-            sides = (("left", self.left), ("right", self.right))
+            sides = tuple(zip(self.names, (self.left, self.right), strict=True))
             raise Broken(f"{unequal}: {different.sum()} of {different.size} elements differ", sides)
         return Settlement(decisive=different.size > 0)
 
@@ -156,9 +164,10 @@ class refused(Claim):
     def settle(self) -> Settlement:
         result = self.operation.refusal(self.naming, self.arguments)
         if result is not None:
+            accepted = ((f"accepted {name}", x) for name, x in self.arguments.items())
             raise Broken(
                 f"{self.operation.name} accepted a bad {self.naming!r} instead of raising ValueError",
-                (("returned", result),),
+                (*sorted(accepted, key=lambda side: side[0] != f"accepted {self.naming}"), ("returned", result)),
             )
         return Settlement()
 
@@ -201,25 +210,36 @@ def _merged(settled: list[Settlement]) -> Settlement:
     return Settlement(max(s.used for s in settled), any(s.decisive for s in settled), moments)
 
 
-def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim]) -> Settlement:
-    """Settle a claim about each pair of two tuples of results."""
+def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim], of: tuple[str, ...] = ()) -> Settlement:
+    """Settle a claim about each pair of two tuples of results; of: what messages call each pair."""
     left, right = offered(left, right)
     if not (isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right)):
         count = [len(side) if isinstance(side, tuple) else 1 for side in (left, right)]
-        raise Broken(f"{count[0]} results are not {count[1]}")
-    return _merged([claim(one, other).settle() for one, other in zip(left, right, strict=True)])
+        raise Broken(f"{count[0]} results are not {count[1]}", (("left", left), ("right", right)))
+    names = of if len(of) == len(left) else tuple(f"result {k} of {len(left)}" for k in range(len(left)))
+    return _merged([_named(name, claim(one, other)) for name, one, other in zip(names, left, right, strict=True)])
 
 
-def _same_shape(left: ArrayLike, right: ArrayLike) -> None:
-    if np.shape(left) != np.shape(right) and np.shape(left) != () and np.shape(right) != ():
-        raise Broken(f"the left side has shape {np.shape(left)}, expected {np.shape(right)}")
+def _named(name: str, claim: Claim) -> Settlement:
+    """Settle a claim about one of several results; the message says which."""
+    try:
+        return claim.settle()
+    except Broken as broken:
+        raise Broken(f"{name}: {broken}", broken.sides, broken.cause, broken.within) from None
+
+
+def _same_shape(left: ArrayLike, right: ArrayLike, names: tuple[str, str]) -> None:
+    one, other = (np.shape(value_of(side)) for side in (left, right))
+    if one != other and one != () and other != ():
+        side = f"the {names[0]} side" if names[0] == "left" else f"what was {names[0]}"
+        raise Broken(f"{side} has shape {one}, expected {other}", tuple(zip(names, (left, right), strict=True)))
 
 
 def _compare(
     left: Any, right: Any, distance: Callable[[Any, Any], Any], word: str, names: tuple[str, str] = ("left", "right")
 ) -> Settlement:
     left, right = offered(left, right)
-    _same_shape(left, right)
+    _same_shape(left, right, names)
     left, right = _beside_stored(left, right), _beside_stored(right, left)
     one, other = value_of(left), value_of(right)
     allowed = np.asarray(error_of(left) + error_of(right))
@@ -259,9 +279,22 @@ def _largest(x: NDArray[Any]) -> tuple[int, ...]:
 
 def _unequal(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> str:
     """The two elements at an index of the shape that both sides are broadcast to, as the beginning of a message."""
-    one, other = (np.broadcast_to(side, shape)[index] for side in (left, right))
-    return f"{_number(one)} is not {_number(other)} at {list(index)}"
+    pair = [np.broadcast_to(side, shape)[index] for side in (left, right)]
+    texts: list[str] = []
+    for digits in DIGITS:
+        texts = [_number(x, digits) for x in pair]
+        if texts[0] != texts[1]:
+            break
+    return f"{texts[0]} is not {texts[1]} at {list(index)}"
 
 
-def _number(x: Any) -> str:
-    return f"{float(x):.9g}" if np.asarray(x).dtype.kind not in "iub" else str(x)
+DIGITS = (9, 17, 21)
+"""Significant digits that are printed: as many as tell two numbers of a format apart, float32 first."""
+
+
+def _number(x: Any, digits: int) -> str:
+    if np.asarray(x).dtype.kind in "iub":
+        return str(x)
+    if digits <= 17 or not np.isfinite(x):
+        return f"{float(x):.{digits}g}"
+    return np.format_float_positional(x, precision=digits, unique=False, fractional=False, trim="-")

@@ -45,7 +45,14 @@ def agreement(operation: Implementation, raw: Any, expected: Any) -> Claim:
 def gradient_agreement(operation: Implementation, gradients: dict[str, Any], expected: dict[str, Any]) -> Claim:
     """Plain gradients are what the definition says."""
     computed = operation.beside_gradient(gradients, expected)
-    return closely(tuple(computed.values()), tuple(_numbers(x) for x in expected.values()))
+    return _gradients_agree(computed, expected)
+
+
+def _gradients_agree(computed: dict[str, Any], expected: dict[str, Any]) -> Claim:
+    """The gradients by all arguments are those expected; messages say by which argument."""
+    names = tuple(f"the gradient by {name}" for name in expected)
+    right = tuple(_numbers(x) for x in expected.values())
+    return closely(tuple(computed.values()), right, names=("returned", "expected"), of=names)
 
 
 def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str, Any], seed: int) -> Claim:
@@ -62,7 +69,7 @@ def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str,
     slopes = [x for gradient in expected.values() for x in _parts(gradient)]
     if not any(np.any(np.abs(x.value) > x.error) for x in slopes):
         raise Undecidable("the gradient is zero up to its error: a backend that loses it could not be told")
-    return closely(tuple(computed.values()), tuple(_numbers(x) for x in expected.values()))
+    return _gradients_agree(computed, expected)
 
 
 def _numbers(results: Any) -> Any:

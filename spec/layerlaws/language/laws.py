@@ -150,6 +150,7 @@ class Fault:
     function: takes the operation's arguments as plain NumPy arrays. Its docstring says what is wrong.
     breaks: names of the laws that fail for it. kind: what sort of mistake it is, one of `KINDS`.
     repair: what to do instead, a sentence. seen: where it was really shipped (a link), or "constructed".
+    alike: where the mistake leaves a choice, whether results on these arguments are one; None where it leaves none.
     """
 
     operation: Operation
@@ -158,6 +159,7 @@ class Fault:
     kind: str
     repair: str
     seen: str
+    alike: Callable[[Any, dict[str, Any]], bool] | None = None
 
     @property
     def name(self) -> str:
@@ -181,6 +183,7 @@ def fault(
     kind: str,
     repair: str,
     seen: str = "constructed",
+    alike: Callable[[Any, dict[str, Any]], bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Fault]:
     """Make a function a known wrong implementation of an operation. See `Fault`.
 
@@ -197,6 +200,6 @@ def fault(
             raise TypeError(f"the fault {function.__name__} needs a repair: what to do instead, a sentence")
         if kind not in KINDS:
             raise ValueError(f"the fault {function.__name__} has kind {kind!r}, expected one of {', '.join(KINDS)}")
-        return Fault(operation, function, names, kind, repair, seen)
+        return Fault(operation, function, names, kind, repair, seen, alike)
 
     return make

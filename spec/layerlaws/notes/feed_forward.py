@@ -38,6 +38,7 @@ from layerlaws.language import (
     arrays,
     asbounded,
     closely,
+    constant,
     dependence,
     exactly,
     extents,
@@ -51,6 +52,7 @@ from layerlaws.language import (
     require,
     rewritten,
     seeds,
+    with_gradient,
     workload,
 )
 from layerlaws.language import strategies as st
@@ -209,6 +211,18 @@ def _identity(x: Array) -> Arguments:
         "w_2": np.concatenate([one, -one]),
         "b_2": nothing,
     }
+
+
+@fault(
+    feed_forward,
+    breaks="gradient_agrees_with_definition",
+    kind="gradient",
+    repair="Add up over positions, too.",
+    seen="https://github.com/ooples/AiDotNet.Tensors/issues/234",
+)
+def adds_the_bias_gradient_up_over_the_batch_only(x: Array, w_1: Array, b_1: Array, w_2: Array, b_2: Array) -> Array:
+    """The gradient by b_2 is summed over the first axis alone, and keeps one row for each position."""
+    return with_gradient(feed_forward(x, w_1, b_1, w_2, constant(b_2)), b_2, lambda s: s.sum(axis=0))
 
 
 @law(inputs=networks(textures=PLAIN))

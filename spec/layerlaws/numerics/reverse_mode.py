@@ -40,7 +40,7 @@ from layerlaws.numerics.formats import is_float
 from layerlaws.numerics.rounding import quietly
 from layerlaws.numerics.tape import Pull, Variable, constant, elementwise
 
-__all__ = ["constant", "straight_through", "vjp", "with_slope"]
+__all__ = ["constant", "straight_through", "vjp", "with_gradient", "with_slope"]
 
 
 def vjp(definition: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
@@ -138,6 +138,18 @@ def straight_through(value: Any, other: Any) -> Any:
     if not isinstance(other, Variable):
         return value
     return Variable(constant(value), (other, lambda s: s))
+
+
+def with_gradient(value: Any, argument: Any, pull: Callable[[Any], Any]) -> Any:
+    """`value`, which on the way back adds pull(its adjoint) to the gradient by `argument`, whatever that is.
+
+    For faults that show in gradients alone. What `value` was computed from gets its gradient as always: pass
+    constant(argument) there.
+    """
+    if not isinstance(argument, Variable):
+        return value
+    own = [(value, lambda s: s)] if isinstance(value, Variable) else []
+    return Variable(constant(value), *own, (argument, pull))
 
 
 def _differentiable(x: Any) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from layerlaws.checking.literals import printed
 from layerlaws.checking.verdict import Verdict
 from layerlaws.language.note import Case
 from layerlaws.running.counterexamples import write_scripts
 from layerlaws.running.journal import Journal
 from layerlaws.running.processes import Worker
+from layerlaws.running.traces import last_example
 from layerlaws.running.worker import LONGEST_CAUSE, Facts, Task
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
@@ -74,9 +76,13 @@ class Backlog:
         """Record that a worker died or is late, and give up laws where that has happened too often."""
         state = "timed out" if late else "crashed"
         reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
+        example = last_example(self.task.traces, worker.process.pid) if self.task.traces else {}
+        format = example.pop("format", "")
+        arguments, packed = printed(example)
         operation = self.cases[worker.law].operation.name
         lost = self._unheld(worker.law, state, reason, f"{operation} {state}")
-        self._record(replace(lost, seconds=round(worker.elapsed, 3)))
+        seconds = round(worker.elapsed, 3)
+        self._record(replace(lost, seconds=seconds, dtype=format, counterexample=arguments, packed=packed))
         self._lost[operation, state] += 1
         times = self._lost[operation, state]
         if times >= MOST_LOST[state]:

@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from layerlaws.checking.failure import ACCEPTED
 from layerlaws.checking.literals import evaluated, whole
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
@@ -24,7 +25,7 @@ DIRECTORY = "counterexamples"
 WIDTH = 100
 
 TEMPLATE = '''\
-"""Holds one backend to one law on one example: exit status 0 where the law holds, 1 where it does not."""
+"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if that cannot be told."""
 
 {comment}
 import sys
@@ -40,9 +41,13 @@ ARGUMENTS = {{
 {arguments}
 }}
 
-example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+try:
+    example = hold(BACKEND, LAW, DTYPE, ARGUMENTS)
+except Exception as reason:
+    print(f"{{BACKEND}} cannot be held to {{LAW}}: {{reason}}", file=sys.stderr)
+    sys.exit(2)
 print(example)
-sys.exit(not example.holds)
+sys.exit(example.status)
 '''
 
 
@@ -100,6 +105,11 @@ def _comment(verdict: Verdict) -> str:
     """The law, what was seen, and the diagnosis, as comments, whatever text they contain."""
     sentence = next((case.law.statement for case in catalogue().cases if case.id == verdict.id), "")
     parts = [f"Law: {sentence}", f"Seen: {verdict.reason}"]
+    bad = next((f"{side}: {text}" for side, text in verdict.sides.items() if side.startswith(ACCEPTED)), "")
+    if bad:
+        parts.append(f"{bad[0].upper()}{bad[1:]}")
+    if verdict.sizes:
+        parts.append(f"Sizes: {verdict.sizes}")
     if verdict.diagnosis:
         parts.append(f"Known fault: {verdict.diagnosis}")
     if verdict.backend.endswith(".py"):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from layerlaws import __version__
 from layerlaws.checking.verdict import Verdict
@@ -57,9 +58,10 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
     limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
     with ExitStack() as stack:
         journals = _journals(plan, stack)
+        traces = stack.enter_context(TemporaryDirectory(prefix="layerlaws-"))
         backlogs = {
             facts.name: Backlog(
-                Task(facts.name, plan.profile, plan.seed, limit, memory, str(plan.output or "")),
+                Task(facts.name, plan.profile, plan.seed, limit, memory, str(plan.output or ""), traces),
                 plan.cases,
                 journals.get(facts.name),
                 listen,

@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field, replace
 
 from layerlaws.backends import load_backend, source_code
 from layerlaws.checking.check import check
+from layerlaws.checking.trial import Statistics
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
 from layerlaws.running.channel import Channel, isolate, set_alarm, spare_cuda
 from layerlaws.running.tampering import Snapshot, snapshot, tampered
+from layerlaws.running.traces import Trace
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
 from layerlaws.support.printable import describe, printable
@@ -32,7 +34,7 @@ class Task:
     """What a worker is to do.
 
     limit: seconds a law may take. memory: bytes it may use, 0 for any number. witnesses: a directory with records of
-    earlier runs, or "".
+    earlier runs, or "". traces: a directory for the example that is executed, or "".
     """
 
     backend: str
@@ -41,6 +43,7 @@ class Task:
     limit: float
     memory: int
     witnesses: str = ""
+    traces: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ def serve(connection: socket.socket, task: Task) -> None:
     if backend is None:
         return
     cases = {case.id: case for case in catalogue().cases}
+    announce = Trace(task.traces).write if task.traces else None
     while True:
         id = channel.receive()["law"]
         set_alarm(task.limit)
-        verdict = _hold(backend, cases[id], task)
+        verdict = _hold(backend, cases[id], task, Statistics(announce=announce))
         name = tampered(intact)
         if name:
             verdict = _blank(backend, cases[id], tampering(name), f"it replaced {name}")
@@ -113,10 +117,10 @@ def tampering(function: str) -> str:
     return f"it replaced {function}, which definitions and laws use, too: nothing can be said of what it computes"
 
 
-def _hold(backend: Backend, case: Case, task: Task) -> Verdict:
+def _hold(backend: Backend, case: Case, task: Task, statistics: Statistics) -> Verdict:
     try:
         before = witness(task.witnesses, backend, case)
-        verdict = check(backend, case, profile=task.profile, seed=task.seed, witness=before)
+        verdict = check(backend, case, profile=task.profile, seed=task.seed, witness=before, statistics=statistics)
     except BaseException as error:  # a KeyboardInterrupt, too, is the backend's: the user's does not come here
         verdict = _blank(backend, case, f"holding the law was broken off by {describe(error)}", type(error).__name__)
     if verdict.state == "error" and "MemoryError" in verdict.reason and task.memory:

@@ -14,12 +14,14 @@ from layerlaws.language import (
     all_of,
     asbounded,
     closely,
+    constant,
     exactly,
     fault,
     law,
     normal,
     one_hot,
     seeds,
+    with_gradient,
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.bert_embeddings.embeddings import (
@@ -75,6 +77,28 @@ def everything_is_the_first_segment(**inputs: Any) -> Array:
     """Segment ids are ignored, and each token gets row 0."""
     _embedded(inputs)
     return _embedded(inputs, segment_ids=np.zeros_like(inputs["segment_ids"]))
+
+
+@fault(
+    bert_embeddings,
+    breaks=(a_row_s_gradient_is_the_sum_over_its_tokens, "gradient_agrees_with_definition"),
+    kind="gradient",
+    repair="Add up the gradients of all its tokens.",
+    seen="https://github.com/pytorch/pytorch/issues/1528",
+)
+def the_last_of_equal_tokens_trains_the_row(**inputs: Any) -> Array:
+    """The gradient of a token that occurs again is overwritten: a scatter that assigns where it should add."""
+    _embedded(inputs)
+    ids, table = inputs["token_ids"], inputs["token_table"]
+    words = len(table)
+    latest = np.full(words, -1)
+    latest[ids.reshape(-1)] = np.arange(ids.size)
+
+    def assigned(adjoint: Array) -> Array:
+        return np.where((latest >= 0)[:, None], adjoint[latest], 0.0)
+
+    rows = with_gradient(constant(table)[ids.reshape(-1)], table, assigned)
+    return _embedded(inputs, token_table=rows, token_ids=np.arange(ids.size).reshape(ids.shape))
 
 
 @law(needs=["gradient"], present=st.integers(0, 1), seed=seeds)

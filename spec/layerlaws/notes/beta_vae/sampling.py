@@ -100,6 +100,18 @@ def samples_with_a_hundredth_of_the_noise(mean: Array, log_variance: Array, nois
     return reparameterize(mean, log_variance, 0.01 * noise)
 
 
+@fault(
+    reparameterize,
+    breaks=a_sample_has_the_mean_and_variance_it_is_told,
+    kind="formula",
+    repair="Use those of the encoder.",
+    seen="https://github.com/huggingface/diffusers/pull/13657",
+)
+def takes_every_variance_for_1(mean: Array, log_variance: Array, noise: Array) -> Array:
+    """Zeros stand in for the log-variances, so that all noise has a deviation of 1."""
+    return reparameterize(mean, np.zeros_like(log_variance), noise)
+
+
 @law(inputs=loud_samples(), which=st.sampled_from(["mean", "log_variance", "noise"]))
 def each_latent_has_its_own_noise(
     reparameterize: Implementation, mean: Array, log_variance: Array, noise: Array, which: str

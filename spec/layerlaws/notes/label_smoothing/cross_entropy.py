@@ -330,6 +330,25 @@ def extreme_logits_cost_what_they_should(
     label_smoothed_cross_entropy,
     breaks=extreme_logits_cost_what_they_should,
     kind="precision",
+    repair="Subtract the highest logit from both first.",
+    seen="https://github.com/pytorch/pytorch/issues/38839",
+)
+def subtracts_the_score_from_the_log_of_the_sum(
+    logits: Array, targets: Ids, smoothing: float, ignore_index: int
+) -> Array:
+    """-log p is logsumexp(logits) minus a logit: where both are large, a small difference of them is lost."""
+    _, _, kept = loss_terms(logits, targets, smoothing, ignore_index)
+    highest = np.max(logits, axis=1, keepdims=True)
+    total = (highest + np.log(np.sum(np.exp(logits - highest), axis=1, keepdims=True))).astype(logits.dtype)
+    losses = total - logits
+    right = np.take_along_axis(losses, np.where(kept, targets, 0)[:, None], axis=1)[:, 0]
+    return mean_over_kept((1.0 - smoothing) * right + smoothing * np.mean(losses, axis=1), kept)
+
+
+@fault(
+    label_smoothed_cross_entropy,
+    breaks=extreme_logits_cost_what_they_should,
+    kind="precision",
     repair="Compute log_softmax in one.",
     seen="https://github.com/deeplearning4j/deeplearning4j/issues/785",
 )

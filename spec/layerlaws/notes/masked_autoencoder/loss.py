@@ -193,6 +193,20 @@ def averages_images_first(target: Array, prediction: Array, mask: Mask, normaliz
     return _loss(target, prediction, mask, normalize, mask / np.maximum(removed, 1) / max(int((removed > 0).sum()), 1))
 
 
+@fault(
+    reconstruction_loss,
+    breaks=images_weigh_by_their_removed_patches,
+    kind="boundary",
+    repair="Average all removed patches together.",
+    seen="https://github.com/Zhen-Dong/Magic-Me/issues/14",
+)
+def divides_by_the_removed_patches_of_an_image(target: Array, prediction: Array, mask: Mask, normalize: bool) -> Array:
+    """Each image's error is divided by its own number of removed patches, and one without any is 0 / 0."""
+    removed = mask.sum(axis=1, keepdims=True)
+    shares = np.where(removed > 0, mask / np.maximum(removed, 1), np.nan) / len(mask)
+    return _loss(target, prediction, mask, normalize, shares)
+
+
 @law(inputs=reconstructions(normalize=True))
 def predicting_zeros_costs_the_contrast_of_the_target(reconstruction_loss: Implementation, inputs: Arguments) -> Claim:
     """A prediction of zeros for normalized patches of P pixels costs the mean of (1 - 1/P) v / (v + 1e-6), v their

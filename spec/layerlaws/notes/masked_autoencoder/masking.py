@@ -145,6 +145,35 @@ def takes_the_last_of_equals_first(tokens: Array, noise: Array, keep: int) -> tu
     return _masked(tokens, noise.shape[1] - 1 - _shuffle(tokens, np.flip(noise, 1)), keep)
 
 
+def _is_some_order(results: Results, inputs: Arguments) -> bool:
+    """Whether results keep the tokens of least noise, in an order of it: of equal noise any token may come first."""
+    visible, mask, restore = results
+    tokens, noise, keep = inputs["tokens"], inputs["noise"], inputs["keep"]
+    places = np.tile(np.arange(tokens.shape[1]), (len(tokens), 1))
+    if restore.shape != noise.shape or not np.array_equal(np.sort(restore, axis=1), places):
+        return False
+    order = np.argsort(restore, axis=1)
+    return (
+        bool(np.all(np.diff(np.take_along_axis(noise, order, axis=1).astype(np.float64), axis=1) >= 0))
+        and np.array_equal(mask, restore >= keep)
+        and np.array_equal(visible, np.take_along_axis(tokens, order[:, :keep, None], axis=1))
+    )
+
+
+@fault(
+    random_masking,
+    breaks=the_tokens_of_least_noise_are_kept,
+    kind="order",
+    repair="Ask for a stable sort.",
+    seen="https://github.com/facebookresearch/mae/blob/main/models_mae.py",
+    alike=_is_some_order,
+)
+def sorts_equal_noise_as_it_falls(tokens: Array, noise: Array, keep: int) -> tuple[Array, Mask, Ids]:
+    """The sort is not stable, and of equal noise any token may come first."""
+    _shuffle(tokens, noise)
+    return _masked(tokens, np.argsort(noise, axis=1, kind="heapsort"), keep)
+
+
 @law()
 def images_are_masked_by_their_own_noise(
     random_masking: Implementation, tokens: Array, noise: Array, keep: int

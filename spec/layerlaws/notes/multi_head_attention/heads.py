@@ -343,6 +343,33 @@ def a_blind_query_gets_no_bias(**inputs: Any) -> tuple[Array, Array]:
     return np.where(seen, output, output.dtype.type(0)), weights
 
 
+@fault(
+    multi_head_attention,
+    breaks=a_query_that_sees_nothing_gets_the_output_bias,
+    kind="mask",
+    repair="Its weights are 0.",
+    seen="https://github.com/NVIDIA/apex/issues/1390",
+)
+def a_blind_query_attends_uniformly(**inputs: Any) -> tuple[Array, Array]:
+    """Hidden scores are filled with a large negative number, and a row that has no others weighs all keys alike."""
+    return plain_heads(inputs, attend=lambda q, k, mask: plain_weights(q, k, mask, fill=-(2.0**100)))
+
+
+@fault(
+    multi_head_attention,
+    breaks=a_query_that_sees_nothing_gets_the_output_bias,
+    kind="mask",
+    repair="Its weights are 0.",
+)
+def a_blind_query_attends_to_all_keys(**inputs: Any) -> tuple[Array, Array]:
+    """A large number is subtracted from hidden scores, and a row that has no others attends to all keys."""
+
+    def attend(q: Array, k: Array, mask: Mask | None) -> Array:
+        return plain_weights(q, k, None, bias=np.where(allowed(mask, q, k), 0.0, -(2.0**30)))
+
+    return plain_heads(inputs, attend=attend)
+
+
 @law(inputs=blind_projected_states(), needs=["gradient"])
 def gradients_are_finite_where_a_query_sees_nothing(multi_head_attention: Implementation, inputs: Arguments) -> Claim:
     """One query that sees nothing does not spoil the gradients of the weights, which all queries share."""

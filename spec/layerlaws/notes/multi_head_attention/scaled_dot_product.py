@@ -384,10 +384,22 @@ def a_query_that_sees_nothing_gets_nothing(
     breaks=a_query_that_sees_nothing_gets_nothing,
     kind="mask",
     repair="Its weights are 0.",
+    seen="https://github.com/NVIDIA/apex/issues/1390",
+)
+def attends_uniformly_where_nothing_is_allowed(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
+    """Hidden scores are filled with a large negative number; a row that has no others gets the mean of all values."""
+    return _attention(query, key, value, mask, fill=-(2.0**100))  # exact in every format, unlike -1e30
+
+
+@fault(
+    scaled_dot_product_attention,
+    breaks=a_query_that_sees_nothing_gets_nothing,
+    kind="mask",
+    repair="Its weights are 0.",
 )
 def sees_everything_where_nothing_is_allowed(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
-    """A row whose scores are all the same large negative number gets the mean of all values."""
-    return _attention(query, key, value, mask, fill=-1e30)
+    """A large number is subtracted from hidden scores, and a row that has no others attends to all keys."""
+    return _attention(query, key, value, None, bias=np.where(allowed(mask, query, key), 0.0, -(2.0**30)))
 
 
 @law(inputs=blind_states(), needs=["gradient"])

@@ -40,7 +40,8 @@ def plain_weights(
     highest = np.max(scores, axis=axis, keepdims=True) if shift else 0.0
     raised = np.exp(scores - np.where(np.isfinite(highest), highest, 0.0))
     total = np.sum(raised, axis=axis, keepdims=True) + extra
-    return np.divide(raised, np.where(total == 0, 1.0, total)).astype(query.dtype)
+    some = seen.any(axis=axis, keepdims=True) | np.isfinite(fill)  # the others are divided by a sum of zeros
+    return np.divide(raised, np.where(some, total, 1.0)).astype(query.dtype)
 
 
 def bare_weights(query: Array, key: Array, mask: Mask | None) -> Array:

@@ -84,6 +84,20 @@ def masks_the_values_only(
     return related(query, key, value, key_table, value_table, mask, shares=shares)
 
 
+@fault(
+    relative_attention,
+    breaks=a_query_that_sees_nothing_gets_no_rows,
+    kind="mask",
+    repair="Its weights are 0.",
+    seen="https://github.com/NVIDIA/apex/issues/1390",
+)
+def attends_uniformly_where_no_key_is_allowed(
+    query: Array, key: Array, value: Array, key_table: Array, value_table: Array, mask: Mask
+) -> Array:
+    """Hidden scores are filled with a large negative number, and a row that has no others weighs all keys alike."""
+    return related(query, key, value, key_table, value_table, mask, fill=-(2.0**100))
+
+
 @law(inputs=blind_states(), needs=["gradient"])
 def a_query_that_sees_nothing_spoils_no_table(relative_attention: Implementation, inputs: Arguments) -> Claim:
     """All gradients are finite, also where some query sees nothing, and that query's own gradient is 0."""

@@ -204,6 +204,24 @@ def the_same_weights_serve_every_step(
 
 @fault(
     rnn_language_model,
+    breaks=a_text_may_be_cut_where_the_state_is_carried_on,
+    kind="formula",
+    repair="Hand each state on to the next step.",
+    seen="https://github.com/karpathy/makemore/pull/3",
+)
+def every_step_starts_from_the_first_state(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The state that came in is used at every step, and no word hears of those before it."""
+
+    def step(x: Array, h: Array, t: int) -> Array:
+        return np.tanh(x @ w_x + state @ w_h + b_h)
+
+    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, step)
+
+
+@fault(
+    rnn_language_model,
     breaks=the_same_weights_serve_every_step,
     kind="scale",
     repair="Every step has the same weights.",

@@ -128,6 +128,20 @@ def every_step_back_costs_alpha_once_more(
 @fault(
     backoff_scores,
     breaks=every_step_back_costs_alpha_once_more,
+    kind="formula",
+    repair="Count how often each occurs.",
+    seen="https://github.com/nltk/nltk/issues/2599",
+)
+def ends_with_all_words_alike(corpus: Ids, history: Ids, vocabulary: int, order: int, alpha: float) -> Array:
+    """The last resort gives each word that occurs the same share, however often it does."""
+    context = checked_context(corpus, history, vocabulary, order, alpha)
+    occurs = count_followers(corpus, (), vocabulary) > 0
+    return back_off_by(corpus, context, vocabulary, alpha, last=as_exact(occurs) / int(occurs.sum()))
+
+
+@fault(
+    backoff_scores,
+    breaks=every_step_back_costs_alpha_once_more,
     kind="scale",
     repair="It is a price per step.",
 )
