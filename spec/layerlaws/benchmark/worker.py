@@ -35,7 +35,7 @@ from layerlaws.benchmark.messages import (
 from layerlaws.benchmark.probes import PROBES, Probe, place_of, threads
 from layerlaws.benchmark.timing import Effort, Entrant, take_turns
 from layerlaws.language.backend import Backend
-from layerlaws.running.channel import Channel, isolate, set_alarm
+from layerlaws.running.channel import Channel, isolate
 from layerlaws.running.tampering import Snapshot, snapshot, tampered
 from layerlaws.running.worker import load, tampering
 from layerlaws.support.printable import describe
@@ -178,12 +178,10 @@ class Worker:
     def _receive(self) -> dict[str, Any]:
         request = self.channel.receive()
         self._id = request.pop("id")
-        set_alarm(self.task.effort.patience)
         return request
 
     def _answer(self, answer: Answer, spent: bool = False) -> None:
         """Answer the request. spent: whether the process is of no more use."""
-        set_alarm(0)
         if function := tampered(self.intact):
             answer, spent = Refused("error", tampering(function)), True
         with suppress(BrokenPipeError):  # the run has ended

@@ -15,10 +15,14 @@ from layerlaws.running.processes import Worker
 from layerlaws.running.worker import Facts, Task
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
-"""How many verdicts of an operation may be lost in each state before its remaining laws are given up."""
+"""How many verdicts of an operation may be lost in each state before its remaining laws are given up, if no law of it
+has come to its end.
+"""
 
 MOST_TIMED_OUT = 10
-"""Time-outs of a backend before its remaining laws are given up. One that never returns would take a day otherwise."""
+"""Time-outs of a backend before its remaining laws are given up, if no law has come to its end. One that never returns
+would take a day otherwise.
+"""
 
 Listener = Callable[[Verdict], None]
 
@@ -34,6 +38,8 @@ class Backlog:
         self.verdicts: list[Verdict] = []
         self._operations: dict[Worker, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
+        self._returned: set[str] = set()
+        self._put_back: set[str] = set()
 
     def begin(self, facts: Facts) -> None:
         """Take over the verdicts of a resumed record, and give up all laws if the backend cannot be loaded."""
@@ -68,7 +74,17 @@ class Backlog:
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
             verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
         identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law")}
+        if verdict.examples:
+            self._returned.add(fallback.operation)
         self._record(replace(verdict, **identity))
+
+    def put_back(self, worker: Worker) -> bool:
+        """Have a law held again whose worker was ended from elsewhere. Returns whether it will be: once only."""
+        first = worker.law not in self._put_back
+        if first:
+            self._put_back.add(worker.law)
+            self.waiting.insert(0, worker.law)
+        return first
 
     def lose(self, worker: Worker, late: bool) -> None:
         """Record that a worker died or is late, and give up laws where that has happened too often."""
@@ -78,11 +94,11 @@ class Backlog:
         operation = self.cases[worker.law].operation.name
         self._lost[operation, state] += 1
         lost = self._lost[operation, state]
-        if lost >= MOST_LOST[state]:
+        if lost >= MOST_LOST[state] and operation not in self._returned:
             rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
             self.give_up(state, f"not held: {operation} {state} {lost} times before", rest)
         timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
-        if late and timed_out >= MOST_TIMED_OUT:
+        if late and timed_out >= MOST_TIMED_OUT and not self._returned:
             self.give_up(state, f"not held: the backend {state} {timed_out} times before")
 
     def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None) -> None:

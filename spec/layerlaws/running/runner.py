@@ -115,8 +115,8 @@ def _attend(worker: Worker, backlog: Backlog) -> bool:
     late = worker.overdue > 0
     if not (spent or dead or late):
         return True
-    if worker.law:
-        backlog.lose(worker, worker.alarmed if dead else late)
+    if worker.law and not (worker.abandoned and backlog.put_back(worker)):
+        backlog.lose(worker, late and not dead)
     backlog.forget(worker)
     worker.end()
     return False

@@ -14,7 +14,7 @@ from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
-from layerlaws.running.channel import Channel, isolate, set_alarm, spare_cuda
+from layerlaws.running.channel import Channel, isolate, spare_cuda
 from layerlaws.running.tampering import Snapshot, snapshot, tampered
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
@@ -73,7 +73,6 @@ def serve(connection: socket.socket, task: Task) -> None:
     cases = {case.id: case for case in catalogue().cases}
     while True:
         id = channel.receive()["law"]
-        set_alarm(task.limit)
         verdict = _hold(backend, cases[id], task)
         name = tampered(intact)
         if name:
