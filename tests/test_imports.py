@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("spec/layerlaws", "impl/layerlaws_backends")
 
 GROUND = ("support", "numerics", "language")
-ONE_BACKEND = (*GROUND, "discovery", "backends", "checking")
+ONE_BACKEND = (*GROUND, "discovery", "declarations", "backends", "checking")
 MANY = (*ONE_BACKEND, "layerlaws", "running")
 
 WINGS: dict[str, tuple[str, ...]] = {
@@ -28,7 +28,8 @@ WINGS: dict[str, tuple[str, ...]] = {
     "language": ("support", "numerics"),
     "notes": ("language",),
     "discovery": (*GROUND, "notes"),
-    "backends": GROUND,
+    "declarations": GROUND,
+    "backends": (*GROUND, "declarations"),
     "checking": (*GROUND, "discovery", "backends"),
     "literals": ("checking",),
     "pytest_plugin": ONE_BACKEND,

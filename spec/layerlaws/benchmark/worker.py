@@ -34,11 +34,12 @@ from layerlaws.benchmark.messages import (
 )
 from layerlaws.benchmark.probes import PROBES, Probe, place_of, threads
 from layerlaws.benchmark.timing import Effort, Entrant, take_turns
+from layerlaws.checking.tampering import Snapshot, accusation, snapshot, tampered
 from layerlaws.language.backend import Backend
 from layerlaws.running.channel import Channel, isolate
-from layerlaws.running.tampering import Snapshot, snapshot, tampered
-from layerlaws.running.worker import load, tampering
+from layerlaws.running.worker import load
 from layerlaws.support.printable import describe
+from layerlaws.support.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def serve(connection: socket.socket, task: Task) -> None:
     """Load the backend, report what it is, and answer requests until the connection ends."""
     isolate(task.memory)
     intact, channel = snapshot(), Channel(connection)
-    backend = load(task.backend, channel, intact)
+    backend = load(task.backend, channel, intact, Sources())
     if backend is None:
         return
     gc.freeze()  # libraries are full of objects that stay; looking through them at every call takes long
@@ -183,6 +184,6 @@ class Worker:
     def _answer(self, answer: Answer, spent: bool = False) -> None:
         """Answer the request. spent: whether the process is of no more use."""
         if function := tampered(self.intact):
-            answer, spent = Refused("error", tampering(function)), True
+            answer, spent = Refused("error", accusation(function)), True
         with suppress(BrokenPipeError):  # the run has ended
             self.channel.send(id=self._id, spent=spent, **encode(answer))
