@@ -20,7 +20,7 @@ PACKAGES = ("spec/layerlaws", "impl/layerlaws_backends")
 
 GROUND = ("support", "numerics", "language")
 ONE_BACKEND = (*GROUND, "discovery", "declarations", "backends", "checking")
-MANY = (*ONE_BACKEND, "layerlaws", "running")
+MANY = (*ONE_BACKEND, "running", "layerlaws")
 
 WINGS: dict[str, tuple[str, ...]] = {
     "support": (),
@@ -32,9 +32,9 @@ WINGS: dict[str, tuple[str, ...]] = {
     "backends": (*GROUND, "declarations"),
     "checking": (*GROUND, "discovery", "backends"),
     "literals": ("checking",),
-    "pytest_plugin": ONE_BACKEND,
+    "running": ONE_BACKEND,
+    "pytest_plugin": (*ONE_BACKEND, "running"),
     "layerlaws": (*ONE_BACKEND, "pytest_plugin"),
-    "running": (*ONE_BACKEND, "layerlaws"),
     "benchmark": MANY,
     "report": (*MANY, "benchmark"),
     "cli": (*MANY, "benchmark", "report"),

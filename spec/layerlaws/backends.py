@@ -14,7 +14,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,8 +33,17 @@ PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "d
 
 
 def installed_backends() -> dict[str, str]:
-    """The installed backends: where each is found ("module" or "module:object"), by name."""
-    return {entry.name: entry.value for entry in entry_points(group="layerlaws.backends")}
+    """The installed backends: where each is found ("module" or "module:object"), by name.
+
+    Raises WrongUse where two packages announce different ones by one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group="layerlaws.backends"):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            packages = " and ".join(each.dist.name if each.dist else each.value for each in (other, entry))
+            raise WrongUse(f"the packages {packages} both announce a backend {entry.name!r}: uninstall one of them")
+    return {name: entry.value for name, entry in found.items()}
 
 
 def load_backend(name: str, catalogue: Catalogue, sources: Sources | None = None) -> Backend:

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layerlaws import __version__
 from layerlaws.benchmark import memory
 from layerlaws.benchmark.contest import Contests
 from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format_of, jobs_of, workload_of, workloads_of
@@ -20,6 +19,7 @@ from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.running import runner
 from layerlaws.running.worker import Facts
 from layerlaws.support.errors import WrongUse
+from layerlaws.support.version import __version__
 
 Barred = Mapping[tuple[str, str, str], Verdict]
 """By backend, operation and mode: the verdict that bars it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from layerlaws import __version__
 from layerlaws.checking.verdict import Verdict
 from layerlaws.language import generic_laws
 from layerlaws.language.errata import errata_of
@@ -21,6 +20,7 @@ from layerlaws.report.provenance import names_of, provenance_of, warnings_of
 from layerlaws.running.counterexamples import script_path
 from layerlaws.running.journal import Record
 from layerlaws.support.errors import RecordError
+from layerlaws.support.version import __version__
 
 Verdicts = Sequence[Mapping[str, Verdict]]
 """For each record, its verdicts by the id of their law."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +14,9 @@ from layerlaws.running.counterexamples import write_scripts
 from layerlaws.running.journal import Journal
 from layerlaws.running.processes import Worker
 from layerlaws.running.worker import Facts, Task
+from layerlaws.support.errors import RecordError
+
+_log = logging.getLogger(__name__)
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
 """How many verdicts of an operation may be lost in each state before its remaining laws are given up, if no law of it
@@ -28,7 +32,11 @@ Listener = Callable[[Verdict], None]
 
 
 class Backlog:
-    """The laws one backend is held to. unfinished: ids of those without a verdict; waiting: of those not yet sent."""
+    """The laws one backend is held to.
+
+    unfinished: ids of those without a verdict; waiting: of those not yet sent. unwritten: why its record is not where
+    it should be, "" if it is.
+    """
 
     def __init__(self, task: Task, cases: Sequence[Case], journal: Journal | None, listen: Listener) -> None:
         self.task, self.journal, self.listen = task, journal, listen
@@ -36,6 +44,8 @@ class Backlog:
         self.unfinished = set(self.cases)
         self.waiting = list(self.cases)
         self.verdicts: list[Verdict] = []
+        self.unwritten = ""
+        self._code = ""
         self._operations: dict[Worker, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
         self._returned: set[str] = set()
@@ -45,8 +55,17 @@ class Backlog:
         """Take over the verdicts of a resumed record, and give up all laws if the backend cannot be loaded."""
         for verdict in self.journal.kept if self.journal else ():
             self._record(verdict, kept=True)
+        self._code = facts.code
         if facts.state:
             self.give_up(facts.state, facts.reason)
+
+    def load_again(self, worker: Worker, facts: Facts) -> bool:
+        """Whether a new worker has loaded the backend that the run began with; if not, its law is given up."""
+        if not facts.state and facts.code == self._code:
+            return True
+        why = f"it could not be loaded again: {facts.reason}" if facts.state else "its code has changed during the run"
+        self.give_up(facts.state or "error", why, [worker.law])
+        return False
 
     def take(self, worker: Worker) -> str:
         """The next law for a worker, "" if none waits.
@@ -74,6 +93,8 @@ class Backlog:
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
             verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
         identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law")}
+        if self.journal and isinstance(message.get("code"), dict):
+            self.journal.add_code(message["code"])
         if verdict.examples:
             self._returned.add(fallback.operation)
         self._record(replace(verdict, **identity))
@@ -120,5 +141,15 @@ class Backlog:
         self.verdicts.append(verdict)
         self.listen(verdict)
         if self.journal and not self.unfinished:
-            path = self.journal.close(sum(verdict.seconds for verdict in self.verdicts))
-            write_scripts(path.parent, self.task.backend, self.verdicts)
+            self._close(self.journal)
+
+    def _close(self, journal: Journal) -> None:
+        """Publish the record, and write what comes with it. What fails costs nothing else."""
+        try:
+            journal.close(sum(verdict.seconds for verdict in self.verdicts))
+        except RecordError as error:
+            self.unwritten = str(error)
+        try:
+            write_scripts(journal.path.parent, self.task.backend, self.verdicts)
+        except OSError as error:
+            _log.warning("no scripts are written to %s: %s", error.filename, error.strerror)

@@ -91,7 +91,7 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
             console.print(line, markup=False)
-    if plan.output is not None and any(verdict.unexpected and verdict.counterexample for verdict in verdicts):
+    if plan.output is not None and (plan.output / DIRECTORY).is_dir() and any(v.counterexample for v in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)

@@ -13,17 +13,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from layerlaws import __version__
 from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import suite_code
 from layerlaws.language.note import Case
 from layerlaws.running.backlog import Backlog, Listener
 from layerlaws.running.journal import START_OVER, Header, Journal, record_name
 from layerlaws.running.processes import Worker, ending, facts_of, memory_share, wait
 from layerlaws.running.worker import Facts, Task
 from layerlaws.support.errors import RecordError, WrongUse
+from layerlaws.support.version import __version__
 
 TIME_LIMITS = {"quick": 60.0, "standard": 120.0, "thorough": 900.0}
 """Time limit of one law in seconds, by profile."""
+
+
+class Unwritten(RecordError):
+    """Records could not be written, and the run came to its end nevertheless, with these verdicts."""
+
+    def __init__(self, message: str, verdicts: list[Verdict]) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
     """Carry out a plan and return the verdicts. listen: called with each verdict as soon as it is known.
 
     Raises WrongUse or RecordError before anything runs if records would overwrite each other, cannot be written or
-    cannot be resumed; RecordError later if one can no longer be written, with the verdicts so far recorded.
+    cannot be resumed; Unwritten at the end if one could not be written.
     """
     limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
     with ExitStack() as stack:
@@ -74,7 +83,11 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
                 for worker in list(workers):
                     if not _attend(worker, backlogs[worker.task.backend]):
                         workers.remove(worker)
-    return [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
+    verdicts = [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
+    unwritten = [backlog.unwritten for backlog in backlogs.values() if backlog.unwritten]
+    if unwritten:
+        raise Unwritten("\n".join(unwritten), verdicts)
+    return verdicts
 
 
 def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> None:
@@ -102,10 +115,8 @@ def _attend(worker: Worker, backlog: Backlog) -> bool:
             facts = facts_of(worker, said)
         except WrongUse as wrong:  # the file existed when the run began
             facts = Facts(worker.task.backend, state="error", reason=str(wrong))
-        if facts.state:
-            spent = True
-            backlog.give_up(facts.state, f"it could not be loaded again: {facts.reason}", [worker.law])
-            worker.law = ""
+        if not backlog.load_again(worker, facts):
+            spent, worker.law = True, ""
     for message in said:
         if (
             worker.law and message.get("law") == worker.law
@@ -123,10 +134,12 @@ def _attend(worker: Worker, backlog: Backlog) -> bool:
 
 
 def _journals(plan: Plan, stack: ExitStack) -> dict[str, Journal]:
-    names = [record_name(backend.name) for backend in plan.backends]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise WrongUse(f"two backends would write the same record {', '.join(sorted(twice))}: check one at a time")
+    by_name: dict[str, str] = {}
+    for backend in plan.backends:
+        other = by_name.setdefault(record_name(backend.name).casefold(), backend.name)
+        if other != backend.name or sum(each.name == other for each in plan.backends) > 1:
+            names = f"{other} and {backend.name}" if other != backend.name else f"{other}, named twice,"
+            raise WrongUse(f"{names} would write the same record {record_name(other)}: check one at a time")
     if plan.output is None:
         return {}
     journals = {}
@@ -155,4 +168,6 @@ def _header(plan: Plan, backend: Facts) -> Header:
         not plan.notes and not plan.laws,
         backend.unavailable,
         code=backend.code,
+        files=backend.files,
+        suite_code=suite_code(),
     )

@@ -18,7 +18,10 @@ BINARY = getattr(os, "O_BINARY", 0)
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 """A pipe is opened with this flag although nobody writes to it."""
 
-NO_FILE = "a directory, device or pipe, not a file"
+
+def no_file(mode: int) -> str:
+    """What something is that is no regular file, in words. mode: as `os.stat` says it."""
+    return f"a {'directory' if stat.S_ISDIR(mode) else 'device or pipe'}, not a file"
 
 
 @contextlib.contextmanager
@@ -65,8 +68,9 @@ def opened(path: Path) -> Iterator[int]:
     """A regular file, as a descriptor to read from. Pipes and devices are not waited for. Raises OSError."""
     file = os.open(path, os.O_RDONLY | NO_WAIT | BINARY)
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(0, NO_FILE, str(path))
+        mode = os.fstat(file).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(0, no_file(mode), str(path))
         yield file
     finally:
         os.close(file)

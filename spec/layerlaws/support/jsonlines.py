@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from layerlaws.support.errors import RecordError
 from layerlaws.support.fields import number as number_of
-from layerlaws.support.files import BINARY, NO_FILE, NO_FOLLOW, NO_WAIT, opened, write
+from layerlaws.support.files import BINARY, NO_FOLLOW, NO_WAIT, no_file, opened, write
 from layerlaws.support.printable import printable
 
 H = TypeVar("H")
@@ -83,9 +83,10 @@ class LineFile:
                     what = "a directory" if error.errno == errno.EISDIR else "a link"
                     raise RecordError(f"{self.path} is {what}, not a file; move it out of the way") from None
                 raise
-            if not stat.S_ISREG(os.fstat(file).st_mode):
+            mode = os.fstat(file).st_mode
+            if not stat.S_ISREG(mode):
                 os.close(file)
-                raise RecordError(f"{self.path} is {NO_FILE}; move it out of the way")
+                raise RecordError(f"{self.path} is {no_file(mode)}; move it out of the way")
             if sys.platform == "win32":  # an open file cannot be replaced there anyway
                 return file
             import fcntl

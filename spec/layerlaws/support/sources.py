@@ -210,10 +210,10 @@ def digest_at(path: str) -> str:
     return "" if content is None else _digest(content)
 
 
-def digest_of_package(folder: Path) -> str:
-    """The digest of all modules in a folder and below it."""
-    found = {str(path.relative_to(folder)): digest_at(str(path)) for path in folder.rglob("*.py")}
-    return digest_of(found)
+def digest_of_module(path: Path) -> str:
+    """The digest of a module's file, and where that is a package's `__init__`, of all modules in its folder."""
+    paths = path.parent.rglob("*.py") if path.stem == "__init__" else [path]
+    return digest_of({str(each.relative_to(path.parent)): digest_at(str(each)) for each in paths})
 
 
 def _digest(content: bytes) -> str:
