@@ -11,6 +11,8 @@ Public is what `__all__` names:
   arrays of counterexample scripts.
 """
 
+from layerlaws.support import surroundings as _  # noqa: F401  # isort: split
+
 from typing import TYPE_CHECKING, Any
 
 from layerlaws.backends import load_backend

@@ -22,6 +22,7 @@ from layerlaws.numerics.arithmetic import computing_in, tighter
 from layerlaws.numerics.formats import Format
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken, Undecidable
+from layerlaws.support.storage import nothing_kept
 
 PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
 """Most examples per law. A law that states a single fact may need fewer (`Law.examples`)."""
@@ -35,7 +36,8 @@ NAMES_ARITHMETIC = ("agrees_with_definition", "gradient_agrees_with_definition")
 class Statistics:
     """What the examples of one law have shown so far.
 
-    executed, undecidable, decisive: numbers of examples, as in `Verdict`. used: by dtype, the share of the allowed
+    executed, undecidable, decisive: numbers of examples, as in `Verdict`; decisive ones also asked the backend
+    something. asked: whether any did. used: by dtype, the share of the allowed
     error that each decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by
     dtype, those that all results fit, the tightest first. refusals: the argument at fault and what was raised, for each
     call that had to be refused and was. drawn: the example executed last, by argument, and the name of its format as
@@ -45,6 +47,7 @@ class Statistics:
     executed: int = 0
     undecidable: int = 0
     decisive: int = 0
+    asked: bool = False
     used: dict[str, list[float]] = field(default_factory=dict)
     moments: dict[str, Moments] = field(default_factory=dict)
     arithmetics: dict[str, list[Format]] = field(default_factory=dict)
@@ -130,7 +133,7 @@ class Trial:
             if target and used is not None:
                 hypothesis.target(used)
 
-        with warnings.catch_warnings():
+        with nothing_kept(), warnings.catch_warnings():
             # Hypothesis warns of examples that are long to print; `literal` prints them.
             warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)
             (holds if self.seed is None else hypothesis.seed(self.seed)(holds))()
@@ -146,26 +149,31 @@ class Trial:
         statistics.drawn = {"format": format.name, **example.inputs, **extra}
         statistics.executed += 1
         try:
-            settlement = self._settle(format, example, extra)
+            settlement, asked = self._settle(format, example, extra)
         except (Undecidable, hypothesis.errors.UnsatisfiedAssumption):
             statistics.undecidable += 1
             return None
-        statistics.decisive += settlement.decisive
+        statistics.asked |= asked
+        statistics.decisive += settlement.decisive and asked
         statistics.used.setdefault(format.name, []).append(settlement.used)
         statistics.moments[format.name] = statistics.moments.get(format.name, Moments()) + settlement.moments
         if self.case.law.name in NAMES_ARITHMETIC:
             self._narrow_down(format, example, extra)
         return settlement.used
 
-    def _settle(self, format: Format, example: Example, extra: Mapping[str, Any]) -> Settlement:
-        """What the law's claim shows on one example in one arithmetic. Raises Broken, Raised or Undecidable."""
+    def _settle(self, format: Format, example: Example, extra: Mapping[str, Any]) -> tuple[Settlement, bool]:
+        """What the law's claim shows on one example in one arithmetic, and whether it asked the backend anything.
+
+        Raises Broken, Raised or Undecidable.
+        """
         case, inputs = self.case, example.inputs
         operations = {o.name: Implementation(o, self.backend, format, example) for o in case.operations}
         values = {**inputs, **extra, **operations, "operation": operations[case.operation.name], "inputs": inputs}
         values["format"] = format
         try:
             with quietly(), computing_in(format):
-                return settle(case.law.state(**{name: values[name] for name in case.law.parameters}))
+                settlement = settle(case.law.state(**{name: values[name] for name in case.law.parameters}))
+                return settlement, any(implementation.asked for implementation in operations.values())
         finally:
             for implementation in operations.values():
                 self.statistics.refusals += implementation.refusals

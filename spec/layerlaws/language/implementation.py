@@ -51,7 +51,7 @@ class Implementation:
 
     It takes arrays of the format, or earlier results with their errors, and returns `Bounded` results: the backend's
     numbers with the definition's error bounds. Integers and masks are returned as plain arrays. refusals: the argument
-    at fault and the exception of every call that had to be refused and was.
+    at fault and the exception of every call that had to be refused and was. asked: whether the backend was called.
     """
 
     def __init__(self, operation: Operation, backend: Backend, format: Format, example: Example | None = None) -> None:
@@ -59,6 +59,7 @@ class Implementation:
         self.operation, self.backend, self.format, self.example = operation, backend, format, example
         self.name = operation.name
         self.refusals: list[tuple[str, BaseException]] = []
+        self.asked = False
 
     def __call__(self, **arguments: Any) -> Any:
         """The results: a `Bounded`, an array, or a tuple of these."""
@@ -114,6 +115,7 @@ class Implementation:
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
+        self.asked = True
         try:
             with np.errstate():  # restores what the function sets
                 return function(**native)
@@ -156,6 +158,7 @@ class Implementation:
             raise Unoffered("it offers no gradient")
         native = self.native({**arguments, "cotangent": cotangent})
         weights = native.pop("cotangent")
+        self.asked = True
         try:
             gradients = self.backend.gradient(self.backend.function(self.name), native, weights)
         except Exception as error:

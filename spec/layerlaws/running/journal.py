@@ -123,7 +123,7 @@ def record_name(backend: str) -> str:
     path = backend.removeprefix("./").removesuffix(".py")
     name = plain(Path(path).name if backend.endswith(".py") else path)
     if name != path:
-        name = f"{name or 'backend'}-{hashlib.sha256(os.fsencode(backend)).hexdigest()[:8]}"
+        name = f"{name or 'backend'}-{hashlib.sha256(backend.encode(errors='surrogatepass')).hexdigest()[:8]}"
     return f"{name}.jsonl"
 
 

@@ -81,7 +81,7 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
                 _employ(backlogs, workers, plan.jobs)
                 wait(workers)
                 for worker in list(workers):
-                    if not _attend(worker, backlogs[worker.task.backend]):
+                    if not attend(worker, backlogs[worker.task.backend]):
                         workers.remove(worker)
     verdicts = [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
     unwritten = [backlog.unwritten for backlog in backlogs.values() if backlog.unwritten]
@@ -93,9 +93,10 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
 def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> None:
     """Give every idle worker a law, end those without one, and start new workers for waiting laws, up to `jobs`."""
     for worker in [worker for worker in workers if not worker.law]:
-        if law := backlogs[worker.task.backend].take(worker):
+        if not worker.dead and (law := backlogs[worker.task.backend].take(worker)):
             worker.send(law)
         else:
+            backlogs[worker.task.backend].forget(worker)
             worker.end()
             workers.remove(worker)
     for backlog in backlogs.values():
@@ -105,7 +106,7 @@ def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> N
             worker.send(backlog.take(worker))
 
 
-def _attend(worker: Worker, backlog: Backlog) -> bool:
+def attend(worker: Worker, backlog: Backlog) -> bool:
     """Handle a worker's messages or its death. Returns whether it can be used further."""
     dead, loaded = worker.dead, worker.loaded  # read first: all messages of a dead worker have arrived then
     said = worker.hear()

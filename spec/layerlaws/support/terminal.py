@@ -75,7 +75,7 @@ class Output(io.TextIOBase):
 
     def __init__(self, file: TextIO | None) -> None:
         self._file = file
-        self._broken = self.lost = file is None
+        self._broken, self.lost = file is None, False
         if file is None:
             say("standard output is closed: nothing is printed, and records are written all the same")
 
