@@ -11,8 +11,6 @@ Public is what `__all__` names:
   arrays of counterexample scripts.
 """
 
-from layerlaws.support import surroundings as _  # noqa: F401  # isort: split
-
 from typing import TYPE_CHECKING, Any
 
 from layerlaws.backends import load_backend
@@ -30,6 +28,7 @@ from layerlaws.language.workloads import Cost, Headline, Workload, workload
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.assertions import assert_within, bound
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
+from layerlaws.support import surroundings as _  # noqa: F401  # isort: split
 from layerlaws.support.errors import Broken, Undecidable, WrongUse
 from layerlaws.support.version import __version__ as __version__
 

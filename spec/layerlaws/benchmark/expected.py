@@ -69,11 +69,17 @@ class Expected:
         implementation = Implementation(self.workload.operation, backend, format)
         with quietly():
             if self.cotangent is None:
-                claim = agreement(implementation, implementation.results(**self.arguments), self.results)
-            else:
-                gradients = implementation.gradient(self.cotangent, **self.arguments)
-                claim = gradient_agreement(implementation, gradients, self.results)
-            return settle(claim).used
+                return self.judge(implementation, implementation.results(**self.arguments))
+            return self.judge(implementation, implementation.gradient(self.cotangent, **self.arguments))
+
+    def judge(self, implementation: Implementation, results: Any) -> float:
+        """Hold results or gradients, as NumPy arrays, to it: the largest share of the allowed error that was used.
+
+        Raises Broken where they are wrong.
+        """
+        with quietly():
+            agree = agreement if self.cotangent is None else gradient_agreement
+            return settle(agree(implementation, results, self.results)).used
 
 
 def arguments_of(workload: Workload, format: Format) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Worker:
         self.probed: dict[int, Probe] = {}
         self.probes: dict[str, Probe] = {}
         self.candidate: Candidate | None = None
+        self.candidates: dict[int, Candidate] = {}
         self._id = 0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -134,12 +135,17 @@ class Worker:
         candidate = self._candidate(what)
         device = place_of(self.backend).device
         self.entrants.append(candidate.entrant(self.task.effort.contender))
-        self.candidate = None  # arguments may be large, and are on the device by now
+        self.candidates[len(self.entrants) - 1] = candidate
+        self.candidate = None
         return Ready(len(self.entrants) - 1, [self.entrants[-1].rounds], device)
 
-    def measure(self, entrant: int) -> Figures:
-        """The figures of a contender."""
-        return measure(self.entrants[entrant])
+    def measure(self, entrant: int, directory: str) -> Figures:
+        """The figures of a contender, once the last result that was timed is compared with the definition."""
+        timed = self.entrants[entrant]
+        if timed.failed is None:
+            self.candidates[entrant].compare_last(timed.result, directory)
+        timed.result = None
+        return measure(timed)
 
     def probe(self, names: Sequence[str], at_start: bool) -> Ready:
         """Make probes ready to take turns. at_start: before all jobs."""
@@ -161,6 +167,7 @@ class Worker:
     def forget(self, keep: Sequence[str] | None = None) -> Done:
         """Free what the entrants hold. keep: the probes to keep; all of them by default."""
         self.candidate = None
+        self.candidates.clear()
         self.entrants.clear()
         self.probed.clear()
         if keep is not None:
