@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("spec/layerlaws", "impl/layerlaws_backends")
 
 GROUND = ("support", "numerics", "language")
-ONE_BACKEND = (*GROUND, "discovery", "backends", "checking")
-MANY = (*ONE_BACKEND, "layerlaws", "running")
+ONE_BACKEND = (*GROUND, "discovery", "declarations", "backends", "checking")
+MANY = (*ONE_BACKEND, "running", "layerlaws")
 
 WINGS: dict[str, tuple[str, ...]] = {
     "support": (),
@@ -28,13 +28,14 @@ WINGS: dict[str, tuple[str, ...]] = {
     "language": ("support", "numerics"),
     "notes": ("language",),
     "discovery": (*GROUND, "notes"),
-    "backends": GROUND,
+    "declarations": GROUND,
+    "backends": (*GROUND, "declarations"),
     "checking": (*GROUND, "discovery", "backends"),
     "literals": ("checking",),
-    "pytest_plugin": ONE_BACKEND,
+    "running": ONE_BACKEND,
+    "pytest_plugin": (*ONE_BACKEND, "running"),
     "layerlaws": (*ONE_BACKEND, "pytest_plugin"),
     "torch": ONE_BACKEND,
-    "running": (*ONE_BACKEND, "layerlaws"),
     "benchmark": MANY,
     "report": (*MANY, "benchmark"),
     "cli": (*MANY, "benchmark", "report"),

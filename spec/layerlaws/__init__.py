@@ -28,7 +28,9 @@ from layerlaws.language.workloads import Cost, Headline, Workload, workload
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.assertions import assert_within, bound
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
+from layerlaws.support import surroundings as _  # noqa: F401  # isort: split
 from layerlaws.support.errors import Broken, Undecidable, Unsupported, WrongUse
+from layerlaws.support.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from layerlaws.pytest_plugin import laws_for
@@ -42,8 +44,6 @@ else:
             return laws_for
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Arithmetic", "Backend", "Bounded", "Broken", "Case", "Catalogue", "Claim", "Cost", "Fault", "Headline", "Known",

@@ -6,9 +6,8 @@ all others: by entry points of the group `layerlaws.backends`.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import hashlib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -16,52 +15,66 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from layerlaws.declarations import arithmetic_of, available, check_declarations, dtypes_of, known_of
 from layerlaws.language.backend import GRADIENT_OF, Backend, Known
 from layerlaws.language.note import Catalogue
-from layerlaws.language.operations import Operation
+from layerlaws.language.operations import BACKENDS, Operation
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.formats import FORMATS, STORAGE_FORMATS, Format, formats_named
 from layerlaws.support.errors import WrongUse, known_name
+from layerlaws.support.sources import Sources
 
 AGREEMENT = "agrees_with_definition"
 """The law that an operation whose deviation is declared as a whole does not hold."""
 
-DEFAULT_DTYPES = ("float32", "float64")
 PROTOCOL = {"from_numpy", "to_numpy", "available", "synchronize", "gradient", "describe", "measured"}
 """Names of a backend's functions that are not operations."""
 
 
 def installed_backends() -> dict[str, str]:
-    """The installed backends: where each is found ("module" or "module:object"), by name."""
-    return {entry.name: entry.value for entry in entry_points(group="layerlaws.backends")}
+    """The installed backends: where each is found ("module" or "module:object"), by name.
+
+    Raises WrongUse where two packages announce different ones by one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group="layerlaws.backends"):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            packages = " and ".join(each.dist.name if each.dist else each.value for each in (other, entry))
+            raise WrongUse(f"the packages {packages} both announce a backend {entry.name!r}: uninstall one of them")
+    return {name: entry.value for name, entry in found.items()}
 
 
-def load_backend(name: str, catalogue: Catalogue) -> Backend:
+def load_backend(name: str, catalogue: Catalogue, sources: Sources | None = None) -> Backend:
     """The backend of this name: an installed one, "module", "module:object" or "path.py".
 
-    A backend whose dependencies are missing, or whose `available` gives a reason, is returned as unavailable. Raises
-    WrongUse if it does not exist, or if it has a function that is not an operation or has other parameters.
+    sources: what finds modules and remembers their code; None for one that does so while the backend is loaded. A
+    backend whose dependencies are missing, or whose `available` gives a reason, is returned as unavailable. Raises
+    WrongUse if it does not exist, declares what cannot be, or has a function that is not an operation or has other
+    parameters.
     """
+    if sources is None:
+        with Sources() as sources:
+            return load_backend(name, catalogue, sources)
     installed = installed_backends()
     place = installed.get(name, name)
     try:
-        found = _find(place, name, installed)
+        found = _find(place, name, installed, sources)
         _homes(found)  # a package may need something in one of its modules only
     except ModuleNotFoundError as missing:
         return _unavailable(name, f"it needs {missing.name}, which is not installed: {_remedy(name, missing)}")
     except ImportError as broken:
         return _unavailable(name, f"it cannot be imported: {broken}")
-    for needed in ("from_numpy", "to_numpy"):
-        if not callable(getattr(found, needed, None)):
-            raise WrongUse(f"the backend {name!r} has no {needed}: say how arrays come in and go out")
+    check_declarations(found, name)
     functions = _functions(found, name, catalogue)
+    BACKENDS.update({function.__module__ for function in functions.values() if inspect.isfunction(function)})
     formats, arithmetics = _arithmetics(found, name, catalogue)
-    reason = found.available() if hasattr(found, "available") else ""
+    reason = available(found, name)
     return Backend(
         name,
         functions,
@@ -69,8 +82,8 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
         found.to_numpy,
         formats,
         getattr(found, "gradient", None),
-        getattr(found, "synchronize", lambda: None),
-        found.describe() if hasattr(found, "describe") and not reason else "CPU",
+        getattr(found, "synchronize", None) or (lambda: None),
+        str(found.describe()) if getattr(found, "describe", None) and not reason else "CPU",
         _known(found, name, catalogue),
         reason,
         getattr(found, "measured", None),
@@ -78,35 +91,30 @@ def load_backend(name: str, catalogue: Catalogue) -> Backend:
     )
 
 
-def source_code(backend: Backend) -> str:
-    """A digest of the files that define the backend's functions, and of the other files of their packages."""
-    files: set[Path] = set()
-    for function in (*backend.functions.values(), backend.from_numpy, backend.to_numpy):
-        with contextlib.suppress(TypeError):  # a builtin has no file
-            home = Path(inspect.getfile(inspect.unwrap(function)))
-            files |= set(home.parent.glob("*.py")) if (home.parent / "__init__.py").exists() else {home}
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        with contextlib.suppress(OSError):  # a file may be gone by now
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def _find(place: str, name: str, installed: Mapping[str, str]) -> Any:
+def _find(place: str, name: str, installed: Mapping[str, str], sources: Sources) -> Any:
     """The module or object at this place. Raises WrongUse, or ImportError if importing it fails."""
     if place.endswith(".py"):
-        return _module_from_file(Path(place))
+        return _module_from_file(Path(place), sources)
     module, _, attribute = place.partition(":")
-    if "." not in module and name not in installed and importlib.util.find_spec(module) is None:
-        known_name(name, installed, "backend")
+    top = module.partition(".")[0]
+    sources.packages.add(top)
+    if name not in installed and sources.place_of(top) is None and top not in sys.modules:
+        sources.folders.append(str(Path.cwd()))
+        if sources.place_of(top) is None:
+            _refuse(module, name, installed)
     if "." in module and name not in installed and not _importable(module):
-        raise WrongUse(f"there is no module {module!r}; is it installed, or should it be a path ending in .py?")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+        _refuse(module, name, installed)
     found = importlib.import_module(module)
     if attribute and not hasattr(found, attribute):
         raise WrongUse(f"{module} has no {attribute!r}")
     return getattr(found, attribute) if attribute else found
+
+
+def _refuse(module: str, name: str, installed: Mapping[str, str]) -> None:
+    """Raises WrongUse for a module that does not exist."""
+    if "." not in module:
+        known_name(name, installed, "backend")
+    raise WrongUse(f"there is no module {module!r}; is it installed, or should it be a path ending in .py?")
 
 
 def _importable(module: str) -> bool:
@@ -118,16 +126,16 @@ def _importable(module: str) -> bool:
         raise
 
 
-def _module_from_file(path: Path) -> ModuleType:
+def _module_from_file(path: Path, sources: Sources) -> ModuleType:
+    """The module in a file. Its code, and no other, finds modules beside it that are nowhere else."""
     if not path.is_file():
         raise WrongUse(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
-    return module
+    whole = path.absolute()
+    taken = path.stem in sys.modules or sources.place_of(path.stem) not in (None, str(whole))
+    name = f"_backend_{path.stem}" if taken else path.stem  # no library finds a backend where it looks for a module
+    sources.packages.add(name)
+    sources.folders.append(str(whole.parent))
+    return sources.take(name, whole)
 
 
 def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callable[..., Any]]:
@@ -140,6 +148,7 @@ def _functions(found: Any, name: str, catalogue: Catalogue) -> dict[str, Callabl
             if attribute.startswith("_") or attribute in PROTOCOL or not callable(value) or inspect.isclass(value):
                 continue
             if attribute in operations:
+                _refuse_definitions(name, attribute, value, catalogue)
                 _check_signature(name, operations[attribute], value)
                 functions[attribute] = value
             elif getattr(value, "__module__", None) == getattr(home, "__name__", None) and inspect.isfunction(value):
@@ -180,6 +189,18 @@ def _members(home: Any) -> list[tuple[str, Any]]:
     return [(attribute, getattr(home, attribute)) for attribute in dir(home)]
 
 
+def _refuse_definitions(name: str, attribute: str, value: Any, catalogue: Catalogue) -> None:
+    """Raises WrongUse for a definition, which would be compared with itself."""
+    inner = inspect.unwrap(value) if inspect.isfunction(value) else value
+    inner = inner.func if isinstance(inner, functools.partial) else inner
+    definitions = {operation.definition for operation in catalogue.operations.values()}
+    if isinstance(inner, Operation) or isinstance(getattr(inner, "__self__", None), Operation) or inner in definitions:
+        raise WrongUse(
+            f"{attribute} of the backend {name!r} is the definition itself, which every backend is compared with; "
+            "give it an implementation, or leave it out"
+        )
+
+
 def _check_signature(name: str, operation: Operation, function: Callable[..., Any]) -> None:
     try:
         inspect.signature(function).bind(**dict.fromkeys(operation.parameters))
@@ -204,12 +225,12 @@ def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
         by_name.setdefault(case.id, []).append(case.id)
         by_name.setdefault(case.operation.name, []).append(case.id)
     known: dict[str, Known] = {}
-    declared = [item for home in _homes(found) for item in getattr(home, "known", {}).items()]
+    declared = [item for home in _homes(found) for item in known_of(home, name).items()]
     # What is said of an operation first, so that what is said of one of its laws replaces it.
     for key, said in sorted(declared, key=lambda item: item[0] not in catalogue.operations):
         ids = by_name[known_name(key, by_name, f"law or operation (in `known` of the backend {name})")]
         for id in ids:
-            deviation = _checked(said if isinstance(said, Known) else Known(*said), name, id)
+            deviation = _checked(said, name, id)
             of_all = key in catalogue.operations and not id.endswith(f".{AGREEMENT}")
             known[id] = replace(deviation, rare=True) if of_all else deviation
     return known
@@ -224,12 +245,12 @@ def _arithmetics(
     "gradient of OPERATION" is that of the way back alone.
     Raises WrongUse for dtypes and operations that do not exist, and for arithmetics that cannot be.
     """
-    dtypes = tuple(format.name for format in formats_named(getattr(found, "dtypes", DEFAULT_DTYPES)))
+    dtypes = tuple(format.name for format in formats_named(dtypes_of(found, name)))
     general = {dtype: Arithmetic() for dtype in dtypes}
     single: dict[str, dict[str, Arithmetic]] = {}
     where = f"(in `arithmetic` of the backend {name})"
     for home in _homes(found):
-        for key, declared in getattr(home, "arithmetic", {}).items():
+        for key, declared in arithmetic_of(home, name).items():
             if isinstance(declared, Arithmetic):
                 general[known_name(key, dtypes, f"dtype {where}")] = declared
                 continue

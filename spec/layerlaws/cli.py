@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TextIO, TypeAlias, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from layerlaws import __version__
 from layerlaws.backends import installed_backends
 from layerlaws.checking.trial import PROFILES
 from layerlaws.discovery import catalogue
@@ -33,27 +31,35 @@ from layerlaws.running.journal import DIRECTORY, records_at
 from layerlaws.running.merging import merge
 from layerlaws.running.processes import inspected
 from layerlaws.running.progress import Progress, not_offered, summarize
-from layerlaws.running.runner import TIME_LIMITS, Plan, run
+from layerlaws.running.runner import TIME_LIMITS, Plan, Unwritten, run
 from layerlaws.running.worker import Facts
 from layerlaws.support.errors import RecordError, WrongUse
+from layerlaws.support.printable import printable
+from layerlaws.support.terminal import Ended, ended_by_signals, printing, say
+from layerlaws.support.version import __version__
+
+LONGEST_LIMIT, MOST_JOBS, MOST_SEEDS, MOST_EXAMPLES = 10**6, 1000, 2**63 - 1, 10**6
+"""What the options for seconds, processes, seeds and examples may be at most."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = _parser().parse_args(arguments)
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
-    try:
-        status: int = options.command(options, console)
-    except (WrongUse, RecordError) as wrong:
-        print(f"layerlaws: {wrong}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"layerlaws: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("layerlaws: stopped; records keep what was finished, and --resume goes on from there", file=sys.stderr)
-        return 130
-    return status
+    with ended_by_signals(), printing() as output:
+        try:
+            options = _parser().parse_args(arguments)
+            console = Console(file=cast(TextIO, output), highlight=False, soft_wrap=not output.isatty())
+            status: int = options.command(options, console)
+        except (WrongUse, RecordError) as wrong:
+            say(wrong)
+            return 2
+        except OSError as error:
+            say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or error)
+            return 2
+        except Ended as ended:
+            say("stopped; records keep what was finished, and --resume goes on from there")
+            return ended.status
+        output.flush()
+        return 2 if output.lost else status
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -96,7 +102,7 @@ def _add_check(commands: Commands) -> None:
         default="standard",
         help="most examples per law: " + ", ".join(f"{k} {n}" for k, n in PROFILES.items()),
     )
-    checking.add_argument("--seed", type=int, help="seed of the examples (default: the same examples in every run)")
+    checking.add_argument("--seed", type=_seed, help="seed of the examples (default: the same examples in every run)")
     checking.add_argument(
         "--output",
         type=Path,
@@ -105,10 +111,10 @@ def _add_check(commands: Commands) -> None:
     )
     checking.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML, too")
     checking.add_argument("--missing", action="store_true", help="list the functions that backends do not offer")
-    checking.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    checking.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes (default: one per core)")
     checking.add_argument(
         "--timeout",
-        type=_positive,
+        type=_seconds,
         metavar="SECONDS",
         default=0,
         help="time limit per law: " + ", ".join(f"{k} {s:g}" for k, s in TIME_LIMITS.items()),
@@ -164,7 +170,7 @@ def _add_vectors(commands: Commands) -> None:
     writing.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where OPERATION.json go")
     writing.add_argument("--dtype", action="append", default=[], help="only this one; may be repeated")
     writing.add_argument("--examples", type=_positive, default=3, metavar="N", help="per dtype (default: 3)")
-    writing.add_argument("--seed", type=int, help="seed of the examples (default: the same examples in every run)")
+    writing.add_argument("--seed", type=_seed, help="seed of the examples (default: the same examples in every run)")
     writing.set_defaults(command=_vectors)
 
 
@@ -225,20 +231,27 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         options.resume,
         options.strict,
     )
+    unwritten = ""
     with Progress(console, len(backends) * len(cases), plan.strict) as progress:
-        verdicts = run(plan, progress.add)
+        try:
+            verdicts = run(plan, progress.add)
+        except Unwritten as error:
+            verdicts, unwritten = error.verdicts, str(error)
     if junit:
-        write_junit(junit, backends, verdicts, lambda verdict: verdict.unexpected)
+        write_junit(junit, backends, verdicts, lambda verdict: verdict.counts(plan.strict))
     summarize(console, plan, verdicts)
     if options.missing:
         console.print("\n".join(not_offered(plan)), markup=False)
+    if unwritten:
+        say(unwritten)
+        return 2
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
     return int(_named_but_absent(absent) or any(verdict.counts(plan.strict) for verdict in verdicts))
 
 
 def _named_but_absent(absent: Sequence[Facts]) -> bool:
     for backend in absent:
-        print(f"layerlaws: {backend.name} was asked for, but {backend.unavailable}", file=sys.stderr)
+        say(f"{backend.name} was asked for, but {backend.unavailable}")
     return bool(absent)
 
 
@@ -256,7 +269,7 @@ def _report(options: argparse.Namespace, console: Console) -> int:
     from layerlaws.report import write_report
 
     for path in write_report(options.directory):
-        console.print(str(path), markup=False)
+        console.print(printable(path), markup=False)
     return 0
 
 
@@ -271,20 +284,20 @@ def _badge(options: argparse.Namespace, console: Console) -> int:
 
 def _merge(options: argparse.Namespace, console: Console) -> int:
     for path in merge(options.sources, options.output, options.incomplete):
-        console.print(str(path), markup=False)
+        console.print(printable(path), markup=False)
     return 0
 
 
 def _diff(options: argparse.Namespace, console: Console) -> int:
     difference = diff(options.old, options.new)
     for line in in_words(difference):
-        console.print(line, markup=False)
+        console.print(printable(line), markup=False)
     return int(bool(difference.regressions))
 
 
 def _vectors(options: argparse.Namespace, console: Console) -> int:
     for path in write_vectors(options.note, options.output, options.dtype, options.examples, options.seed):
-        console.print(str(path), markup=False)
+        console.print(printable(path), markup=False)
     return 0
 
 
@@ -294,8 +307,27 @@ def _new(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+def _whole(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{printable(text, 40)!r} is no whole number from {least} to {most:,}")
     return number
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1, MOST_EXAMPLES)
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, 1, LONGEST_LIMIT)
+
+
+def _jobs(text: str) -> int:
+    return _whole(text, 1, MOST_JOBS)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, MOST_SEEDS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +15,28 @@ if TYPE_CHECKING:
     from layerlaws.language.backend import Backend
     from layerlaws.language.note import Case
 
+PROFILES = ("quick", "standard", "thorough")
+MOST_SEEDS = 2**63
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options for the number of examples and their seed."""
+    """Options for the number of examples, their seed, and where backends run."""
     group = parser.getgroup("layerlaws", "holding backends to the laws of layerlaws")
-    group.addoption("--layerlaws-profile", default="standard", help="quick, standard or thorough (default: standard)")
+    group.addoption(
+        "--layerlaws-profile",
+        choices=PROFILES,
+        default=PROFILES[1],
+        help="quick, standard or thorough (default: standard)",
+    )
     group.addoption("--layerlaws-strict", action="store_true", help="bad input that is accepted is a failure, too")
-    group.addoption("--layerlaws-seed", type=int, default=None, help="draw other examples than every run does")
+    group.addoption("--layerlaws-seed", type=_seed, default=None, help="draw other examples than every run does")
     group.addoption(
         "--layerlaws-missing", action="store_true", help="skip laws of what a backend does not offer; else deselected"
+    )
+    group.addoption(
+        "--layerlaws-in-process",
+        action="store_true",
+        help="hold backends to laws in the process of pytest, for a debugger: one that crashes or hangs takes it along",
     )
 
 
@@ -57,32 +73,67 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
     backend: an installed name, "module", "module:object" or "path.py". notes, laws: by name, to select only these. In a
     test module, write `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the backend lacks are
     deselected, or skipped with --layerlaws-missing; known deviations are expected failures, and so is bad input that is
-    accepted, unless the option --layerlaws-strict is given. Raises WrongUse for names that do not exist.
+    accepted, unless the option --layerlaws-strict is given. The backend is loaded and called in a worker process, as by
+    `layerlaws check`: one that crashes or hangs fails its own items only. Raises WrongUse for names that do not exist.
     """
-    from layerlaws.backends import load_backend
-    from layerlaws.checking.check import absence
     from layerlaws.discovery import catalogue
+    from layerlaws.running.holder import holder
 
-    notes_and_laws = catalogue()
-    loaded = load_backend(backend, notes_and_laws)
-    cases = notes_and_laws.select(tuple(notes), tuple(laws))
+    facts = holder(backend).facts  # names that do not exist are refused while tests are collected
+    cases = catalogue().select(tuple(notes), tuple(laws))
 
     @pytest.mark.parametrize("case", cases, ids=[case.id for case in cases])
     def test_laws(case: Case, request: pytest.FixtureRequest) -> None:
-        _conclude(_hold(loaded, case, request), request.config.getoption("layerlaws_strict"))
+        _conclude(_held(backend, case, request.config), request.config.getoption("layerlaws_strict", False))
 
-    states = {case.id: absence(loaded, case) for case in cases}
-    absent = frozenset(id for id, state in states.items() if state is not None and state[0] == "missing")
+    lacking = () if facts.state else cases
+    absent = frozenset(case.id for case in lacking if facts.lacks(case))
     test_laws.layerlaws_absent = absent  # type: ignore[attr-defined]
     return test_laws
 
 
-def _hold(backend: Backend, case: Case, request: pytest.FixtureRequest) -> Verdict:
-    """The verdict on a law with the options of the pytest run."""
-    from layerlaws.checking.check import check
+def _held(backend: str, case: Case, config: pytest.Config) -> Verdict:
+    """The verdict on a law with the options of the pytest run, which lacks them where this plugin is blocked."""
+    from layerlaws.running.holder import holder
 
-    option = request.config.getoption
-    return check(backend, case, profile=option("layerlaws_profile"), seed=option("layerlaws_seed"))
+    profile = config.getoption("layerlaws_profile", PROFILES[1])
+    seed = config.getoption("layerlaws_seed", None)
+    if config.getoption("layerlaws_in_process", False):
+        return _held_here(_loaded(backend), case, profile, seed)
+    return holder(backend).hold(case, profile, seed)
+
+
+def _held_here(backend: Backend, case: Case, profile: str, seed: int | None) -> Verdict:
+    """The verdict of this process. Functions that the backend replaced are put back for the next test."""
+    from layerlaws.checking.check import check
+    from layerlaws.checking.tampering import accusation, restore, snapshot, tampered
+
+    intact = snapshot()
+    verdict = check(backend, case, profile=profile, seed=seed)
+    function = tampered(intact)
+    if not function:
+        return verdict
+    restore(intact)
+    return replace(verdict, state="error", reason=accusation(function))
+
+
+@cache
+def _loaded(backend: str) -> Backend:
+    """The backend in this process. Functions that loading it replaced are put back; `holder` has reported them."""
+    from layerlaws.backends import load_backend
+    from layerlaws.checking.tampering import restore, snapshot
+    from layerlaws.discovery import catalogue
+
+    intact = snapshot()
+    loaded = load_backend(backend, catalogue())
+    restore(intact)
+    return loaded
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from 0 to {MOST_SEEDS - 1:,}")
+    return int(text)
 
 
 def _conclude(verdict: Verdict, strict: bool) -> None:

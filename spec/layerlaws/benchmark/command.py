@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 
 from layerlaws.benchmark.record import BenchmarkHeader, Timing
-from layerlaws.benchmark.runner import Listener, Plan, run
+from layerlaws.benchmark.runner import Listener, Plan, Unwritten, run
 from layerlaws.benchmark.summary import describe, summarize, title
 from layerlaws.language.note import Catalogue
 from layerlaws.running.journal import DIRECTORY
@@ -29,8 +29,14 @@ def bench(options: argparse.Namespace, console: Console, known: Catalogue, backe
         def timing(found: Timing) -> None:
             progress.step(found.state if found.unexpected else "", f"{found.backend}: {title(found)}")
 
-        timings = run(plan, Listener(progress.add, header, timing))
+        unwritten: Unwritten | None = None
+        try:
+            timings = run(plan, Listener(progress.add, header, timing))
+        except Unwritten as error:
+            timings, unwritten = error.timings, error
     summarize(console, timings)
+    if unwritten:
+        raise unwritten
     if plan.output is not None:
         console.print(f"record: {plan.output}; `layerlaws report {plan.output}` makes pages of it", markup=False)
     return any(timing.unexpected for timing in timings)

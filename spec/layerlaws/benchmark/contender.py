@@ -13,6 +13,7 @@ from layerlaws.benchmark.expected import arguments_of, cotangent_of
 from layerlaws.benchmark.jobs import Contender, format_of, workload_of
 from layerlaws.benchmark.messages import Figures, Refusal
 from layerlaws.benchmark.timing import Budget, Entrant
+from layerlaws.benchmark.variants import Variants
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.implementation import Declined, Implementation, Raised, Unoffered
@@ -50,32 +51,56 @@ class Candidate:
         with self.refusing():
             return load(Path(directory), self.known, self.format, self.arguments).compare(self.backend, self.format)
 
+    def compare_last(self, result: Any, directory: str) -> None:
+        """Compare what the last timed call returned or, where a part was compared, that part again. Raises Refusal."""
+        with self.refusing("after it was timed: "):
+            expected = load(Path(directory), self.known, self.format, {})
+            if expected.workload.sizes != self.known.sizes:
+                expected.compare(self.backend, self.format)
+                return
+            gradient = self.mode == "gradient"
+            back = self.implementation.back
+            results = {name: back(x) for name, x in result.items()} if gradient else back(result)
+            expected.judge(self.implementation, results)
+
     def entrant(self, budget: Budget) -> Entrant:
         """The call that is timed, warmed up. Raises Refusal."""
         with self.refusing():
-            entrant = Entrant(self._call(), self.backend.synchronize, self.backend.measured)
+            variants = Variants(self.arguments, self.implementation.native(self.arguments), self.format)
+            call = self._call(variants)
+            self.arguments = {}  # they may be large, and are on the device by now
+
+            def vary(number: int, calls: int) -> None:
+                variants.choose(number, calls, self.implementation.native)
+
+            entrant = Entrant(call, self.backend.synchronize, self.backend.measured, vary)
+            entrant.once()
+            try:
+                vary(-1, 1)
+                entrant.once()
+            except Exception:
+                variants.stay()
             entrant.warm_up(budget)
             return entrant
 
-    def _call(self) -> Callable[[], Any]:
+    def _call(self, variants: Variants) -> Callable[[], Any]:
         """One call with arguments that are on the device already."""
         backend: Any = self.backend  # it has the function and, where that is timed, a gradient
         function = backend.function(self.implementation.name)
-        native = self.implementation.native(self.arguments)
         if self.mode == "forward":
-            return lambda: function(**native)
+            return lambda: variants.call(lambda native: function(**native))
         results = self.implementation.results(**self.arguments)
         weights = self.implementation.native({"cotangent": cotangent_of(results, self.format)})["cotangent"]
-        return lambda: backend.gradient(function, native, weights)
+        return lambda: variants.call(lambda native: backend.gradient(function, native, weights))
 
     @contextlib.contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Turn whatever a backend raises into a Refusal."""
+    def refusing(self, when: str = "") -> Iterator[None]:
+        """Turn whatever a backend raises into a Refusal. when: goes before what is wrong."""
         try:
             yield
         except Broken as broken:
             laws = [f"{self.known.operation.name}.{AGREEMENT[self.mode]}"]
-            raise self._refusal("wrong", printable(broken), laws) from None
+            raise self._refusal("wrong", when + printable(broken), laws) from None
         except Declined as declined:
             raise self._refusal("missing", printable(declined), self._laws()) from None
         except Unoffered as unoffered:

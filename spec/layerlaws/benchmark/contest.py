@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from layerlaws.benchmark.definitions import Evaluation
 from layerlaws.benchmark.jobs import Contender, Job, blank, format_of, workload_of
 from layerlaws.benchmark.machine import Machine, probe, rates_of
 from layerlaws.benchmark.messages import Compared, Figures, Ready, Refusal
@@ -20,10 +21,11 @@ from layerlaws.language.workloads import Workload
 
 @dataclass
 class _Racer:
-    """A contender that is right and can be timed. timing: as far as it is known."""
+    """A contender that is right and can be timed. timing: as far as it is known. evaluation: of its definition."""
 
     timing: Timing
     entry: Entry
+    evaluation: Evaluation
 
 
 Probes = dict[str, list[Entry]]
@@ -50,33 +52,41 @@ class Contests:
                 yield replace(timing, state=refusal.state, reason=refusal.reason)
             except Lost as lost:
                 yield replace(timing, reason=str(lost))
-        self.pool.definitions.forget()
         probes = self._probes(job, {racer.timing.device for racer in racers}) if racers else {}
         entries = [racer.entry for racer in racers] + [entry for pair in probes.values() for entry in pair]
         race(entries, "being timed")
         ceilings = {racer.timing.device: self._ceilings(probes, racer.timing.device) for racer in racers}
         for racer in racers:
             yield _measured(racer, *ceilings[racer.timing.device])
+        self.pool.definitions.forget()
         self._forget(job, entries)
 
     def _ready(self, job: Job, workload: Workload, timing: Timing) -> _Racer:
         """A contender, compared and warmed up. Raises Refusal and Lost."""
         process = self.pool.process(timing.backend)
         what = {"note": job.note, "mode": job.mode, "workload": workload.name, "sizes": dict(workload.sizes)}
-        used, reason = self._compare(job, workload, timing, process, what)
+        evaluation = self._evaluate(job, workload, timing)
+        used, reason = self._compare(evaluation, workload, timing, process, what)
         ready = process.call(Ready, "warming up", do="prepare", **what)
         (entry,) = entries_of(process, ready)
-        return _Racer(replace(timing, state="timed", used=used, reason=reason, device=ready.device), entry)
+        return _Racer(replace(timing, state="timed", used=used, reason=reason, device=ready.device), entry, evaluation)
+
+    def _evaluate(self, job: Job, workload: Workload, timing: Timing) -> Evaluation:
+        """What the definition says of a workload, or of a part of it. Raises Refusal."""
+        fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
+        return self.pool.definitions.evaluate(workload, job.mode, timing.dtype, self.pool.effort.definition / fewer)
 
     def _compare(
-        self, job: Job, workload: Workload, timing: Timing, process: BenchmarkProcess, what: dict[str, Any]
+        self,
+        evaluation: Evaluation,
+        workload: Workload,
+        timing: Timing,
+        process: BenchmarkProcess,
+        what: dict[str, Any],
     ) -> tuple[float | None, str]:
         """The share of the allowed error that a contender used, or which part of its workload was compared instead."""
-        key = Contender(timing.backend, workload.name, tuple(workload.sizes.items())), job.mode
+        key = Contender(timing.backend, workload.name, tuple(workload.sizes.items())), timing.mode
         if key not in self._compared:
-            fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
-            seconds = self.pool.effort.definition / fewer
-            evaluation = self.pool.definitions.evaluate(workload, job.mode, timing.dtype, seconds)
             doing = "being compared with the definition"
             compared = process.call(Compared, doing, do="compare", directory=str(evaluation.directory), **what)
             part = evaluation.part
@@ -112,7 +122,10 @@ def _measured(racer: _Racer, peak: float, bandwidth: float) -> Timing:
     process = racer.entry.process
     error = replace(racer.timing, state="error", used=None)
     try:
-        figures = process.call(Figures, "having its memory measured", do="measure", entrant=racer.entry.number)
+        doing = "having its last result compared and its memory measured"
+        figures = process.call(
+            Figures, doing, do="measure", entrant=racer.entry.number, directory=str(racer.evaluation.directory)
+        )
         timing = replace(racer.timing, peak=peak, bandwidth=bandwidth, **asdict(figures))
         check_timing(timing)
     except Refusal as refusal:

@@ -69,13 +69,19 @@ class Expected:
         implementation = Implementation(self.workload.operation, backend, format)
         with quietly():
             if self.cotangent is None:
-                claim = agreement(implementation, implementation.results(**self.arguments), self.results)
-            else:
-                if implementation.offered_weights(self.cotangent, self.arguments) is not self.cotangent:
-                    raise Unoffered("it does not offer all results, so its gradient is another one")
-                gradients = implementation.gradient(self.cotangent, **self.arguments)
-                claim = gradient_agreement(implementation, gradients, self.results)
-            return settle(claim).used
+                return self.judge(implementation, implementation.results(**self.arguments))
+            if implementation.offered_weights(self.cotangent, self.arguments) is not self.cotangent:
+                raise Unoffered("it does not offer all results, so its gradient is another one")
+            return self.judge(implementation, implementation.gradient(self.cotangent, **self.arguments))
+
+    def judge(self, implementation: Implementation, results: Any) -> float:
+        """Hold results or gradients, as NumPy arrays, to it: the largest share of the allowed error that was used.
+
+        Raises Broken where they are wrong.
+        """
+        with quietly():
+            agree = agreement if self.cotangent is None else gradient_agreement
+            return settle(agree(implementation, results, self.results)).used
 
 
 def arguments_of(workload: Workload, format: Format) -> dict[str, Any]:

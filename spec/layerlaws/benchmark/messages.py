@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from layerlaws.benchmark.record import STATES
-from layerlaws.support.jsonlines import check_types
+from layerlaws.support.fields import check_types
 
 MOST_ROUNDS = 1000
 """Rounds that a worker may ask for; any budget allows fewer."""

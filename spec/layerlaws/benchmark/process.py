@@ -23,7 +23,7 @@ class BenchmarkProcess(WorkerProcess):
 
         It is a new interpreter: the fork server has loaded NumPy with the one thread that each worker of `check` has.
         """
-        super().__init__(name, serve, *arguments, loading=processes.LOADING, limit=limit, start="spawn")
+        super().__init__(name, serve, *arguments, loading=processes.LOADING, limit=limit, fresh=True)
         self.lost = ""
         self._number = 0
 
@@ -39,8 +39,7 @@ class BenchmarkProcess(WorkerProcess):
         message = self.await_message(lambda message: message.get("id") == self._number)
         self.asked = ""
         if message is None:
-            late = not self.dead or self.alarmed
-            self.lose(f"no answer within {self.limit:g} s ({doing})" if late else f"{self.death} ({doing})")
+            self.lose(f"{self.death} ({doing})" if self.dead else f"no answer within {self.limit:g} s ({doing})")
             raise Lost(self.lost)
         if message.get("spent"):
             self.lose("it was ended after it replaced functions that others use")

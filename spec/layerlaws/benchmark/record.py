@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from layerlaws.running.journal import environment, record_name, record_paths
-from layerlaws.support.jsonlines import LineFile, check_types, read_entries
+from layerlaws.running.journal import check_owner, environment, plain, record_paths
+from layerlaws.support.fields import check_types
+from layerlaws.support.jsonlines import read_entries
+from layerlaws.support.record_file import RecordFile
 
 SCHEMA = 2
 """Version of the format of benchmark records."""
@@ -147,11 +149,11 @@ class BenchmarkJournal:
 
         Raises OSError where the directory cannot be written, and RecordError where another run writes the record.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / record_name(f"benchmark-{name}")
-        self.part = self.path.with_name(self.path.name + ".part")
-        self._file = LineFile(self.part)
-        self._file.cut(0)
+        path = directory / f"benchmark-{plain(name)}.jsonl"
+        check_owner(path, "benchmark", "name", name)
+        self._file = RecordFile(path)
+        self.path, self.part = self._file.path, self._file.part
+        self._file.begin([])
         self.timings = 0
 
     def begin(self, header: BenchmarkHeader) -> None:
@@ -164,9 +166,9 @@ class BenchmarkJournal:
         self.timings += 1
 
     def close(self, seconds: float) -> Path:
-        """Write the footer of a complete run. seconds: of wall time."""
+        """Write the footer of a complete run. seconds: of wall time. Raises RecordError if it cannot be written."""
         self._file.append({"kind": "footer", "timings": self.timings, "seconds": round(seconds, 3)})
-        self._file.publish(self.path)
+        self._file.publish()
         self._file.close()
         return self.path
 
@@ -179,7 +181,7 @@ class BenchmarkJournal:
 
 def read_benchmark(path: Path) -> BenchmarkRecord:
     """Read a benchmark record. Raises RecordError where it is none, is damaged, or is of another schema."""
-    header, timings, seconds = read_entries(path, "benchmark", SCHEMA, _header, "timing", _timing)
+    header, timings, seconds = read_entries(path, "benchmark", SCHEMA, _header, "timing", _timing, _identity)
     return BenchmarkRecord(header, tuple(timings), seconds is not None, path, seconds or 0.0)
 
 
@@ -192,6 +194,11 @@ def _header(fields: dict[str, Any]) -> BenchmarkHeader:
 def benchmarks_in(directory: Path) -> list[BenchmarkRecord]:
     """The benchmark records of a directory, by name; none is no error."""
     return [read_benchmark(path) for path in record_paths(directory, "benchmark")]
+
+
+def _identity(timing: Timing) -> object:
+    """What a timing is of."""
+    return timing.backend, timing.workload, timing.purpose, timing.mode, timing.headline, tuple(timing.sizes.items())
 
 
 def _timing(fields: dict[str, Any]) -> Timing:

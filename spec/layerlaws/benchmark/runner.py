@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layerlaws import __version__
 from layerlaws.benchmark import memory
 from layerlaws.benchmark.contest import Contests
 from layerlaws.benchmark.jobs import Contender, Job, blank, contender_of, format_of, jobs_of, workload_of, workloads_of
@@ -19,7 +18,8 @@ from layerlaws.checking.verdict import ACCEPTED, Verdict
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.running import runner
 from layerlaws.running.worker import Facts
-from layerlaws.support.errors import WrongUse
+from layerlaws.support.errors import RecordError, WrongUse
+from layerlaws.support.version import __version__
 
 Remarks = Mapping[tuple[str, str], str]
 """By backend and operation: what is to be said of it, though it is timed."""
@@ -86,8 +86,19 @@ class Listener:
     timing: Callable[[Timing], None]
 
 
+class Unwritten(RecordError):
+    """The record could not be written, and the run came to its end nevertheless, with these timings."""
+
+    def __init__(self, message: str, timings: list[Timing]) -> None:
+        super().__init__(message)
+        self.timings = timings
+
+
 def run(plan: Plan, listen: Listener) -> list[Timing]:
-    """Do what the plan says, and return the timings. Raises WrongUse, before anything runs, if that cannot be done."""
+    """Do what the plan says, and return the timings.
+
+    Raises WrongUse, before anything runs, if that cannot be done, and Unwritten at the end if there is no record of it.
+    """
     if not plan.todo:
         raise WrongUse("these notes have no workloads")
     start = time.perf_counter()
@@ -97,11 +108,18 @@ def run(plan: Plan, listen: Listener) -> list[Timing]:
         barred = _barred(plan, verdicts)
         recorder = _Recorder(plan, journal, listen, _remarks(verdicts))
         recorder.time(barred)
+        unwritten = ""
         if journal:
-            journal.close(time.perf_counter() - start)
+            try:
+                journal.close(time.perf_counter() - start)
+            except RecordError as error:
+                unwritten = str(error)
     pairs = [(job, contender) for job in plan.todo for contender in job.contenders]
     order = {(job.headline, contender, job.mode): i for i, (job, contender) in enumerate(pairs)}
-    return sorted(recorder.timings, key=lambda t: order[t.headline, contender_of(t), t.mode])
+    timings = sorted(recorder.timings, key=lambda t: order[t.headline, contender_of(t), t.mode])
+    if unwritten:
+        raise Unwritten(unwritten, timings)
+    return timings
 
 
 def _journal(plan: Plan, stack: ExitStack) -> BenchmarkJournal | None:

@@ -61,23 +61,31 @@ class Entrant:
     """A call that is timed in turns with others.
 
     call: what is timed. synchronize: waits until the call is done. measured: the backend's own measurement of a
-    call's time and peak memory (see `Backend.measured`), or None.
+    call's time and peak memory (see `Backend.measured`), or None. vary: makes ready what the next so many calls, the
+    second argument, are made with; the first is a number, and with equal numbers calls are the same. Results that a
+    backend has kept are then of no use to it. The last round has number 0. result: of the last call.
     """
 
     call: Callable[[], Any]
     synchronize: Callable[[], None] = lambda: None
     measured: Callable[[Callable[[], Any]], tuple[float, int]] | None = None
+    vary: Callable[[int, int], None] = lambda number, calls: None
     calls: int = 1
     rounds: int = 1
     short: bool = False
     stats: Any = field(default_factory=Stats)
     failed: Exception | None = None
     own_clock: list[float] = field(default_factory=list)
+    result: Any = None
+    _turns: int = 0
 
     def warm_up(self, budget: Budget) -> None:
         """Do what is done on first calls only, and choose the numbers of rounds and of calls per round."""
         seconds = self.once()
         if seconds < budget.seconds:
+            self.vary(-1, 1)
+            seconds = self.once()
+            self.vary(-2, 1)
             seconds = min(seconds, self.once())
         self.calls = max(1, round(SHORTEST / max(seconds, 1e-7)))
         whole = seconds * self.calls
@@ -89,6 +97,9 @@ class Entrant:
         """Prepare for a round, untimed."""
         if self.short:
             self._attempt(self._calls)
+        self._turns += 1
+        number = 0 if self._turns == self.rounds else self._turns
+        self._attempt(lambda: self.vary(number, self.calls))
 
     def turn(self) -> None:
         """One round."""
@@ -120,7 +131,7 @@ class Entrant:
 
     def _calls(self) -> None:
         for _ in range(self.calls):
-            self.call()
+            self.result = self.call()
             self.synchronize()
 
 

@@ -34,11 +34,12 @@ from layerlaws.benchmark.messages import (
 )
 from layerlaws.benchmark.probes import PROBES, Probe, place_of, threads
 from layerlaws.benchmark.timing import Effort, Entrant, take_turns
+from layerlaws.checking.tampering import Snapshot, accusation, snapshot, tampered
 from layerlaws.language.backend import Backend
-from layerlaws.running.channel import Channel, isolate, set_alarm
-from layerlaws.running.tampering import Snapshot, snapshot, tampered
-from layerlaws.running.worker import load, tampering
+from layerlaws.running.channel import Channel, isolate
+from layerlaws.running.worker import load
 from layerlaws.support.printable import describe
+from layerlaws.support.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def serve(connection: socket.socket, task: Task) -> None:
     """Load the backend, report what it is, and answer requests until the connection ends."""
     isolate(task.memory)
     intact, channel = snapshot(), Channel(connection)
-    backend = load(task.backend, channel, intact)
+    backend = load(task.backend, channel, intact, Sources())
     if backend is None:
         return
     gc.freeze()  # libraries are full of objects that stay; looking through them at every call takes long
@@ -77,6 +78,7 @@ class Worker:
         self.probed: dict[int, Probe] = {}
         self.probes: dict[str, Probe] = {}
         self.candidate: Candidate | None = None
+        self.candidates: dict[int, Candidate] = {}
         self._id = 0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -133,12 +135,17 @@ class Worker:
         candidate = self._candidate(what)
         device = place_of(self.backend).device
         self.entrants.append(candidate.entrant(self.task.effort.contender))
-        self.candidate = None  # arguments may be large, and are on the device by now
+        self.candidates[len(self.entrants) - 1] = candidate
+        self.candidate = None
         return Ready(len(self.entrants) - 1, [self.entrants[-1].rounds], device)
 
-    def measure(self, entrant: int) -> Figures:
-        """The figures of a contender."""
-        return measure(self.entrants[entrant])
+    def measure(self, entrant: int, directory: str) -> Figures:
+        """The figures of a contender, once the last result that was timed is compared with the definition."""
+        timed = self.entrants[entrant]
+        if timed.failed is None:
+            self.candidates[entrant].compare_last(timed.result, directory)
+        timed.result = None
+        return measure(timed)
 
     def probe(self, names: Sequence[str], at_start: bool) -> Ready:
         """Make probes ready to take turns. at_start: before all jobs."""
@@ -160,6 +167,7 @@ class Worker:
     def forget(self, keep: Sequence[str] | None = None) -> Done:
         """Free what the entrants hold. keep: the probes to keep; all of them by default."""
         self.candidate = None
+        self.candidates.clear()
         self.entrants.clear()
         self.probed.clear()
         if keep is not None:
@@ -178,13 +186,11 @@ class Worker:
     def _receive(self) -> dict[str, Any]:
         request = self.channel.receive()
         self._id = request.pop("id")
-        set_alarm(self.task.effort.patience)
         return request
 
     def _answer(self, answer: Answer, spent: bool = False) -> None:
         """Answer the request. spent: whether the process is of no more use."""
-        set_alarm(0)
         if function := tampered(self.intact):
-            answer, spent = Refused("error", tampering(function)), True
+            answer, spent = Refused("error", accusation(function)), True
         with suppress(BrokenPipeError):  # the run has ended
             self.channel.send(id=self._id, spent=spent, **encode(answer))

@@ -206,6 +206,8 @@ def _silence(statistics: Statistics) -> str:
     decided = statistics.offered - statistics.undecidable
     if not decided:
         return f"the law said nothing: all {statistics.executed} examples were undecidable"
+    if not statistics.asked:
+        return f"the law said nothing: in none of {decided} examples was the backend asked anything"
     if statistics.decisive < LEAST_DECISIVE * decided:
         idle = decided - statistics.decisive
         return f"the law said nothing: in {idle} of {decided} examples the allowed error was as large as the values"

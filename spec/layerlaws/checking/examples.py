@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from layerlaws.language import strategies as st
 from layerlaws.support.stopwatch import spends
+from layerlaws.support.storage import nothing_kept
 
 BATCH = 10
 """Test cases per run of Hypothesis. From the tenth on, Hypothesis mixes parts of earlier ones: rare values (a large
@@ -54,6 +55,6 @@ def _batch(strategy: st.SearchStrategy[Any], count: int, seed: str) -> list[Any]
     def collect(example: Any) -> None:
         drawn.append(example)
 
-    with st.fast_sampling():
+    with nothing_kept(), st.fast_sampling():
         collect()
     return drawn

@@ -21,6 +21,9 @@ LONGEST = 4000
 LARGEST = 1_000_000
 """Longest argument in any form, packed or not, in characters."""
 
+MOST_BYTES = 2**24
+"""Of an array that is packed or unpacked: a record of strangers may say that a few characters are gigabytes."""
+
 
 def literal(x: Any) -> str:
     """A readable Python expression for an argument or a result, exact for arrays of the formats."""
@@ -63,6 +66,8 @@ def whole(x: Any) -> str:
 def unpacked(text: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """The array that `whole` packed. text: its bytes, compressed by zlib, in base 64. dtype: by name."""
     size = math.prod(shape) * _dtype(dtype).itemsize
+    if not 0 <= size <= MOST_BYTES:
+        raise ValueError(f"an array of shape {shape!s:.60} is beyond {MOST_BYTES:,} bytes")
     content = zlib.decompressobj().decompress(
         base64.b64decode(text), size + 1
     )  # a hostile one may decompress to far more
@@ -88,7 +93,9 @@ def evaluated(text: str) -> Any:
     """
     try:
         return _value(ast.parse(text, mode="eval").body)
-    except (SyntaxError, TypeError, KeyError, AttributeError, zlib.error, RecursionError, MemoryError) as wrong:
+    except (
+        SyntaxError, TypeError, KeyError, AttributeError, OverflowError, zlib.error, RecursionError, MemoryError
+    ) as wrong:  # fmt: skip
         raise ValueError(f"no printed argument: {text[:60]!r} ({wrong})") from None
 
 
@@ -97,11 +104,11 @@ def _whole(x: Any) -> str:
         return f"({''.join(_whole(part) + ', ' for part in x).rstrip()})"
     if isinstance(x, Bounded):
         x = x.value.astype(x.dtype)
-    text = literal(x) if not isinstance(x, np.ndarray) or x.size <= LONGEST else ""
-    if isinstance(x, np.ndarray) and (not text or len(text) > LONGEST):
+    text = literal(x) if not isinstance(x, np.ndarray) or x.size <= LONGEST or x.nbytes > MOST_BYTES else ""
+    if isinstance(x, np.ndarray) and x.nbytes <= MOST_BYTES and (not text or len(text) > LONGEST):
         packed = base64.b64encode(zlib.compress(np.ascontiguousarray(x).tobytes(), 9)).decode()
         return f"unpacked({packed!r}, {x.dtype.name!r}, {x.shape})"
-    return text if len(text) <= LONGEST else repr(x)
+    return text if len(text) <= LONGEST or isinstance(x, np.ndarray) else repr(x)
 
 
 def _value(node: ast.expr) -> Any:

@@ -14,6 +14,7 @@ from layerlaws.checking.calls import Call, recording
 from layerlaws.checking.check import absence, replay
 from layerlaws.checking.failure import failure
 from layerlaws.checking.literals import literal
+from layerlaws.checking.tampering import accusation, restore, snapshot, tampered
 from layerlaws.checking.trial import Trial
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
@@ -54,10 +55,20 @@ def hold(backend: str | Backend, law: str, dtype: str, arguments: Mapping[str, A
 
     backend: an installed name, "module", "module:object" or "path.py". law: "operation.law". dtype: the format, to
     which float arrays are cast. arguments: everything the law draws, by name: the inputs of its first operation and its
-    extra values. Known deviations count as broken. Raises WrongUse for names that do not exist, and for missing
-    arguments.
+    extra values. Known deviations count as broken. A backend that replaces functions which laws use gets the state
+    "error"; they are put back. Raises WrongUse for names that do not exist, and for missing arguments.
     """
     (case,) = catalogue().select((), (law,))
+    intact = snapshot()
+    held = _held(backend, case, dtype, arguments)
+    function = tampered(intact)
+    if not function:
+        return held
+    restore(intact)
+    return replace(held, verdict=replace(held.verdict, state="error", reason=accusation(function)))
+
+
+def _held(backend: str | Backend, case: Case, dtype: str, arguments: Mapping[str, Any]) -> Replay:
     backend = load_backend(backend, catalogue()) if isinstance(backend, str) else backend
     if dtype not in FORMATS:
         raise WrongUse(f"there is no dtype called {dtype!r}; there are {', '.join(FORMATS)}")

@@ -24,6 +24,7 @@ from layerlaws.numerics.arithmetic import computing_in, tighter
 from layerlaws.numerics.formats import Format
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken, Undecidable
+from layerlaws.support.storage import nothing_kept
 
 PROFILES = {"quick": 20, "standard": 100, "thorough": 1000}
 """Most examples per law. A law that states a single fact may need fewer (`Law.examples`)."""
@@ -45,13 +46,14 @@ NAMES_ARITHMETIC = ("agrees_with_definition", "gradient_agrees_with_definition")
 class Statistics:
     """What the examples of one law have shown so far.
 
-    executed, undecidable, declined, decisive: numbers of examples, as in `Verdict`. declines: how often each reason was
-    given for declining; reasons that differ in numbers only are one, and the first is kept. used: by dtype, the share
-    of the allowed error that each decided example used. moments: by dtype, of the signed shares of all elements.
-    arithmetics: by dtype, those that all results fit, the tightest first. refusals: the argument at fault and what was
-    raised, for each call that had to be refused and was. drawn: the example executed last, by argument, and the name of
-    its format as `format`. sizes: at which sizes the law holds and at which it breaks, in words. announce: called with
-    each example before it is executed, for those who outlive this process.
+    executed, undecidable, declined, decisive: numbers of examples, as in `Verdict`; decisive ones have also asked the
+    backend something. asked: whether any did. declines: how often each reason was given for declining; reasons that differ in
+    numbers only are one, and the first is kept. used: by dtype, the share of the allowed error that each decided
+    example used. moments: by dtype, of the signed shares of all elements. arithmetics: by dtype, those that all results
+    fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be refused
+    and was. drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which
+    sizes the law holds and at which it breaks, in words. announce: called with each example before it is executed, for
+    those who outlive this process.
     """
 
     executed: int = 0
@@ -59,6 +61,7 @@ class Statistics:
     declined: int = 0
     decisive: int = 0
     declines: dict[str, int] = field(default_factory=dict)
+    asked: bool = False
     used: dict[str, list[float]] = field(default_factory=dict)
     moments: dict[str, Moments] = field(default_factory=dict)
     arithmetics: dict[str, list[Format]] = field(default_factory=dict)
@@ -181,7 +184,7 @@ class Trial:
             if target and used is not None:
                 hypothesis.target(used)
 
-        with warnings.catch_warnings():
+        with nothing_kept(), warnings.catch_warnings():
             # Hypothesis warns of examples that are long to print; `literal` prints them.
             warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)
             with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # all were declined
@@ -201,22 +204,23 @@ class Trial:
             statistics.announce(statistics.drawn)
         statistics.executed += 1
         try:
-            settlement = self._settle(format, example, extra)
+            settlement, asked = self._settle(format, example, extra)
         except (Undecidable, hypothesis.errors.UnsatisfiedAssumption):
             statistics.undecidable += 1
             return None
         except Declined as declined:
             statistics.decline(declined.reason)
             return None
-        statistics.decisive += settlement.decisive
+        statistics.asked |= asked
+        statistics.decisive += settlement.decisive and asked
         statistics.used.setdefault(format.name, []).append(settlement.used)
         statistics.moments[format.name] = statistics.moments.get(format.name, Moments()) + settlement.moments
         if self.case.law.name in NAMES_ARITHMETIC:
             self._narrow_down(format, example, extra)
         return settlement.used
 
-    def _settle(self, format: Format, example: Example, extra: Mapping[str, Any]) -> Settlement:
-        """What the law's claim shows on one example in one arithmetic.
+    def _settle(self, format: Format, example: Example, extra: Mapping[str, Any]) -> tuple[Settlement, bool]:
+        """What the law's claim shows on one example in one arithmetic, and whether it asked the backend anything.
 
         Raises Broken, Raised, Undecidable or, if the backend does not offer the example, Declined.
         """
@@ -230,7 +234,7 @@ class Trial:
             for implementation in operations.values():
                 if any(isinstance(error, NotImplementedError) for _, error in implementation.refusals):
                     _require_offered(implementation, inputs)
-            return settlement
+            return settlement, any(implementation.asked for implementation in operations.values())
         finally:
             for implementation in operations.values():
                 self.statistics.refusals += implementation.refusals

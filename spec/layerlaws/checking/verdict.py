@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from layerlaws.support.jsonlines import check_types
+from layerlaws.support.fields import check_types
 
 STATES = {
     "held": "the law holds",

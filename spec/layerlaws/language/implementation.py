@@ -61,7 +61,7 @@ class Implementation:
 
     It takes arrays of the format, or earlier results with their errors, and returns `Bounded` results: the backend's
     numbers with the definition's error bounds. Integers and masks are returned as plain arrays. refusals: the argument
-    at fault and the exception of every call that had to be refused and was.
+    at fault and the exception of every call that had to be refused and was. asked: whether the backend was called.
     """
 
     def __init__(self, operation: Operation, backend: Backend, format: Format, example: Example | None = None) -> None:
@@ -69,6 +69,7 @@ class Implementation:
         self.operation, self.backend, self.format, self.example = operation, backend, format, example
         self.name = operation.name
         self.refusals: list[tuple[str, BaseException]] = []
+        self.asked = False
 
     def __call__(self, **arguments: Any) -> Any:
         """The results: a `Bounded`, an array, or a tuple of these."""
@@ -133,6 +134,7 @@ class Implementation:
         function = self.backend.function(self.name)
         if function is None:
             raise Unoffered(f"no {self.name}")
+        self.asked = True
         try:
             with np.errstate():  # restores what the function sets
                 return function(**native)
@@ -191,6 +193,7 @@ class Implementation:
             raise Unoffered("it offers no gradient")
         native = self.native({**arguments, "cotangent": cotangent})
         weights = native.pop("cotangent")
+        self.asked = True
         try:
             gradients = self.backend.gradient(self.backend.function(self.name), native, weights)
         except NotImplementedError as reason:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
+
+from layerlaws.support.errors import WrongUse
+
+BACKENDS: set[str] = set()
+"""Names of the modules of backends that were loaded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,9 @@ class Operation:
         return tuple(names) if len(names) > 1 else ()
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """The definition's results. Raises WrongUse where a backend asks: it would be compared with itself."""
+        if BACKENDS and sys._getframe(1).f_globals.get("__name__") in BACKENDS:
+            raise WrongUse(f"the backend calls the definition of {self.name}, which every backend is compared with")
         return self.definition(*args, **arguments)
 
 

@@ -19,8 +19,12 @@ from layerlaws.report.tables import report_of
 from layerlaws.report.text import MARK
 from layerlaws.running.journal import records_in
 from layerlaws.support.errors import RecordError
+from layerlaws.support.files import replace_text, start_of
 
 __all__ = ["write_report"]
+
+LONGEST_START = 2000
+"""Bytes in which the mark of a report stands."""
 
 
 def write_report(directory: Path) -> list[Path]:
@@ -40,15 +44,19 @@ def write_report(directory: Path) -> list[Path]:
     for path in files:
         _refuse_to_overwrite(path)
     for path, text in files.items():
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        replace_text(path, text)
     return list(files)
 
 
 def _refuse_to_overwrite(path: Path) -> None:
-    """Raises RecordError if the file exists and was not written by a report."""
-    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:500]:
+    """Raises RecordError if there is something that was not written by a report."""
+    if not os.path.lexists(path):
+        return
+    try:
+        written = not path.is_symlink() and MARK in start_of(path, LONGEST_START).decode(errors="replace")
+    except OSError:
+        written = False
+    if not written:
         raise RecordError(
             f"{path} was not written by `layerlaws report`: move it, or keep records in another directory"
         )

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
-from layerlaws import __version__
 from layerlaws.benchmark.growth import Growth, growths
 from layerlaws.benchmark.record import BenchmarkRecord, Timing
 from layerlaws.language.note import Catalogue
 from layerlaws.report import text
 from layerlaws.report.speed import Curve, Entry, Line, Measured, Roof, Run, Speed
 from layerlaws.report.units import scaled
+from layerlaws.support.version import __version__
 
 BASELINE = "numpy"
 """The backend that others are compared with."""

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from layerlaws import __version__
 from layerlaws.checking.verdict import (
     ACCEPTED,
     Verdict,
@@ -30,6 +29,7 @@ from layerlaws.report.provenance import names_of, provenance_of, warnings_of
 from layerlaws.running.counterexamples import script_path
 from layerlaws.running.journal import Record
 from layerlaws.support.errors import RecordError
+from layerlaws.support.version import __version__
 
 Verdicts = Sequence[Mapping[str, Verdict]]
 """For each record, its verdicts by the id of their law."""

@@ -24,6 +24,7 @@ from layerlaws.numerics.bounded import Bounded, stored
 from layerlaws.numerics.formats import FORMATS, Format, is_float
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Undecidable, WrongUse, known_name
+from layerlaws.support.files import replace_text
 
 SCHEMA = 1
 """Version of the files' layout."""
@@ -42,7 +43,7 @@ def write_vectors(
     formats = [Arithmetic().format(known_name(dtype, FORMATS, "dtype")) for dtype in dtypes or DTYPES]
     paths = {operation: directory / f"{operation.name}.json" for operation in note.operations}
     for path in paths.values():
-        if path.exists():
+        if os.path.lexists(path):
             raise WrongUse(f"{path} exists already; remove it, or choose another directory")
     texts = {
         path: json.dumps(_file(note, operation, formats, count, seed), indent=1) + "\n"
@@ -50,14 +51,12 @@ def write_vectors(
     }
     directory.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        replace_text(path, text)
     return list(texts)
 
 
 def _file(note: Note, operation: Operation, formats: list[Format], count: int, seed: int | None) -> dict[str, Any]:
-    from layerlaws import __version__
+    from layerlaws.support.version import __version__
 
     return {
         "schema": SCHEMA,

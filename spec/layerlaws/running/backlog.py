@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,18 +16,29 @@ from layerlaws.running.journal import Journal
 from layerlaws.running.processes import Worker
 from layerlaws.running.traces import last_example
 from layerlaws.running.worker import LONGEST_CAUSE, Facts, Task
+from layerlaws.support.errors import RecordError
+
+_log = logging.getLogger(__name__)
 
 MOST_LOST = {"timed out": 3, "crashed": 10}
-"""How many verdicts of an operation may be lost in each state before its remaining laws are given up."""
+"""How many verdicts of an operation may be lost in each state before its remaining laws are given up, if no law of it
+has come to its end.
+"""
 
 MOST_TIMED_OUT = 10
-"""Time-outs of a backend before its remaining laws are given up. One that never returns would take a day otherwise."""
+"""Time-outs of a backend before its remaining laws are given up, if no law has come to its end. One that never returns
+would take a day otherwise.
+"""
 
 Listener = Callable[[Verdict], None]
 
 
 class Backlog:
-    """The laws one backend is held to. unfinished: ids of those without a verdict; waiting: of those not yet sent."""
+    """The laws one backend is held to.
+
+    unfinished: ids of those without a verdict; waiting: of those not yet sent. unwritten: why its record is not where
+    it should be, "" if it is.
+    """
 
     def __init__(self, task: Task, cases: Sequence[Case], journal: Journal | None, listen: Listener) -> None:
         self.task, self.journal, self.listen = task, journal, listen
@@ -34,15 +46,28 @@ class Backlog:
         self.unfinished = set(self.cases)
         self.waiting = list(self.cases)
         self.verdicts: list[Verdict] = []
+        self.unwritten = ""
+        self._code = ""
         self._operations: dict[Worker, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
+        self._returned: set[str] = set()
+        self._put_back: set[str] = set()
 
     def begin(self, facts: Facts) -> None:
         """Take over the verdicts of a resumed record, and give up all laws if the backend cannot be loaded."""
         for verdict in self.journal.kept if self.journal else ():
             self._record(verdict, kept=True)
+        self._code = facts.code
         if facts.state:
             self.give_up(facts.state, facts.reason)
+
+    def load_again(self, worker: Worker, facts: Facts) -> bool:
+        """Whether a new worker has loaded the backend that the run began with; if not, its law is given up."""
+        if not facts.state and facts.code == self._code:
+            return True
+        why = f"it could not be loaded again: {facts.reason}" if facts.state else "its code has changed during the run"
+        self.give_up(facts.state or "error", why, [worker.law])
+        return False
 
     def take(self, worker: Worker) -> str:
         """The next law for a worker, "" if none waits.
@@ -70,13 +95,25 @@ class Backlog:
         except (TypeError, ValueError, LookupError, AttributeError) as nonsense:
             verdict = replace(fallback, reason=f"what the process sent is no verdict: {nonsense}")
         identity = {name: getattr(fallback, name) for name in ("backend", "note", "operation", "law", "kind")}
+        if self.journal and isinstance(message.get("code"), dict):
+            self.journal.add_code(message["code"])
+        if verdict.examples:
+            self._returned.add(fallback.operation)
         self._record(replace(verdict, **identity))
+
+    def put_back(self, worker: Worker) -> bool:
+        """Have a law held again whose worker was ended from elsewhere. Returns whether it will be: once only."""
+        first = worker.law not in self._put_back
+        if first:
+            self._put_back.add(worker.law)
+            self.waiting.insert(0, worker.law)
+        return first
 
     def lose(self, worker: Worker, late: bool) -> None:
         """Record that a worker died or is late, and give up laws where that has happened too often."""
         state = "timed out" if late else "crashed"
         reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
-        example = last_example(self.task.traces, worker.process.pid) if self.task.traces else {}
+        example = last_example(self.task.traces, worker.pid) if self.task.traces else {}
         format = example.pop("format", "")
         arguments, packed = printed(example)
         operation = self.cases[worker.law].operation.name
@@ -85,11 +122,11 @@ class Backlog:
         self._record(replace(lost, seconds=seconds, dtype=format, counterexample=arguments, packed=packed))
         self._lost[operation, state] += 1
         times = self._lost[operation, state]
-        if times >= MOST_LOST[state]:
+        if times >= MOST_LOST[state] and operation not in self._returned:
             rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
             self.give_up(state, f"not held: {operation} {state} {times} times before", rest, f"{operation} {state}")
         timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
-        if late and timed_out >= MOST_TIMED_OUT:
+        if late and timed_out >= MOST_TIMED_OUT and not self._returned:
             self.give_up(state, f"not held: the backend {state} {timed_out} times before")
 
     def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None, cause: str = "") -> None:
@@ -115,5 +152,15 @@ class Backlog:
         self.verdicts.append(verdict)
         self.listen(verdict)
         if self.journal and not self.unfinished:
-            path = self.journal.close(sum(verdict.seconds for verdict in self.verdicts))
-            write_scripts(path.parent, self.task.backend, self.verdicts)
+            self._close(self.journal)
+
+    def _close(self, journal: Journal) -> None:
+        """Publish the record, and write what comes with it. What fails costs nothing else."""
+        try:
+            journal.close(sum(verdict.seconds for verdict in self.verdicts))
+        except RecordError as error:
+            self.unwritten = str(error)
+        try:
+            write_scripts(journal.path.parent, self.task.backend, self.verdicts)
+        except OSError as error:
+            _log.warning("no scripts are written to %s: %s", error.filename, error.strerror)

@@ -10,7 +10,6 @@ import gc
 import json
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -29,9 +28,9 @@ class Channel:
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, **message: Any) -> None:
-        """Send a message to the parent."""
+        """Send a message to the parent, on a line of its own whatever the backend wrote before it."""
         self._end_copy()
-        self._connection.sendall(json.dumps(message).encode() + b"\n")
+        self._connection.sendall(b"\n" + json.dumps(message).encode() + b"\n")
 
     def receive(self) -> dict[str, Any]:
         """The next request. Blocks until there is one."""
@@ -50,7 +49,7 @@ class Channel:
 
 
 def isolate(memory: int) -> None:
-    """Make the process harmless to others: a session of its own, no output, no core dumps, bounded memory.
+    """Make the process harmless to others: no output, no core dumps, bounded memory.
 
     memory: in bytes, 0 for no limit.
     """
@@ -62,7 +61,6 @@ def isolate(memory: int) -> None:
         return
     import resource
 
-    os.setsid()  # the terminal's Ctrl-C is for the run; and all that a backend starts can be killed with its worker
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
@@ -88,13 +86,3 @@ def spare_cuda() -> None:
     with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
         if any("/libcuda.so" in line for line in maps):
             limit_memory(0)
-
-
-def set_alarm(limit: float) -> None:
-    """Let the system kill this process long after its parent should have: a loop in C notices nothing else.
-
-    limit: seconds that the parent waits for an answer; 0 cancels the alarm.
-    """
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 1.5 * limit + 5 if limit else 0)

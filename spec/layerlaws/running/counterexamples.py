@@ -8,8 +8,8 @@ a string literal or a comment.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import shutil
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ from layerlaws.checking.literals import evaluated, whole
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.running.journal import record_name
+from layerlaws.support.files import real_folder, replace_text, start_of
 
 DIRECTORY = "counterexamples"
 
@@ -65,19 +66,36 @@ def _folder(backend: str) -> PurePosixPath:
 def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) -> list[Path]:
     """Write the scripts of a backend's verdicts next to its record, replacing those of an earlier run.
 
-    Returns their paths. Raises OSError if they cannot be written.
+    Returns their paths. Nothing but such scripts is replaced or removed, and no link is followed. Raises OSError if
+    they cannot be written.
     """
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(directory / _folder(backend))
-    written = []
-    for verdict in verdicts:
-        place, text = script_path(verdict), script(verdict)
-        if place is not None and text is not None:
-            path = directory / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+    texts = {
+        directory / place: text for place, text in map(_placed, verdicts) if place is not None and text is not None
+    }
+    if texts or os.path.lexists(directory / _folder(backend)):
+        folder = real_folder(directory, *_folder(backend).parts)
+        for path in folder.glob("*.py"):
+            if path not in texts and _is_script(path):
+                path.unlink()
+        for path, text in texts.items():
+            replace_text(path, text)
+        if not texts:
+            with contextlib.suppress(OSError):  # something else is in it
+                folder.rmdir()
+    return list(texts)
+
+
+def _placed(verdict: Verdict) -> tuple[PurePosixPath | None, str | None]:
+    return script_path(verdict), script(verdict)
+
+
+def _is_script(path: Path) -> bool:
+    """Whether a file was written by `write_scripts`."""
+    first = TEMPLATE.partition("\n")[0].encode()
+    try:
+        return not path.is_symlink() and start_of(path, len(first)) == first
+    except OSError:
+        return False
 
 
 def script(verdict: Verdict) -> str | None:

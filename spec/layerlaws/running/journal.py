@@ -3,18 +3,20 @@
 The first line is a header (what ran, where, with which settings), followed by one line per verdict and a footer. A
 record without a footer is incomplete, and everything that reads it says so. During a run the record is called
 NAME.jsonl.part; it replaces an earlier NAME.jsonl only when it is complete. An incomplete record can be resumed by a
-run of the same laws with the same settings, code and versions; a run that starts over renames it NAME.jsonl.part~.
+run of the same laws with the same settings, code and versions; a run that starts over copies it to NAME.jsonl.part~.
+Code that a backend imports late is named in lines of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import platform
 import re
-import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -24,8 +26,12 @@ from typing import Any
 
 from layerlaws.checking.verdict import Verdict
 from layerlaws.support.errors import RecordError as RecordError
-from layerlaws.support.jsonlines import LineFile, check_types, read_entries, read_lines
+from layerlaws.support.fields import check_types
+from layerlaws.support.files import copy, start_of
+from layerlaws.support.jsonlines import read_entries, read_lines
 from layerlaws.support.printable import printable
+from layerlaws.support.record_file import RecordFile
+from layerlaws.support.sources import digest_at
 
 DIRECTORY = Path("layerlaws-reports")
 """Where records go unless a run is told otherwise."""
@@ -35,11 +41,17 @@ SCHEMA = 1
 
 _log = logging.getLogger(__name__)
 
+AGAIN = ("timed out",)
+"""States of verdicts that a resumed run does not keep: they may have been about the machine."""
+
 START_OVER = "without --resume the run starts over"
 """Ends the messages about records that cannot be resumed."""
 
-LONGEST_HEADER = 2**16
+LONGEST_HEADER = 2**18
 """How many bytes of a first line are read to find out the kind of a record."""
+
+LONGEST_NAME = 100
+"""Characters of a file name that come from a backend's; file systems allow 255 in all."""
 
 LIBRARIES = ("numpy", "hypothesis", "torch", "tokenizers", "tiktoken", "sentencepiece", "subword-nmt", "ml_dtypes")
 """Packages whose versions the header lists, if they are installed."""
@@ -50,7 +62,8 @@ class Header:
     """What ran, where, and with which settings.
 
     laws: how many laws the run was asked for. whole: whether these are the whole catalogue. seed: None for the same
-    examples in every run. code: a digest of the backend's source.
+    examples in every run. code: a digest of all code of the backend; files: of each of its modules.
+    suite_code: a digest of this package and of other packages with notes.
     """
 
     backend: str
@@ -66,6 +79,8 @@ class Header:
     schema: int = SCHEMA
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     environment: dict[str, str] = field(default_factory=lambda: environment())
+    files: dict[str, str] = field(default_factory=dict)
+    suite_code: str = ""
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Header:
@@ -104,9 +119,20 @@ def environment() -> dict[str, str]:
 
 
 def record_name(backend: str) -> str:
-    """The file name of a backend's record, for example my_backend.jsonl for `./my_backend.py`."""
-    stem = Path(backend).stem if backend.endswith(".py") else backend
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") + ".jsonl"
+    """The file name of a backend's record, for example my_backend.jsonl for `./my_backend.py`.
+
+    A name that loses something, as a folder or letters that not every file system has, gets a digest of the whole.
+    """
+    path = backend.removeprefix("./").removesuffix(".py")
+    name = plain(Path(path).name if backend.endswith(".py") else path)
+    if name != path:
+        name = f"{name or 'backend'}-{hashlib.sha256(backend.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return f"{name}.jsonl"
+
+
+def plain(text: str) -> str:
+    """A text as part of a file name, whatever is in it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:LONGEST_NAME]
 
 
 class Journal:
@@ -118,25 +144,18 @@ class Journal:
     def __init__(self, directory: Path, header: Header, resume: bool = False) -> None:
         """Open the record and write its header.
 
-        resume: continue an incomplete record; a complete one is kept as it is. Raises OSError if the directory cannot
-        be written, and RecordError if another run is writing the record, or if the one to resume has other settings.
+        resume: continue an incomplete record, or one in which laws timed out, which are held again; any other is kept
+        as it is. Raises OSError if the directory cannot be written, and RecordError if another run is writing the
+        record, if the one to resume has other settings, or if the file is not this backend's record.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / record_name(header.backend)
-        self.part = self.path.with_name(self.path.name + ".part")
-        if self.path.is_dir():
-            raise RecordError(f"{self.path} is a directory; move it out of the way")
+        path = directory / record_name(header.backend)
+        for each in (path, path.with_name(path.name + ".part")):
+            check_owner(each, "header", "backend", header.backend)
+        self._file = RecordFile(path)
+        self.path, self.part = self._file.path, self._file.part
         self.kept: tuple[Verdict, ...] = ()
-        self.verdicts = 0
-        self._file = LineFile(self.part)
         try:
-            self._finished = resume and not self._file.size and self._is_complete(header)
-            if resume and self._file.size:
-                self._continue(header)
-            elif not self._finished:
-                self._set_aside()
-                self._file.cut(0)
-                self._file.append({"kind": "header", **asdict(header)})
+            self._finished = self._begin(header, resume)
         except BaseException:
             self._file.close()
             raise
@@ -144,17 +163,40 @@ class Journal:
     def add(self, verdict: Verdict) -> None:
         """Append a verdict."""
         self._file.append({"kind": "verdict", **verdict.to_json()})
-        self.verdicts += 1
+
+    def add_code(self, files: dict[str, list[str]]) -> None:
+        """Append code that was imported late. files: digest and path of each module."""
+        self._file.append({"kind": "code", "files": files})
 
     def close(self, seconds: float) -> Path:
-        """Write the footer and publish the complete record. seconds: spent on the laws. Returns the path."""
+        """Write the footer and publish the complete record. seconds: spent on the laws. Returns the path.
+
+        Raises RecordError if it cannot be written; it says where it was saved instead, if that was possible.
+        """
         if self._finished:
-            self.part.unlink()
+            self._file.discard()
         else:
-            self._file.append({"kind": "footer", "verdicts": self.verdicts, "seconds": round(seconds, 3)})
-            self._file.publish(self.path)
+            verdicts = sum(line["kind"] == "verdict" for line in self._file.lines)
+            self._file.append({"kind": "footer", "verdicts": verdicts, "seconds": round(seconds, 3)})
+            self._file.publish()
         self._file.close()
         return self.path
+
+    def _begin(self, header: Header, resume: bool) -> bool:
+        """Write the header, or go on from the record that is there. Returns whether that is finished already."""
+        source = self.part if self._file.size else self.path
+        if not resume or not source.exists():
+            self._set_aside()
+            self._file.begin([{"kind": "header", **asdict(header)}])
+            return False
+        record = read_record(source)
+        _same_run(record, header)
+        self.kept = tuple(verdict for verdict in record.verdicts if verdict.state not in AGAIN)
+        if record.complete and source == self.path and len(self.kept) == len(record.verdicts):
+            return True
+        lines = [fields for fields, _ in read_lines(source)]
+        self._file.begin([line for line in lines if line.get("state") not in AGAIN and line.get("kind") != "footer"])
+        return False
 
     def _set_aside(self) -> None:
         """Copy the verdicts of an incomplete record, and log where to."""
@@ -162,7 +204,7 @@ class Journal:
             verdicts = sum(1 for _ in file) - 1
         if verdicts > 0:
             aside = self.part.with_name(self.part.name + "~")
-            shutil.copyfile(self.part, aside)
+            copy(self.part, aside)
             _log.warning(
                 "this run starts over; %d verdicts of an unfinished one are kept in %s: to go on from them, stop this "
                 "run, rename that file to %s, and add --resume",
@@ -171,22 +213,6 @@ class Journal:
                 self.part.name,
             )
 
-    def _continue(self, header: Header) -> None:
-        """Keep the verdicts of the incomplete record, and truncate it after the last of them."""
-        record = read_record(self.part)
-        _same_run(record, header)
-        self.kept, self.verdicts = record.verdicts, len(record.verdicts)
-        self._file.cut(max(end for fields, end in read_lines(self.part) if fields.get("kind") != "footer"))
-
-    def _is_complete(self, header: Header) -> bool:
-        """Whether the record to resume is complete: an interrupted run may have finished some of its backends."""
-        if not self.path.exists():
-            return False
-        record = read_record(self.path)
-        _same_run(record, header)
-        self.kept = record.verdicts
-        return record.complete
-
     def __enter__(self) -> Journal:
         return self
 
@@ -194,23 +220,76 @@ class Journal:
         self._file.close()
 
 
+def check_owner(path: Path, kind: str, field: str, owner: str) -> None:
+    """Raises RecordError for a file that is not an earlier record of its owner, and would be replaced by the next.
+
+    kind, field: of the header, and where in it the owner stands. A link is replaced, and not looked into.
+    """
+    if path.is_symlink() or not path.exists():
+        return
+    try:
+        start = start_of(path, LONGEST_HEADER)
+    except OSError as error:
+        raise RecordError(f"{path} is {error.strerror}; move it out of the way") from None
+    line, end, _ = start.partition(b"\n")
+    fields = _fields_of(line)
+    if (end or len(line) == LONGEST_HEADER) and (fields.get("kind") != kind or fields.get(field) != owner):
+        what = f"the record of {printable(fields[field], 100)}" if field in fields else "no record of layerlaws"
+        raise RecordError(f"{path} is {what}, and that of {owner} would replace it; name another --output")
+
+
 def _same_run(record: Record, header: Header) -> None:
-    """Raises RecordError if the record to resume is not of a run with this header."""
+    """Raises RecordError if the record to resume is not of a run with this header, or of other code."""
     for name, value in asdict(header).items():
         found = getattr(record.header, name)
-        if name != "started" and found != value:
+        if name not in ("started", "files") and found != value:
             what = f"of {name} {printable(found, 100)}, not {printable(value, 100)}"
-            if isinstance(value, dict):
-                changed = sorted(k for k in value.keys() | found.keys() if found.get(k) != value.get(k))
-                what = f"with another {printable(', '.join(changed), 100)}"
-            elif name == "code":
-                what = "of another version of the backend's code"
+            if name == "code":
+                what = f"of another version of the backend's code{_changed(record.header.files, header.files)}"
+            elif name == "suite_code":
+                what = "of other code of layerlaws or of a package of notes"
+            elif isinstance(value, dict):
+                what = f"with another {_changed(found, value).strip(' ()')}"
             raise RecordError(f"cannot resume {record.path}: it is {what}; {START_OVER}")
+    for name, digest, path in _late_code(record.path):
+        if digest_at(path) != digest:
+            what = f"{printable(name, 100)}, which the backend imports, has changed"
+            raise RecordError(f"cannot resume {record.path}: {what}; {START_OVER}")
+
+
+def _late_code(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Name, digest and path of the modules that were imported late."""
+    for line, (fields, _) in enumerate(read_lines(path), 1):
+        if fields.get("kind") == "code":
+            try:
+                yield from ((name, str(digest), str(place)) for name, (digest, place) in fields["files"].items())
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise RecordError(f"{path}: line {line}: it names no code; was it written by hand?") from None
+
+
+def _changed(before: dict[str, str], now: dict[str, str]) -> str:
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return f" ({printable(', '.join(changed), 100)})" if changed else ""
 
 
 def read_record(path: Path) -> Record:
     """Read a record. Raises RecordError if the file is not a record, is damaged, or is of another schema."""
-    header, verdicts, seconds = read_entries(path, "header", SCHEMA, Header.from_json, "verdict", Verdict.from_json)
+    backends: list[str] = []
+
+    def header_of(fields: dict[str, Any]) -> Header:
+        header = Header.from_json(fields)
+        backends.append(header.backend)
+        return header
+
+    def verdict_of(fields: dict[str, Any]) -> Verdict:
+        verdict = Verdict.from_json(fields)
+        if verdict.backend != backends[0]:
+            raise ValueError(f"a verdict on {verdict.backend} in the record of {backends[0]}")
+        return verdict
+
+    header, verdicts, seconds = read_entries(
+        path, "header", SCHEMA, header_of, "verdict", verdict_of, lambda verdict: verdict.id
+    )
     return Record(path, header, tuple(verdicts), seconds is not None, seconds or 0.0)
 
 
@@ -230,14 +309,19 @@ def record_paths(directory: Path, kind: str = "header") -> list[Path]:
 
 def _kind(path: Path) -> str:
     """The kind of record according to the first line, "" if it does not say."""
-    if not path.is_file():
-        return ""
     try:
-        with path.open("rb") as file:
-            fields = json.loads(file.readline(LONGEST_HEADER))
-    except (OSError, ValueError, RecursionError):
+        return str(_fields_of(start_of(path, LONGEST_HEADER).partition(b"\n")[0]).get("kind", ""))
+    except OSError:
         return ""
-    return str(fields.get("kind", "")) if isinstance(fields, dict) else ""
+
+
+def _fields_of(line: bytes) -> dict[str, Any]:
+    """The fields of a line; none if it is not an object of JSON."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def records_at(path: Path) -> list[Record]:

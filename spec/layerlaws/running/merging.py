@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections import Counter
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from layerlaws.running.counterexamples import write_scripts
-from layerlaws.running.journal import Record, record_name, records_at
+from layerlaws.running.journal import Record, record_name, record_paths, records_at
 from layerlaws.support.errors import RecordError
+from layerlaws.support.files import copy
+
+_log = logging.getLogger(__name__)
 
 
 def merge(sources: Sequence[Path], target: Path, incomplete: bool = False) -> list[Path]:
@@ -22,19 +23,36 @@ def merge(sources: Sequence[Path], target: Path, incomplete: bool = False) -> li
     """
     records = [record for source in sources for record in records_at(source)]
     _check_mergeable(records, incomplete)
-    benchmarks = [path for source in sources if source.is_dir() for path in sorted(source.glob("benchmark-*.jsonl"))]
-    names = Counter(path.name for path in benchmarks)
-    twice = next((name for name, count in names.items() if count > 1), None)
-    if twice:
-        raise RecordError(f"{twice} is there twice: rename one of them")
+    folders = [source for source in sources if source.is_dir()]
+    benchmarks = [path for folder in folders for path in record_paths(folder, "benchmark") if path.suffix == ".jsonl"]
+    copies = _copies(records, benchmarks, target)
     if target.exists() and (not target.is_dir() or any(target.glob("*.jsonl*"))):
         raise RecordError(f"{target} holds records already: merge into a new directory")
     target.mkdir(parents=True, exist_ok=True)
-    written = [_copied(record.path, target / record.path.name) for record in records]
-    written += [_copied(path, target / path.name) for path in benchmarks]
+    for copied, source in copies.items():
+        copy(source, copied)
     for record in records:
-        write_scripts(target, record.header.backend, record.verdicts)
-    return written
+        try:
+            write_scripts(target, record.header.backend, record.verdicts)
+        except OSError as error:
+            _log.warning("no scripts are written to %s: %s", error.filename, error.strerror)
+    return list(copies)
+
+
+def _copies(records: Sequence[Record], benchmarks: Sequence[Path], target: Path) -> dict[Path, Path]:
+    """What is copied, by where to. Raises RecordError if one copy would replace another."""
+    sources = {record.path: _copied_name(record) for record in records} | {path: path.name for path in benchmarks}
+    copies: dict[str, Path] = {}
+    for source, name in sources.items():
+        other = copies.setdefault(name.casefold(), source)
+        if other != source:
+            raise RecordError(f"{other} and {source} would both be {target / name}: rename one of them")
+    return {target / name: source for source, name in sources.items()}
+
+
+def _copied_name(record: Record) -> str:
+    """The name of a record's copy: what its backend's record is called, whatever this file is."""
+    return record_name(record.header.backend) + (".part" if record.path.suffix == ".part" else "")
 
 
 def _check_mergeable(records: Sequence[Record], incomplete: bool) -> None:
@@ -56,11 +74,3 @@ def _check_mergeable(records: Sequence[Record], incomplete: bool) -> None:
             raise RecordError(
                 f"{record.header.backend} is in {other.path} and in {record.path}: merge the one that you trust"
             )
-
-
-def _copied(source: Path, target: Path) -> Path:
-    """Copy a file so that the target is never incomplete, and return the target."""
-    unfinished = target.with_name(target.name + ".copy")
-    shutil.copyfile(source, unfinished)
-    os.replace(unfinished, target)
-    return target

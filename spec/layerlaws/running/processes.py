@@ -52,7 +52,7 @@ def inspected(names: Sequence[str], jobs: int = os.cpu_count() or 1) -> list[Fac
     Raises WrongUse for a backend that does not exist or lacks what backends need. One that cannot be loaded for other
     reasons comes back with the state that all its verdicts will have.
     """
-    waiting, facts = list(names), dict[str, Facts]()
+    waiting, facts, again = list(names), dict[str, Facts](), set[str]()
     with ending() as workers:
         while waiting or workers:
             while waiting and len(workers) < jobs:
@@ -61,10 +61,15 @@ def inspected(names: Sequence[str], jobs: int = os.cpu_count() or 1) -> list[Fac
             for worker in list(workers):
                 dead = worker.dead  # read first: then all messages of a dead process are there
                 messages = worker.hear()
-                if messages or dead or worker.overdue > 0:
+                if not (messages or dead or worker.overdue > 0):
+                    continue
+                if worker.abandoned and not messages and worker.name not in again:
+                    again.add(worker.name)
+                    waiting.append(worker.name)
+                else:
                     facts[worker.name] = facts_of(worker, messages)
-                    worker.end()
-                    workers.remove(worker)
+                worker.end()
+                workers.remove(worker)
     return [facts[name] for name in names]
 
 
@@ -88,6 +93,8 @@ def ending() -> Iterator[list[Worker]]:
         try:
             yield workers
         finally:
+            for worker in workers:
+                worker.kill()
             for worker in workers:
                 worker.end()
 

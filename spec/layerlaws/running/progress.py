@@ -115,7 +115,8 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
             console.print(line, markup=False)
-    if plan.output is not None and any(script_path(verdict) for verdict in verdicts):
+    scripts = plan.output is not None and (plan.output / DIRECTORY).is_dir()
+    if plan.output is not None and scripts and any(script_path(verdict) for verdict in verdicts):
         console.print(f"counterexamples, as scripts: {plan.output / DIRECTORY}", markup=False)
     if plan.output is not None:
         console.print(f"records: {plan.output}; `layerlaws report {plan.output}` makes pages of them", markup=False)

@@ -14,17 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from layerlaws import __version__
 from layerlaws.checking.verdict import Verdict
+from layerlaws.discovery import suite_code
 from layerlaws.language.note import Case
 from layerlaws.running.backlog import Backlog, Listener
 from layerlaws.running.journal import START_OVER, Header, Journal, record_name
 from layerlaws.running.processes import Worker, ending, facts_of, memory_share, wait
 from layerlaws.running.worker import Facts, Task
 from layerlaws.support.errors import RecordError, WrongUse
+from layerlaws.support.version import __version__
 
 TIME_LIMITS = {"quick": 60.0, "standard": 120.0, "thorough": 900.0}
 """Time limit of one law in seconds, by profile."""
+
+
+class Unwritten(RecordError):
+    """Records could not be written, and the run came to its end nevertheless, with these verdicts."""
+
+    def __init__(self, message: str, verdicts: list[Verdict]) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
     """Carry out a plan and return the verdicts. listen: called with each verdict as soon as it is known.
 
     Raises WrongUse or RecordError before anything runs if records would overwrite each other, cannot be written or
-    cannot be resumed; RecordError later if one can no longer be written, with the verdicts so far recorded.
+    cannot be resumed; Unwritten at the end if one could not be written.
     """
     limit, memory = plan.limit or TIME_LIMITS[plan.profile], memory_share(plan.jobs)
     with ExitStack() as stack:
@@ -75,17 +84,22 @@ def run(plan: Plan, listen: Listener) -> list[Verdict]:
                 _employ(backlogs, workers, plan.jobs)
                 wait(workers)
                 for worker in list(workers):
-                    if not _attend(worker, backlogs[worker.task.backend]):
+                    if not attend(worker, backlogs[worker.task.backend]):
                         workers.remove(worker)
-    return [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
+    verdicts = [verdict for backlog in backlogs.values() for verdict in backlog.verdicts]
+    unwritten = [backlog.unwritten for backlog in backlogs.values() if backlog.unwritten]
+    if unwritten:
+        raise Unwritten("\n".join(unwritten), verdicts)
+    return verdicts
 
 
 def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> None:
     """Give every idle worker a law, end those without one, and start new workers for waiting laws, up to `jobs`."""
     for worker in [worker for worker in workers if not worker.law]:
-        if law := backlogs[worker.task.backend].take(worker):
+        if not worker.dead and (law := backlogs[worker.task.backend].take(worker)):
             worker.send(law)
         else:
+            backlogs[worker.task.backend].forget(worker)
             worker.end()
             workers.remove(worker)
     for backlog in backlogs.values():
@@ -95,7 +109,7 @@ def _employ(backlogs: dict[str, Backlog], workers: list[Worker], jobs: int) -> N
             worker.send(backlog.take(worker))
 
 
-def _attend(worker: Worker, backlog: Backlog) -> bool:
+def attend(worker: Worker, backlog: Backlog) -> bool:
     """Handle a worker's messages or its death. Returns whether it can be used further."""
     dead, loaded = worker.dead, worker.loaded  # read first: all messages of a dead worker have arrived then
     said = worker.hear()
@@ -105,10 +119,8 @@ def _attend(worker: Worker, backlog: Backlog) -> bool:
             facts = facts_of(worker, said)
         except WrongUse as wrong:  # the file existed when the run began
             facts = Facts(worker.task.backend, state="error", reason=str(wrong))
-        if facts.state:
-            spent = True
-            backlog.give_up(facts.state, f"it could not be loaded again: {facts.reason}", [worker.law])
-            worker.law = ""
+        if not backlog.load_again(worker, facts):
+            spent, worker.law = True, ""
     for message in said:
         if (
             worker.law and message.get("law") == worker.law
@@ -118,18 +130,20 @@ def _attend(worker: Worker, backlog: Backlog) -> bool:
     late = worker.overdue > 0
     if not (spent or dead or late):
         return True
-    if worker.law:
-        backlog.lose(worker, worker.alarmed if dead else late)
+    if worker.law and not (worker.abandoned and backlog.put_back(worker)):
+        backlog.lose(worker, late and not dead)
     backlog.forget(worker)
     worker.end()
     return False
 
 
 def _journals(plan: Plan, stack: ExitStack) -> dict[str, Journal]:
-    names = [record_name(backend.name) for backend in plan.backends]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise WrongUse(f"two backends would write the same record {', '.join(sorted(twice))}: check one at a time")
+    by_name: dict[str, str] = {}
+    for backend in plan.backends:
+        other = by_name.setdefault(record_name(backend.name).casefold(), backend.name)
+        if other != backend.name or sum(each.name == other for each in plan.backends) > 1:
+            names = f"{other} and {backend.name}" if other != backend.name else f"{other}, named twice,"
+            raise WrongUse(f"{names} would write the same record {record_name(other)}: check one at a time")
     if plan.output is None:
         return {}
     journals = {}
@@ -158,4 +172,6 @@ def _header(plan: Plan, backend: Facts) -> Header:
         not plan.notes and not plan.laws,
         backend.unavailable,
         code=backend.code,
+        files=backend.files,
+        suite_code=suite_code(),
     )

@@ -6,21 +6,23 @@ It serves a single backend from its start to its end, so whatever that backend d
 from __future__ import annotations
 
 import socket
+import sys
 from dataclasses import asdict, dataclass, field, replace
 
-from layerlaws.backends import load_backend, source_code
+from layerlaws.backends import load_backend
 from layerlaws.checking.check import check
+from layerlaws.checking.tampering import Snapshot, accusation, snapshot, tampered
 from layerlaws.checking.trial import Statistics
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.note import Case
-from layerlaws.running.channel import Channel, isolate, set_alarm, spare_cuda
-from layerlaws.running.tampering import Snapshot, snapshot, tampered
+from layerlaws.running.channel import Channel, isolate, spare_cuda
 from layerlaws.running.traces import Trace
 from layerlaws.running.witnesses import witness
 from layerlaws.support.errors import WrongUse
 from layerlaws.support.printable import describe, printable
+from layerlaws.support.sources import Sources, digest_of
 
 LONGEST_CAUSE = 200
 """Characters of the cause of a failure that are kept."""
@@ -50,8 +52,8 @@ class Task:
 class Facts:
     """What is known of a backend once it is loaded, without holding it in the parent process.
 
-    state, reason: of all its verdicts, where it cannot be held to any law. code: a digest of its source. gradient:
-    whether it offers one.
+    state, reason: of all its verdicts, where it cannot be held to any law. code: a digest of all its code. files: the
+    digest of each module, by name. gradient: whether it offers one.
     """
 
     name: str
@@ -62,59 +64,64 @@ class Facts:
     state: str = ""
     reason: str = ""
     gradient: bool = False
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def unavailable(self) -> str:
         """Why it cannot run here, or ""."""
         return self.reason if self.state == "unavailable" else ""
 
+    def lacks(self, case: Case) -> bool:
+        """Whether the backend offers no function that a law speaks of, or no gradient that it needs."""
+        functions = all(operation.name in self.functions for operation in case.operations)
+        return not functions or ("gradient" in case.law.needs and not self.gradient)
+
 
 def serve(connection: socket.socket, task: Task) -> None:
     """Load the backend, report what it is, and hold it to laws by id until the connection ends."""
     isolate(task.memory)
-    intact, channel = snapshot(), Channel(connection)
-    backend = load(task.backend, channel, intact)
+    intact, channel, sources = snapshot(), Channel(connection), Sources()
+    backend = load(task.backend, channel, intact, sources)
     if backend is None:
         return
+    known = {*sources.files}
     cases = {case.id: case for case in catalogue().cases}
     announce = Trace(task.traces).write if task.traces else None
     while True:
         id = channel.receive()["law"]
-        set_alarm(task.limit)
         verdict = _hold(backend, cases[id], task, Statistics(announce=announce))
         name = tampered(intact)
         if name:
-            verdict = _blank(backend, cases[id], tampering(name), f"it replaced {name}")
+            verdict = _blank(backend, cases[id], accusation(name), f"it replaced {name}")
         spent = bool(name) or "MemoryError" in verdict.reason  # the next law gets a new process
-        channel.send(verdict=verdict.to_json(), law=id, spent=spent)
+        code = sources.loaded()
+        later = {name: [code[name], sources.path_of(name)] for name in code.keys() - known}
+        known |= later.keys()
+        channel.send(verdict=verdict.to_json(), law=id, spent=spent, **({"code": later} if later else {}))
         if spent:
             return
 
 
-def load(name: str, channel: Channel, intact: Snapshot) -> Backend | None:
+def load(name: str, channel: Channel, intact: Snapshot, sources: Sources) -> Backend | None:
     """Load a backend and send its `Facts`, or why there is no such backend. Returns None if it cannot be used.
 
-    intact: what the backend must not replace.
+    intact: what the backend must not replace. sources: finds its modules, to the end of this process.
     """
     backend = None
+    sys.meta_path.insert(0, sources)
     try:
-        backend = load_backend(name, catalogue())
-        facts = _facts(backend)
+        backend = load_backend(name, catalogue(), sources)
+        facts = _facts(backend, sources)
     except WrongUse as wrong:
         channel.send(wrong=printable(wrong))
         return None
     except BaseException as error:
         facts = Facts(name, state="error", reason=f"loading it raised {describe(error)}")
     if function := tampered(intact):
-        facts = replace(facts, state="error", reason=tampering(function))
+        facts = replace(facts, state="error", reason=accusation(function))
     channel.send(facts=asdict(facts))
     spare_cuda()
     return None if facts.state else backend
-
-
-def tampering(function: str) -> str:
-    """Why nothing is known of a backend that replaced this function."""
-    return f"it replaced {function}, which definitions and laws use, too: nothing can be said of what it computes"
 
 
 def _hold(backend: Backend, case: Case, task: Task, statistics: Statistics) -> Verdict:
@@ -140,14 +147,16 @@ def _blank(backend: Backend, case: Case, reason: str, cause: str = "") -> Verdic
     return Verdict(*names, "error", reason, kind=law.kind, cause=cause)
 
 
-def _facts(backend: Backend) -> Facts:
+def _facts(backend: Backend, sources: Sources) -> Facts:
+    files = sources.survey()
     return Facts(
         backend.name,
         printable(backend.device, LONGEST_DEVICE),
         [format.name for format in backend.formats],
         sorted(backend.functions),
-        source_code(backend),
+        digest_of(files),
         "unavailable" if backend.unavailable else "",
         printable(backend.unavailable),
         backend.gradient is not None,
+        files,
     )
