@@ -47,13 +47,13 @@ class Statistics:
     """What the examples of one law have shown so far.
 
     executed, undecidable, declined, decisive: numbers of examples, as in `Verdict`; decisive ones have also asked the
-    backend something. asked: whether any did. declines: how often each reason was given for declining; reasons that differ in
-    numbers only are one, and the first is kept. used: by dtype, the share of the allowed error that each decided
-    example used. moments: by dtype, of the signed shares of all elements. arithmetics: by dtype, those that all results
-    fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be refused
-    and was. drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which
-    sizes the law holds and at which it breaks, in words. announce: called with each example before it is executed, for
-    those who outlive this process.
+    backend something. asked: whether any did. declines: how often each reason was given for declining; reasons that
+    differ in numbers only are one, and the first is kept. used: by dtype, the share of the allowed error that each
+    decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by dtype, those that all
+    results fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be
+    refused and was. drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at
+    which sizes the law holds and at which it breaks, in words. announce: called with each example before it is
+    executed, for those who outlive this process.
     """
 
     executed: int = 0
