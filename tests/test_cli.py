@@ -90,7 +90,7 @@ def test_explain_shows_a_note_an_operation_and_a_law(command: Command) -> None:
         (("check", "no.such.module"), "no module 'no.such.module'"),
         (("check", "./nothing.py"), "there is no file"),
         (("check", "numpy", "--profile", "hasty"), "invalid choice"),
-        (("check", "numpy", "--jobs", "0"), "at least 1"),
+        (("check", "numpy", "--jobs", "0"), "no whole number from 1"),
         (("explain", "atention"), "no note, operation or law"),
         (("report", "nowhere"), "holds no record"),
         (("new", "my-backend"), "letters, digits and underscores"),
