@@ -398,7 +398,8 @@ def test_a_wrong_backend_is_broken_and_told_why(name: str) -> None:
     catalogue = note_of(doubling())
     (case,) = catalogue.select((), [law])
     verdict = check(backend_of(twice=function), case, profile="standard")
-    assert verdict.state == "broken"
+    assert verdict.state == ("not judged" if name == "mixing" else "broken"), "rows that mix are not the definition's"
+    assert verdict.unexpected
     assert reason in verdict.reason
     assert set(verdict.counterexample) == {"x"}
     assert verdict.dtype in ("float32", "float64")
@@ -413,7 +414,7 @@ def test_the_smallest_counterexample_is_small() -> None:
     assert eval(beyond.counterexample["x"], {"np": np}).shape == (1, 65), "the first size that breaks"
 
 
-def test_not_a_number_everywhere_breaks_every_law_that_compares() -> None:
+def test_not_a_number_everywhere_fails_every_law_that_compares() -> None:
     def is_linear(twice: Any, x: Any) -> Claim:
         """f(2x) + 1 = 2 f(x)."""
         return closely(twice(x=2 * x) + 1.0, 2.0 * twice(x=x))
@@ -429,7 +430,8 @@ def test_not_a_number_everywhere_breaks_every_law_that_compares() -> None:
         for name in ("is_linear", "differences_are_doubled", "agrees_with_definition"):
             verdict = held(wrong, catalogue, name)
             # the infinities of both sides of is_linear are the same: that law does hold
-            assert verdict.state == ("held" if name == "is_linear" and number == np.inf else "broken"), (name, number)
+            state = "broken" if name == "agrees_with_definition" else "not judged"
+            assert verdict.state == ("held" if name == "is_linear" and number == np.inf else state), (name, number)
 
 
 @pytest.mark.parametrize(
@@ -464,7 +466,7 @@ def test_what_is_refused_and_by_which_exception_is_kept() -> None:
         ("x", ValueError, True)
     }
     silent = held(backend_of(twice=lambda x: 2 * x + 1), catalogue, "three_axes_are_refused")
-    assert silent.state == "broken"
+    assert silent.state == "accepted"
     assert "accepted a bad 'x'" in silent.reason
 
 
