@@ -89,7 +89,7 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
     if seen is REFUSED or faulty is REFUSED:
         return seen is faulty
     seen, faulty = offered(seen, faulty)
-    if _shapes(seen) != _shapes(faulty) or not _same_nans(seen, faulty):
+    if shapes(seen) != shapes(faulty) or not _same_nans(seen, faulty):
         return False
     try:
         settle(closely(_filled(seen, faulty, format), _filled(faulty, faulty, format)))
@@ -105,7 +105,7 @@ def distinguishes(faulty: Any, expected: Any) -> bool:
             raise Undecidable("the fault's results may be anything")
         return faulty is not expected
     return (
-        _shapes(faulty) != _shapes(expected)
+        shapes(faulty) != shapes(expected)
         or not _same_nans(faulty, expected)
         or (changed(faulty, expected, demanded=True))
     )
@@ -187,8 +187,9 @@ def by_name(gradients: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(gradients[name] for name in sorted(gradients))
 
 
-def _shapes(results: Any) -> Any:
-    return tuple(map(_shapes, results)) if isinstance(results, tuple) else np.shape(results)
+def shapes(results: Any) -> Any:
+    """The shape of a result, or of each of several."""
+    return tuple(map(shapes, results)) if isinstance(results, tuple) else np.shape(results)
 
 
 def _says_something(results: Any) -> bool:

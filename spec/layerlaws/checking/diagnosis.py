@@ -31,6 +31,7 @@ from layerlaws.checking.behaviour import (
     of_fault,
     of_record,
     same,
+    shapes,
 )
 from layerlaws.checking.calls import Call
 from layerlaws.checking.narrowing import loses_bits, of_another_dtype
@@ -175,9 +176,10 @@ def _does(fault: Fault, call: Call, seen: Any, format: Format) -> bool:
     """Whether the fault does what the backend did in a call. Raises Undecidable."""
     if seen is None:
         return False
-    if fault.alike is not None and call.cotangent is None and seen is not REFUSED:
-        return fault.alike(seen, call.arguments)
-    return same(seen, of_fault(fault, call, format), format)
+    faulty = of_fault(fault, call, format)
+    if fault.alike is not None and call.cotangent is None and seen is not REFUSED and faulty is not REFUSED:
+        return shapes(seen) == shapes(faulty) and fault.alike(seen, call.arguments)
+    return same(seen, faulty, format)
 
 
 def _tells(backend: Backend, fault: Fault, call: Call, seen: Any, format: Format) -> bool:

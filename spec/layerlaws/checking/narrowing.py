@@ -135,7 +135,8 @@ def _right(one: Any, other: Any) -> bool:
         return one.shape == values.shape and bool(np.array_equal(one, values))
     if not is_float(one) or one.shape != other.shape:
         return False
-    loss = FORMATS[one.dtype.name].unit * np.abs(other.double) if one.dtype != other.dtype else 0.0
+    came = FORMATS[one.dtype.name]
+    loss = came.unit * np.abs(other.double) + came.smallest_normal if one.dtype != other.dtype else 0.0
     return same(one.astype(other.dtype), Bounded(values, other.error + loss, other.format), other.format)
 
 
