@@ -44,21 +44,21 @@ def files_of(name: str) -> dict[str, str]:
 
 
 def test_the_digest_covers_helpers_that_are_imported_late_and_by_helpers(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(BACKEND.format(helper="helper_of_mine"))
+    (tmp_path / "backend_of_mine.py").write_text(BACKEND.format(helper="helper_of_mine"))
     (tmp_path / "helper_of_mine.py").write_text("from package_of_mine.masks import mask\n")
     (tmp_path / "package_of_mine").mkdir()
     (tmp_path / "package_of_mine" / "__init__.py").write_text("")
     masks = tmp_path / "package_of_mine" / "masks.py"
     masks.write_text(RIGHT)
     (tmp_path / "of_somebody_else.py").write_text("")
-    before = files_of(str(tmp_path / "mine.py"))
-    assert set(before) >= {"mine", "helper_of_mine", "package_of_mine", "package_of_mine.masks"}
+    before = files_of(str(tmp_path / "backend_of_mine.py"))
+    assert set(before) >= {"backend_of_mine", "helper_of_mine", "package_of_mine", "package_of_mine.masks"}
     assert "of_somebody_else" not in before
     assert not [name for name in before if name.startswith(("numpy", "layerlaws."))]
     masks.write_text(RIGHT + "# changed\n")
-    for name in ("mine", "helper_of_mine", "package_of_mine", "package_of_mine.masks"):
+    for name in ("backend_of_mine", "helper_of_mine", "package_of_mine", "package_of_mine.masks"):
         sys.modules.pop(name, None)
-    after = files_of(str(tmp_path / "mine.py"))
+    after = files_of(str(tmp_path / "backend_of_mine.py"))
     assert {name for name in before if before[name] != after[name]} == {"package_of_mine.masks"}
     assert digest_of(before) != digest_of(after)
 
