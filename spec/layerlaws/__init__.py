@@ -11,6 +11,9 @@ Public is what `__all__` names:
   arrays of counterexample scripts.
 """
 
+from layerlaws.support import surroundings as _surroundings  # noqa: F401  # first of all: see there
+
+# isort: split
 from typing import TYPE_CHECKING, Any
 
 from layerlaws.backends import load_backend

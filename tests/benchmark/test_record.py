@@ -39,7 +39,7 @@ def write(directory: Path, *timings: Timing, complete: bool = True) -> Path:
 
 
 def test_a_record_reads_back_and_is_no_record_of_conformance(tmp_path: Path) -> None:
-    timings = (timing(), timing(state="wrong", seconds=0.0, reason="\u2028 <script> \ud800"))
+    timings = (timing(), timing(mode="gradient", state="wrong", seconds=0.0, reason="\u2028 <script> \ud800"))
     path = write(tmp_path, *timings)
     assert path.name == "benchmark-cpu.jsonl"
     record = read_benchmark(path)
@@ -75,8 +75,10 @@ def test_a_run_that_is_killed_leaves_an_incomplete_record(tmp_path: Path) -> Non
         (lambda text: text.replace('"timed"', '"splendid"'), "no state of a timing"),
         (lambda text: text.replace('"seconds": 1.0', '"seconds": NaN'), "is timed, in nan"),
         (lambda text: text.replace('"rounds": 3', '"rounds": "3"'), "rounds is '3', not int"),
-        (lambda text: text.replace('{"T": 8}', '{"T": "8"}'), "whole numbers"),
+        (lambda text: text.replace('{"T": 8}', '{"T": "8"}'), "sizes is {'T': '8'}, not dict"),
         (lambda text: "\n".join(text.splitlines()[::2]) + "\n", "counts 1 timings, 0 stand"),
+        (lambda text: text.replace('"seconds": 1.0', '"seconds": 1' + 400 * "0"), "line 2: seconds is a number beyond"),
+        (lambda text: "\n".join(text.splitlines()[i] for i in (0, 1, 1, 2)) + "\n", "line 3: .* a second time"),
     ],
 )
 def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[str], str], said: str) -> None:

@@ -109,6 +109,34 @@ def test_a_law_whose_examples_are_all_undecidable_is_an_error() -> None:
     assert verdict.state in UNEXPECTED
 
 
+def test_a_law_that_asks_the_backend_nothing_is_an_error() -> None:
+    def one_is_one(twice: Any, x: Any) -> Claim:
+        """Says nothing of any backend."""
+        return closely(np.ones(x.shape), np.ones(x.shape))
+
+    def the_definition_is_itself(twice: Any, x: Any) -> Claim:
+        """Says nothing of any backend."""
+        return closely(twice.definition(x=x), twice.definition(x=x))
+
+    for state in (one_is_one, the_definition_is_itself):
+        verdict = of_law(state)
+        assert verdict.state == "error"
+        assert verdict.reason == "the law said nothing: in none of 20 examples was the backend asked anything"
+
+
+def test_a_law_that_asks_the_backend_now_and_then_is_an_error() -> None:
+    calls: list[int] = []
+
+    def asked_once(twice: Any, x: Any) -> Claim:
+        """Says something of one example in twenty."""
+        calls.append(1)
+        return closely(
+            twice(x=x) if len(calls) == 1 else np.ones(x.shape), np.ones(x.shape) if calls[1:] else twice(x=x)
+        )
+
+    assert "the law said nothing: in 19 of 20 examples" in of_law(asked_once).reason
+
+
 def test_a_law_whose_inputs_are_all_thrown_away_is_no_success() -> None:
     def nothing_is_executed(twice: Any, x: Any) -> Claim:
         """Says nothing."""
@@ -283,7 +311,7 @@ def test_helpers_with_an_underscore_and_optional_parameters_are_fine(module: Mod
 
 def test_a_backend_without_conversions_is_refused(module: ModuleType) -> None:
     del module.to_numpy
-    with pytest.raises(WrongUse, match="no to_numpy: say how arrays come in and go out"):
+    with pytest.raises(WrongUse, match="no function to_numpy: say how arrays go out"):
         load_backend("tried_backend", note_of(doubling()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from dataclasses import replace
@@ -286,6 +287,22 @@ def test_a_file_that_no_report_wrote_is_left_alone(tmp_path: Path) -> None:
         write_report(tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine\n"
     assert not (tmp_path / "index.html").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_report_is_written_to_no_pipe_and_through_no_link(tmp_path: Path) -> None:
+    write(tmp_path, verdict())
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for make in (os.mkfifo, lambda path: path.symlink_to(precious), lambda path: path.symlink_to("/dev/zero")):
+        make(tmp_path / "index.html")
+        with pytest.raises(RecordError, match=r"index\.html was not written by"):
+            write_report(tmp_path)
+        (tmp_path / "index.html").unlink()
+    for name in ("README.md.part", "index.html.part"):  # what version 0.1 wrote through
+        (tmp_path / name).symlink_to(precious)
+    assert len(write_report(tmp_path)) == 2
+    assert precious.read_text() == "mine"
 
 
 def test_the_same_records_give_the_same_report(tmp_path: Path) -> None:

@@ -160,8 +160,7 @@ def main(times: int) -> None:
             f"{how}: {times} runs, ended after {sorted(each.seen for each in done)} verdicts, "
             f"statuses {sorted({each.status for each in done})}, {sum(len(each.lost) for each in done)} verdicts lost, "
             f"{sum(len(each.left) for each in done)} processes left, "
-            f"{sum(each.summarized for each in done)} summaries, "
-            f"{sum(each.complete for each in done)} complete",
+            f"{sum(each.summarized for each in done)} summaries, {sum(each.complete for each in done)} complete",
             flush=True,
         )
 

@@ -56,6 +56,35 @@ def test_a_backend_that_never_returns_is_given_up() -> None:
     assert laws.verdicts[-1].reason == f"not held: the backend timed out {MOST_TIMED_OUT} times before"
 
 
+def test_an_operation_that_sometimes_returns_is_not_given_up() -> None:
+    """A law that times out says nothing of another law that does not."""
+    laws, worker = backlog("masked_attention"), FakeWorker()
+    for _ in range(len(laws.cases)):
+        worker.law = laws.take(worker)  # type: ignore[arg-type]
+        if worker.law.endswith("agrees_with_definition"):
+            held = Verdict("mine", "masked_attention", *worker.law.split("."), "held", examples=20)
+            laws.finish(worker, {"verdict": held.to_json()})  # type: ignore[arg-type]
+        else:
+            laws.lose(worker, late=True)  # type: ignore[arg-type]
+    assert not [verdict.reason for verdict in laws.verdicts if verdict.reason.startswith("not held")]
+
+
+def test_a_law_whose_worker_was_ended_from_elsewhere_is_held_once_more() -> None:
+    laws, worker = backlog("elmo"), FakeWorker()
+    worker.law = first = laws.take(worker)  # type: ignore[arg-type]
+    assert laws.put_back(worker)  # type: ignore[arg-type]
+    assert laws.take(worker) == first  # type: ignore[arg-type]
+    assert not laws.put_back(worker)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_loads_other_code_than_the_run_began_with_is_not_used() -> None:
+    laws, worker = backlog("elmo"), FakeWorker()
+    worker.law = laws.take(worker)  # type: ignore[arg-type]
+    assert laws.load_again(worker, Facts("mine"))  # type: ignore[arg-type]
+    assert not laws.load_again(worker, Facts("mine", code="other"))  # type: ignore[arg-type]
+    assert (laws.verdicts[-1].state, laws.verdicts[-1].reason) == ("error", "its code has changed during the run")
+
+
 def test_workers_keep_to_different_operations_as_long_as_there_are_any() -> None:
     laws, one, other = backlog("masked_attention"), FakeWorker(), FakeWorker()
     taken = [(laws.take(one).partition(".")[0], laws.take(other).partition(".")[0]) for _ in range(3)]  # type: ignore[arg-type]

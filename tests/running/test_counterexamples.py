@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from layerlaws import WrongUse, hold, load_backend
 from layerlaws.checking.check import check
-from layerlaws.checking.literals import LARGEST, LONGEST, evaluated, whole
+from layerlaws.checking.literals import LARGEST, LONGEST, MOST_BYTES, evaluated, whole
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.running.counterexamples import script, script_path, write_scripts
@@ -58,7 +60,7 @@ def broken(name: str, law: str) -> Verdict:
 def run(path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(sys.path)}
     return subprocess.run(
-        [sys.executable, str(path)], cwd=cwd, capture_output=True, text=True, timeout=120, check=False, env=environment
+        [sys.executable, str(path)], cwd=cwd, capture_output=True, text=True, check=False, env=environment
     )
 
 
@@ -135,20 +137,22 @@ def test_packed_arguments_are_unpacked_by_kept_scripts_and_by_new_ones(tmp_path:
         assert "teacher_forcing.agrees_with_definition is held" in result.stdout
 
 
+FAILED = Verdict(
+    "./mine.py",
+    "masked_attention",
+    "causal_mask",
+    "the_mask_is_a_staircase",
+    "broken",
+    "1 is not 0",
+    dtype="float32",
+    counterexample={"queries": "1", "keys": "2"},
+)
+
+
 def test_scripts_of_an_earlier_run_go_away(tmp_path: Path) -> None:
-    verdict = Verdict(
-        "./mine.py",
-        "masked_attention",
-        "causal_mask",
-        "the_mask_is_a_staircase",
-        "broken",
-        "1 is not 0",
-        dtype="float32",
-        counterexample={"queries": "1", "keys": "2"},
-    )
-    (path,) = write_scripts(tmp_path, "./mine.py", [verdict])
-    (other,) = write_scripts(tmp_path, "theirs", [replace(verdict, backend="theirs")])
-    assert write_scripts(tmp_path, "./mine.py", [replace(verdict, state="held")]) == []
+    (path,) = write_scripts(tmp_path, "./mine.py", [FAILED])
+    (other,) = write_scripts(tmp_path, "theirs", [replace(FAILED, backend="theirs")])
+    assert write_scripts(tmp_path, "./mine.py", [replace(FAILED, state="held")]) == []
     assert not path.exists()
     assert other.exists()
 
@@ -177,7 +181,8 @@ def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) ->
         line for line in text.splitlines() if line and not line.startswith(("#", "BACKEND", "LAW", "DTYPE", " "))
     ]
     assert outside == [
-        '"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if that cannot be told."""',
+        '"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if that cannot be '
+        'told."""',
         "import sys",
         "import numpy as np",
         "from layerlaws import hold",
@@ -247,6 +252,24 @@ def test_what_swells_is_not_unpacked_and_what_is_huge_is_not_kept() -> None:
     assert "unpacked" in whole(np.zeros(9 * LONGEST))
     with pytest.raises(ValueError, match="multiple of element size"):
         evaluated(whole(np.zeros(9 * LONGEST)).replace(f"({9 * LONGEST},)", "(1,)"))
+    bomb = base64.b64encode(zlib.compress(bytes(2 * MOST_BYTES), 9)).decode()
+    for shape in ((2 * MOST_BYTES,), (2**62, 2**62), (-1,)):
+        with pytest.raises(ValueError, match="is beyond"):
+            evaluated(f"unpacked({bomb!r}, 'uint8', {shape})")
+    assert "cut" in whole(np.zeros(MOST_BYTES))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "np.zeros((99999999999999999999, 0), 'float32')",
+        "float('" + 400 * "9" + "x')",
+        "np.array([1" + 400 * "0" + "], 'int64')",
+    ],
+)
+def test_numbers_beyond_all_sense_are_no_arguments(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no printed argument|could not convert"):
+        evaluated(text)
 
 
 def test_holding_one_example_refuses_what_is_none() -> None:
@@ -258,3 +281,26 @@ def test_holding_one_example_refuses_what_is_none() -> None:
         hold("numpy", law, "float31", {"queries": 1, "keys": 2})
     with pytest.raises(WrongUse, match="did you mean"):
         hold("numpy", "causal_mask.the_mask_is_a_stair", "float32", {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_scripts_are_written_through_no_link_and_remove_nothing_else(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    (precious / "mine").mkdir(parents=True)
+    (precious / "mine" / "notes.txt").write_text("mine")
+    records = tmp_path / "records"
+    records.mkdir()
+    (records / "counterexamples").symlink_to(precious)
+    with pytest.raises(OSError, match="it is a link; move it out of the way"):
+        write_scripts(records, "./mine.py", [FAILED])
+    (records / "counterexamples").unlink()
+    (records / "counterexamples").mkdir()
+    (records / "counterexamples" / "mine").symlink_to(precious / "mine")
+    with pytest.raises(OSError, match="it is a link"):
+        write_scripts(records, "./mine.py", [])
+    (records / "counterexamples" / "mine").unlink()
+    (script,) = write_scripts(records, "./mine.py", [FAILED])
+    (script.parent / "own.py").write_text("print('mine')")
+    assert write_scripts(records, "./mine.py", []) == []
+    assert [path.name for path in script.parent.iterdir()] == ["own.py"]
+    assert [path.name for path in precious.rglob("*")] == ["mine", "notes.txt"]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
+import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 from layerlaws.checking.verdict import Accuracy, Verdict
 from layerlaws.running.journal import Header, Journal, read_record, record_name, records_in
 from layerlaws.support.errors import RecordError
+from layerlaws.support.sources import digest_at
 
 HELD = Verdict(
     "mine",
@@ -91,7 +96,16 @@ def test_a_line_cut_off_while_it_was_written_is_left_out(tmp_path: Path) -> None
         (lambda text: text.replace('"seconds": 1.5', '"minutes": 1'), "another version"),
         (lambda text: text.replace('"held"', '"splendid"'), "no state of a verdict"),
         (lambda text: text.replace('"law":', '"love":', 1), "another version"),
-        (lambda text: text.replace('"examples": 5,', '"examples": "many",'), "examples is 'many', not int"),
+        (lambda text: text.replace('"examples": 5,', '"examples": "many",'), "line 2: examples is 'many', not int"),
+        (lambda text: text.replace('"examples": 5,', f'"examples": {10**400},'), "examples is a number beyond 2..63"),
+        (lambda text: text.replace('"seconds": 1.5', f'"seconds": {10**400}'), "line 4: a number beyond"),
+        (lambda text: text.replace('{"queries": "1"}', '{"queries": ["1"]}'), "line 3: counterexample is"),
+        (lambda text: text.replace('"worst": 0.5', '"worst": [0.5]'), "line 2: worst is"),
+        (lambda text: text.replace('"law":', '"law": {}, "LAW":', 1), "another version"),
+        (
+            lambda text: text.replace('"backend": "mine"', '"backend": "x"', 1),
+            "line 2: a verdict on mine in the record",
+        ),
         (lambda text: text.replace('"dtypes": ["float32"]', '"dtypes": 3'), "dtypes is 3"),
         (lambda text: "\n".join(text.splitlines()[:1] + text.splitlines()[2:]) + "\n", "counts 2 verdicts, 1 stand"),
     ],
@@ -122,7 +136,7 @@ def test_a_binary_file_is_no_record(tmp_path: Path, data: bytes) -> None:
 
 def test_what_is_no_file_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").mkdir()
-    with pytest.raises(RecordError, match=r"x\.jsonl: a directory, not a record"):
+    with pytest.raises(RecordError, match=r"x\.jsonl: a directory, not a file"):
         records_in(tmp_path)
     with pytest.raises(RecordError, match="No such file"):
         read_record(tmp_path / "y.jsonl")
@@ -131,10 +145,10 @@ def test_what_is_no_file_is_no_record(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.jsonl")
-    with pytest.raises(RecordError, match="pipe, not a record"):
+    with pytest.raises(RecordError, match="pipe, not a file"):
         read_record(tmp_path / "mine.jsonl")
     os.mkfifo(tmp_path / "mine.jsonl.part")
-    with pytest.raises(RecordError, match="is no file"):
+    with pytest.raises(RecordError, match="pipe, not a file; move it"):
         write(tmp_path)
 
 
@@ -214,22 +228,131 @@ def test_a_record_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
         Journal(tmp_path, header()).close(1.0)
 
 
-def test_a_line_that_does_not_fit_on_the_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+
+    def half(file: int, data: bytes) -> int:
+        if len(data) < 40:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(file, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+
+
+def test_a_full_disk_costs_no_verdict_where_it_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Journal(tmp_path, header()) as journal:
+        full_disk(monkeypatch)
+        journal.add(HELD)
+        assert "mine.jsonl.part: No space left on device; the run goes on" in caplog.text
+        monkeypatch.undo()
+        assert journal.part.read_bytes().count(b"\n") == 1, "no half line is left"
+        journal.add(BROKEN)
+        assert read_record(journal.close(1.0)).verdicts == (HELD, BROKEN)
+
+
+def test_a_disk_that_stays_full_is_an_error_at_the_end_and_what_was_written_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Journal(tmp_path, header()) as journal:
         journal.add(HELD)
-        real = os.write
-
-        def half(file: int, data: bytes) -> int:
-            if len(data) < 40:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return real(file, data[: len(data) // 2])
-
-        monkeypatch.setattr(os, "write", half)
+        full_disk(monkeypatch)
+        journal.add(BROKEN)
         with pytest.raises(RecordError, match=r"mine.jsonl.part: No space left on device; what was finished"):
-            journal.add(BROKEN)
+            journal.close(1.0)
     monkeypatch.undo()
-    assert journal.part.read_bytes().endswith(b"}\n")
     assert read_record(journal.part).verdicts == (HELD,)
+
+
+def test_a_record_whose_place_is_gone_is_saved_where_temporary_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with Journal(tmp_path / "records", header()) as journal:
+        shutil.rmtree(tmp_path / "records")
+        (tmp_path / "records").write_text("a file")
+        journal.add(HELD)
+        with pytest.raises(RecordError, match=r"the whole record is .*mine.jsonl instead"):
+            journal.close(1.0)
+    (saved,) = (tmp_path / "temporary").rglob("mine.jsonl")
+    assert read_record(saved).verdicts == (HELD,)
+
+
+def test_a_record_that_is_removed_during_the_run_is_written_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Journal(tmp_path / "records", header()) as journal:
+        journal.add(HELD)
+        shutil.rmtree(tmp_path / "records")
+        journal.add(BROKEN)
+        assert read_record(journal.part).verdicts == (HELD, BROKEN), "at once"
+        assert "was removed during the run" in caplog.text
+        assert read_record(journal.close(1.0)).complete
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    records = tmp_path / "records"
+    records.mkdir()
+    (records / "mine.jsonl.part").symlink_to(precious)
+    with pytest.raises(RecordError, match="part is a link, not a file; move it"):
+        Journal(records, header())
+    (records / "mine.jsonl.part").unlink()
+    part = write(records, complete=False)
+    part.with_name(part.name + "~").symlink_to(precious)
+    (records / "mine.jsonl").symlink_to(precious)
+    assert read_record(write(records)).complete
+    assert precious.read_text() == "mine"
+
+
+def test_a_file_that_is_not_the_backends_own_record_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path, backend="my_backend")
+    with pytest.raises(RecordError, match=r"is the record of my_backend, and that of ./my_backend.py would replace it"):
+        Journal(tmp_path, header("./my_backend.py"))
+    (tmp_path / "mine.jsonl").write_text('{"text": "a data set"}\n')
+    with pytest.raises(RecordError, match=r"mine\.jsonl is no record of layerlaws"):
+        Journal(tmp_path, header())
+
+
+def test_a_law_stands_in_a_record_once(tmp_path: Path) -> None:
+    with Journal(tmp_path, header()) as journal:
+        journal.add(BROKEN)
+        journal.add(replace(BROKEN, state="held"))
+        path = journal.close(1.0)
+    with pytest.raises(RecordError, match=r"line 3: causal_mask.agrees_with_definition stands there a second time"):
+        read_record(path)
+
+
+def test_a_resumed_run_holds_again_what_timed_out(tmp_path: Path) -> None:
+    """It may have been the machine. In a complete record as well: that is what a frozen run leaves."""
+    late = replace(BROKEN, state="timed out", reason="no verdict within 1 s", counterexample={}, sides={})
+    for complete in (False, True):
+        with Journal(tmp_path, header()) as journal:
+            journal.add(late)
+            journal.add(HELD)
+            if complete:
+                journal.close(1.0)
+        with Journal(tmp_path, header(), resume=True) as journal:
+            assert journal.kept == (HELD,)
+            journal.add(BROKEN)
+            assert read_record(journal.close(2.0)).verdicts == (HELD, BROKEN)
+
+
+def test_code_that_is_imported_late_belongs_to_the_record(tmp_path: Path) -> None:
+    late = tmp_path / "late.py"
+    late.write_text("right")
+    with Journal(tmp_path, header()) as journal:
+        journal.add(HELD)
+        journal.add_code({"late": [digest_at(str(late)), str(late)]})
+    Journal(tmp_path, header(), resume=True).close(1.0)
+    (tmp_path / "mine.jsonl").rename(tmp_path / "mine.jsonl.part")
+    late.write_text("wrong")
+    with pytest.raises(RecordError, match="late, which the backend imports, has changed"):
+        Journal(tmp_path, header(), resume=True)
 
 
 def test_an_empty_directory_says_how_to_make_a_record(tmp_path: Path) -> None:
@@ -242,13 +365,19 @@ def test_an_empty_directory_says_how_to_make_a_record(tmp_path: Path) -> None:
     [
         ("numpy", "numpy.jsonl"),
         ("./my_backend.py", "my_backend.jsonl"),
-        ("a.b:c", "a.b-c.jsonl"),
-        ("../../etc/passwd.py", "passwd.jsonl"),
-        ("<x>/'y'", "x-y.jsonl"),
+        ("a.b:c", "a.b-c-[0-9a-f]{8}.jsonl"),
+        ("../../etc/passwd.py", "passwd-[0-9a-f]{8}.jsonl"),
+        ("<x>/'y'", "x-y-[0-9a-f]{8}.jsonl"),
+        ("./\u65b9\u6cd5.py", "backend-[0-9a-f]{8}.jsonl"),
+        (300 * "x" + "\ud800", "x{100}-[0-9a-f]{8}.jsonl"),
     ],
 )
 def test_a_backend_name_gives_a_harmless_file_name(backend: str, name: str) -> None:
-    assert record_name(backend) == name
+    assert re.fullmatch(name, record_name(backend))
+
+
+def test_backends_of_one_stem_have_records_of_their_own() -> None:
+    assert len({record_name(name) for name in ("a/impl.py", "b/impl.py", "impl", "\u65b9.py", "\u6cd5.py")}) == 5
 
 
 def test_every_line_is_json_with_its_kind(tmp_path: Path) -> None:

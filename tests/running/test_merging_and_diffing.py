@@ -148,3 +148,31 @@ def test_real_records_merge_and_differ_in_nothing_from_themselves(command: Comma
     same = command("diff", str(REPORTS / "numpy.jsonl"), "merged/numpy.jsonl")
     assert same.returncode == 0
     assert same.stdout == f"0 added, 0 removed, 0 changed (0 regressions), {len(record.verdicts)} unchanged\n"
+
+
+def test_records_of_one_file_name_are_both_kept_and_none_takes_anothers_place(tmp_path: Path) -> None:
+    for folder, backend in (("a", "mine"), ("b", "theirs")):
+        write(tmp_path / folder, HELD, backend=backend).rename(tmp_path / folder / "x.jsonl")
+    written = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
+    assert [path.name for path in written] == ["mine.jsonl", "theirs.jsonl"]
+    write(tmp_path / "c", HELD, backend="MINE")
+    with pytest.raises(RecordError, match=r"a/x.jsonl and .*c/MINE.jsonl would both be .*both-2/"):
+        merge([tmp_path / "a", tmp_path / "c"], tmp_path / "both-2")
+    assert not (tmp_path / "both-2").exists()
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31m\ud800"
+
+
+def test_what_strangers_write_into_records_is_printed_without_escape_sequences(
+    command: Command, tmp_path: Path
+) -> None:
+    broken = replace(BROKEN, backend=HOSTILE, reason=HOSTILE)
+    for folder, state in (("old", "held"), ("new", "broken")):
+        write(tmp_path / folder, replace(broken, state=state), backend=HOSTILE, suite=HOSTILE)
+    (tmp_path / "\x1b[31m").mkdir()
+    for arguments in (("diff", "old", "new"), ("merge", "new", "-o", "merged"), ("report", "\x1b[31m")):
+        run = command(*arguments)
+        assert "\x1b" not in run.stdout + run.stderr
+        assert "Traceback" not in run.stderr
+        assert run.stdout + run.stderr

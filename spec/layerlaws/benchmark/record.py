@@ -214,5 +214,3 @@ def check_timing(timing: Timing) -> None:
         raise ValueError(f"{timing.state!r} is no state of a timing; there are {', '.join(STATES)}")
     if timing.state == "timed" and not (timing.seconds > 0 and math.isfinite(timing.seconds)):
         raise ValueError(f"{timing.workload} is timed, in {timing.seconds!r} seconds")
-    if not all(isinstance(size, int) for size in timing.sizes.values()):
-        raise ValueError(f"sizes are whole numbers, not {timing.sizes}")

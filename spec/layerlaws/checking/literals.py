@@ -94,7 +94,8 @@ def evaluated(text: str) -> Any:
     try:
         return _value(ast.parse(text, mode="eval").body)
     except (
-        SyntaxError, TypeError, KeyError, AttributeError, OverflowError, zlib.error, RecursionError, MemoryError
+        ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, zlib.error, RecursionError,
+        MemoryError,
     ) as wrong:  # fmt: skip
         raise ValueError(f"no printed argument: {text[:60]!r} ({wrong})") from None
 

@@ -57,6 +57,8 @@ def isolate(memory: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
+    if nowhere > 2:
+        os.close(nowhere)
     if sys.platform == "win32":
         return
     import resource

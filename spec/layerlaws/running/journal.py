@@ -274,21 +274,8 @@ def _changed(before: dict[str, str], now: dict[str, str]) -> str:
 
 def read_record(path: Path) -> Record:
     """Read a record. Raises RecordError if the file is not a record, is damaged, or is of another schema."""
-    backends: list[str] = []
-
-    def header_of(fields: dict[str, Any]) -> Header:
-        header = Header.from_json(fields)
-        backends.append(header.backend)
-        return header
-
-    def verdict_of(fields: dict[str, Any]) -> Verdict:
-        verdict = Verdict.from_json(fields)
-        if verdict.backend != backends[0]:
-            raise ValueError(f"a verdict on {verdict.backend} in the record of {backends[0]}")
-        return verdict
-
     header, verdicts, seconds = read_entries(
-        path, "header", SCHEMA, header_of, "verdict", verdict_of, lambda verdict: verdict.id
+        path, "header", SCHEMA, Header.from_json, "verdict", Verdict.from_json, lambda verdict: verdict.id
     )
     return Record(path, header, tuple(verdicts), seconds is not None, seconds or 0.0)
 

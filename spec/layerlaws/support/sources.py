@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -96,7 +97,7 @@ class Sources(MetaPathFinder):
         seen = set(waiting)
         while waiting:
             name = waiting.pop()
-            for other in set(self._named_in(name)) - seen:
+            for other in set(chain.from_iterable(map(_with_packages, self._named_in(name)))) - seen:
                 seen.add(other)
                 spec = self._spec(other)
                 if spec and spec.origin and self._counts(other, spec.origin) and _is_source(spec.origin):
@@ -196,6 +197,13 @@ class _FromSource(importlib.machinery.SourceFileLoader):
         code: Any = self.source_to_code(content, self.path)
         assert isinstance(code, CodeType)
         return code
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    """A module's name and those of the packages it is in: a.b.c, a.b and a."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def digest_of(files: dict[str, str]) -> str:
