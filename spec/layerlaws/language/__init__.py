@@ -10,6 +10,7 @@ from layerlaws.language.claims import Claim, all_of, at_most, closely, differ, e
 from layerlaws.language.dependence import dependence
 from layerlaws.language.implementation import Implementation
 from layerlaws.language.inputs import (
+    HUGE,
     LIKELY_EDGES,
     PLAIN,
     TEXTURES,
@@ -24,6 +25,7 @@ from layerlaws.language.inputs import (
     normal,
     rewritten,
     seeds,
+    sizes_are_seldom,
 )
 from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.operations import Operation, operation
@@ -55,6 +57,7 @@ from layerlaws.support.errors import Undecidable
 
 __all__ = [
     "FORMATS",
+    "HUGE",
     "LIKELY_EDGES",
     "PLAIN",
     "TEXTURES",
@@ -118,6 +121,7 @@ __all__ = [
     "rounded",
     "seeds",
     "sigmoid",
+    "sizes_are_seldom",
     "softmax",
     "split_heads",
     "stored",

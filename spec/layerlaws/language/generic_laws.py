@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language.claims import Claim, closely, exactly
-from layerlaws.language.implementation import Implementation
+from layerlaws.language.implementation import Implementation, numbers_of
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Fault, Law
 from layerlaws.language.operations import Operation
+from layerlaws.language.seldom_laws import SELDOM_FAULTS, seldom_laws_of
 from layerlaws.numerics.bounded import Bounded
 from layerlaws.numerics.formats import is_float
 from layerlaws.numerics.reverse_mode import constant
@@ -33,13 +34,13 @@ def agreement(operation: Implementation, raw: Any, expected: Any) -> Claim:
         dtype = want.dtype if isinstance(want, Bounded) else np.asarray(want).dtype
         if got.dtype != dtype:
             raise Broken(f"{operation.name} returned dtype {got.dtype}, not {dtype}")
-    return closely(computed, _numbers(expected), names=("returned", "expected"))
+    return closely(computed, numbers_of(expected), names=("returned", "expected"))
 
 
 def gradient_agreement(operation: Implementation, gradients: dict[str, Any], expected: dict[str, Any]) -> Claim:
     """Plain gradients are what the definition says."""
     computed = operation.beside_gradient(gradients, expected)
-    return closely(tuple(computed.values()), tuple(_numbers(x) for x in expected.values()))
+    return closely(tuple(computed.values()), tuple(numbers_of(x) for x in expected.values()))
 
 
 def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str, Any], seed: int) -> Claim:
@@ -56,14 +57,7 @@ def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str,
     slopes = [x for gradient in expected.values() for x in _parts(gradient)]
     if not any(np.any(np.abs(x.value) > x.error) for x in slopes):
         raise Undecidable("the gradient is zero up to its error: a backend that loses it could not be told")
-    return closely(tuple(computed.values()), tuple(_numbers(x) for x in expected.values()))
-
-
-def _numbers(results: Any) -> Any:
-    """What a definition says, without the error, which what is compared with it carries already."""
-    if isinstance(results, tuple):
-        return tuple(map(_numbers, results))
-    return Bounded(results.value, 0.0, results.format) if isinstance(results, Bounded) else results
+    return closely(tuple(computed.values()), tuple(numbers_of(x) for x in expected.values()))
 
 
 def leaves_its_inputs_alone(operation: Implementation, inputs: dict[str, Any]) -> Claim:
@@ -113,7 +107,7 @@ def laws_of(operation: Operation) -> list[Law]:
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
-    return laws
+    return [*laws, *seldom_laws_of(operation)]
 
 
 def faults_of(operation: Operation) -> list[Fault]:
@@ -124,6 +118,7 @@ def faults_of(operation: Operation) -> list[Fault]:
         "answers_the_same_twice": (_counts_its_calls, "contract"),
         "batches_are_independent": (_mixes_the_batch, "order"),
         "gradient_agrees_with_definition": (_halves_its_gradient, "gradient"),
+        **SELDOM_FAULTS,
     }
     made = []
     for law in laws_of(operation):

@@ -101,7 +101,7 @@ def staircase_from_the_first_key(queries: int, keys: int) -> Mask:
 @st.composite
 def decoder_states(draw: st.DrawFn, cached: bool = True) -> Arguments:
     """Queries, and at least as many keys and values; without a cache, as many."""
-    batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5)))
+    batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5), squared=(2,)))
     keys = queries + earlier - 1 if cached and draw(st.booleans()) else queries
     query, key, value = draw(
         arrays((batch, heads, queries, width), (batch, heads, keys, width), (batch, heads, keys, value_width))
