@@ -29,6 +29,7 @@ from layerlaws.language.inputs import (
 )
 from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.operations import Operation, operation
+from layerlaws.language.sentinels import STEEPNESS, answers_as, far_below, keys_with_scores, softmax_from, two_factors
 from layerlaws.language.words import library_text, library_words, packed, unpacked
 from layerlaws.language.workloads import Cost, Headline, Workload, matrix, workload, zipf
 from layerlaws.numerics.arrays import Arguments, Array, Ids, Mask, Results
@@ -60,6 +61,7 @@ __all__ = [
     "HUGE",
     "LIKELY_EDGES",
     "PLAIN",
+    "STEEPNESS",
     "TEXTURES",
     "TILE_EDGES",
     "Arguments",
@@ -80,6 +82,7 @@ __all__ = [
     "Workload",
     "affine",
     "all_of",
+    "answers_as",
     "arrays",
     "asbounded",
     "at_most",
@@ -93,6 +96,7 @@ __all__ = [
     "error_of",
     "exactly",
     "extents",
+    "far_below",
     "fault",
     "gelu",
     "huge",
@@ -100,6 +104,7 @@ __all__ = [
     "ids_within",
     "in_either_order",
     "kept_in_parts",
+    "keys_with_scores",
     "law",
     "layer_norm",
     "library_text",
@@ -123,9 +128,11 @@ __all__ = [
     "sigmoid",
     "sizes_are_seldom",
     "softmax",
+    "softmax_from",
     "split_heads",
     "stored",
     "straight_through",
+    "two_factors",
     "unpacked",
     "value_of",
     "with_slope",

@@ -59,7 +59,7 @@ def what_is_not_a_number_is_not_hidden(operation: Implementation, inputs: dict[s
         spoiled = operation.definition(**spoiling)
         moved = [operation.definition(**_holding(inputs, place, by, True)) for by in (64, -64)]
     except ValueError:  # it has to be refused, or shows in what comes back
-        spoiled, lost = before, [is_float(value_of(x)) for x in _parts(before)]
+        spoiled, lost = before, [np.asarray(isinstance(x, Bounded)) for x in _parts(before)]
     else:
         lost = [_lost(*parts) for parts in zip(*map(_parts, (spoiled, before, *moved)), strict=True)]
     if not any(map(np.any, lost)):

@@ -36,7 +36,8 @@ def long_words(draw: st.DrawFn) -> tuple[int, Words]:
 
 @st.composite
 def texts_of_any_length(draw: st.DrawFn) -> tuple[int, Words]:
-    return draw(long_words() if sizes_are_seldom() else usual_texts)
+    drawn: tuple[int, Words] = draw(long_words() if sizes_are_seldom() else usual_texts)
+    return drawn
 
 
 usual_texts = st.one_of(

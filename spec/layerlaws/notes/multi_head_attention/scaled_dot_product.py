@@ -384,10 +384,16 @@ def a_query_that_sees_nothing_gets_nothing(
     breaks=a_query_that_sees_nothing_gets_nothing,
     kind="mask",
     repair="Its weights are 0.",
+    seen="https://github.com/patrick-kidger/equinox/pull/274",
 )
-def sees_everything_where_nothing_is_allowed(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
-    """A row whose scores are all the same large negative number gets the mean of all values."""
-    return _attention(query, key, value, mask, fill=-1e30)
+def hides_scores_behind_the_least_number(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
+    """Hidden scores are set to the least number of the format (finfo.min), so that a query that sees nothing gets the
+    mean of all values.
+    """
+    seen = allowed(mask, query, key)
+    blind = ~seen.any(axis=-1, keepdims=True)
+    everything = np.broadcast_to(1 / np.asarray(key.shape[-2], query.dtype), seen.shape)  # all scores are alike
+    return np.where(blind, everything, plain_weights(query, key, mask)) @ value
 
 
 @law(inputs=blind_states(), needs=["gradient"])
