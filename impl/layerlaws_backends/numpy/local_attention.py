@@ -61,7 +61,7 @@ def local_attention_predictive(query: Array, keys: Array, w_p: Array, v_p: Array
         raise ValueError(f"v_p has {len(v_p)} elements, w_p {w_p.shape[1]} columns")
     queries = query.reshape(batch * length, width)
     centres = count * _sigmoid(np.tanh(queries @ w_p) @ v_p)
-    middle = np.floor(centres).astype(np.int64)
+    middle = np.floor(np.where(np.isnan(centres), 0, centres)).astype(np.int64)  # its weights are not numbers, too
 
     # Every step reads as many states as a window has, or as there are: those inside the sentence, none twice.
     read = min(2 * window + 1, count)

@@ -17,6 +17,11 @@ known = dict.fromkeys(
     (
         "masked_self_attention.agrees_with_definition",
         "masked_self_attention.gradient_agrees_with_definition",
+        "masked_self_attention.agrees_at_seldom_sizes",
+        "masked_self_attention.agrees_at_every_scale",
+        "masked_self_attention.what_is_not_a_number_is_not_hidden",
+        "the_past_may_score_far_below_the_future",
+        "the_future_may_score_as_high_as_numbers_get",
         "no_position_sees_the_future",
         "no_gradient_flows_from_the_past_to_the_future",
         "a_query_of_zeros_gives_the_running_mean",

@@ -10,6 +10,7 @@ from layerlaws.language.claims import Claim, all_of, at_most, closely, differ, e
 from layerlaws.language.dependence import dependence
 from layerlaws.language.implementation import Implementation
 from layerlaws.language.inputs import (
+    HUGE,
     LIKELY_EDGES,
     PLAIN,
     TEXTURES,
@@ -24,9 +25,11 @@ from layerlaws.language.inputs import (
     normal,
     rewritten,
     seeds,
+    sizes_are_seldom,
 )
 from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.operations import Operation, operation
+from layerlaws.language.sentinels import STEEPNESS, answers_as, far_below, keys_with_scores, softmax_from, two_factors
 from layerlaws.language.words import library_text, library_words, packed, unpacked
 from layerlaws.language.workloads import Cost, Headline, Workload, matrix, workload, zipf
 from layerlaws.numerics.arrays import Arguments, Array, Ids, Mask, Results
@@ -55,8 +58,10 @@ from layerlaws.support.errors import Undecidable
 
 __all__ = [
     "FORMATS",
+    "HUGE",
     "LIKELY_EDGES",
     "PLAIN",
+    "STEEPNESS",
     "TEXTURES",
     "TILE_EDGES",
     "Arguments",
@@ -77,6 +82,7 @@ __all__ = [
     "Workload",
     "affine",
     "all_of",
+    "answers_as",
     "arrays",
     "asbounded",
     "at_most",
@@ -90,6 +96,7 @@ __all__ = [
     "error_of",
     "exactly",
     "extents",
+    "far_below",
     "fault",
     "gelu",
     "huge",
@@ -97,6 +104,7 @@ __all__ = [
     "ids_within",
     "in_either_order",
     "kept_in_parts",
+    "keys_with_scores",
     "law",
     "layer_norm",
     "library_text",
@@ -118,10 +126,13 @@ __all__ = [
     "rounded",
     "seeds",
     "sigmoid",
+    "sizes_are_seldom",
     "softmax",
+    "softmax_from",
     "split_heads",
     "stored",
     "straight_through",
+    "two_factors",
     "unpacked",
     "value_of",
     "with_gradient",

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language.claims import Claim, closely, exactly
-from layerlaws.language.implementation import Implementation
+from layerlaws.language.implementation import Implementation, numbers_of
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Fault, Law
 from layerlaws.language.operations import Operation
+from layerlaws.language.seldom_laws import SELDOM_FAULTS, seldom_laws_of
 from layerlaws.language.withheld import Withheld, offered
 from layerlaws.numerics.bounded import Bounded
 from layerlaws.numerics.formats import is_float
@@ -39,7 +40,7 @@ def agreement(operation: Implementation, raw: Any, expected: Any) -> Claim:
             raise Broken(
                 f"{operation.name} returned dtype {got.dtype}, not {dtype}", cause=f"wrong dtype from {operation.name}"
             )
-    return closely(computed, _numbers(expected), names=("returned", "expected"))
+    return closely(computed, numbers_of(expected), names=("returned", "expected"))
 
 
 def gradient_agreement(operation: Implementation, gradients: dict[str, Any], expected: dict[str, Any]) -> Claim:
@@ -51,7 +52,7 @@ def gradient_agreement(operation: Implementation, gradients: dict[str, Any], exp
 def _gradients_agree(computed: dict[str, Any], expected: dict[str, Any]) -> Claim:
     """The gradients by all arguments are those expected; messages say by which argument."""
     names = tuple(f"the gradient by {name}" for name in expected)
-    right = tuple(_numbers(x) for x in expected.values())
+    right = tuple(numbers_of(x) for x in expected.values())
     return closely(tuple(computed.values()), right, names=("returned", "expected"), of=names)
 
 
@@ -70,13 +71,6 @@ def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str,
     if not any(np.any(np.abs(x.value) > x.error) for x in slopes):
         raise Undecidable("the gradient is zero up to its error: a backend that loses it could not be told")
     return _gradients_agree(computed, expected)
-
-
-def _numbers(results: Any) -> Any:
-    """What a definition says, without the error, which what is compared with it carries already."""
-    if isinstance(results, tuple):
-        return tuple(map(_numbers, results))
-    return Bounded(results.value, 0.0, results.format) if isinstance(results, Bounded) else results
 
 
 def leaves_its_inputs_alone(operation: Implementation, inputs: dict[str, Any]) -> Claim:
@@ -132,7 +126,7 @@ def laws_of(operation: Operation) -> list[Law]:
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
-    return laws
+    return [*laws, *seldom_laws_of(operation)]
 
 
 def faults_of(operation: Operation) -> list[Fault]:
@@ -143,6 +137,7 @@ def faults_of(operation: Operation) -> list[Fault]:
         "answers_the_same_twice": (_counts_its_calls, "contract"),
         "batches_are_independent": (_mixes_the_batch, "order"),
         "gradient_agrees_with_definition": (_halves_its_gradient, "gradient"),
+        **SELDOM_FAULTS,
     }
     made = []
     for law in laws_of(operation):

@@ -296,6 +296,13 @@ class Implementation:
         return Bounded(result.astype(expected.format.wide), allowed, expected.format)
 
 
+def numbers_of(results: Any) -> Any:
+    """What a definition says, without the error, which what is compared with it carries already."""
+    if isinstance(results, tuple):
+        return tuple(map(numbers_of, results))
+    return Bounded(results.value, 0.0, results.format) if isinstance(results, Bounded) else results
+
+
 def cast_to(arguments: Mapping[str, Any], format: Format) -> dict[str, Any]:
     """Drawn arguments in a format: every float array is rounded to the format, and is exact from then on.
 

@@ -7,6 +7,7 @@ shrinks to small integers. What carries structure (sizes, masks, cut points, tex
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,20 @@ TILE_EDGES = tuple(n + d for n in (16, 32, 64, 128, 256) for d in (-1, 0, 1))
 
 LIKELY_EDGES = TILE_EDGES + 2 * tuple(n for n in TILE_EDGES if n > 62)
 """The larger ones are likelier: what breaks beyond a tile of any size breaks there."""
+
+HUGE = (65_537, 4_097, 1_025)
+"""Extents just beyond what the counters, grids and tables of kernels hold. The first is beyond 16 bits."""
+
+EDGES = (513, 257, 129, 127, 65, 63, 33, 31)
+"""Extents beside those of tiles and heads."""
+
+PAIRS = (128, 64, 129, 127, 65, 63, 32, 16)
+"""Extents that two axes have at once."""
+
+VOLUME = 2**18
+"""Most elements of an array whose axes have seldom sizes, about: the product of the extents."""
+
+_SELDOM = ContextVar("at_seldom_sizes", default=False)
 
 seeds = st.seeds
 """Seeds for numbers a law makes up itself: `normal(seed, shape, like)`."""
@@ -52,12 +67,39 @@ def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] 
 
 
 @st.composite
-def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int = 1) -> tuple[int, ...]:
+def at_seldom_sizes(draw: st.DrawFn, inputs: st.SearchStrategy[Any]) -> Any:
+    """The same inputs, but `extents` gives sizes that are met seldom: one axis after the other is huge, or two or three
+    have the extent of a tile, and all others are tiny. `masks` hide a long beginning or end, and `durations` are long.
+    """
+    token = _SELDOM.set(True)
+    try:
+        return draw(inputs)
+    finally:
+        _SELDOM.reset(token)
+
+
+def sizes_are_seldom() -> bool:
+    """Whether what is drawn now is drawn by `at_seldom_sizes`: strategies of texts then have long words."""
+    return _SELDOM.get()
+
+
+@st.composite
+def extents(
+    draw: st.DrawFn,
+    count: int,
+    edges: tuple[int, ...] = (),
+    least: int = 1,
+    squared: tuple[int, ...] = (),
+    most: int = HUGE[0],
+) -> tuple[int, ...]:
     """Sizes of `count` axes: mostly small and different from each other, sometimes equal, 1 well represented.
 
     edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
-    least: the smallest extent.
+    least: the smallest extent. squared, most: positions of axes whose square is an array's size, as a width's that both
+    axes of a matrix have, and the largest extent there may be; they count within `at_seldom_sizes` only.
     """
+    if _SELDOM.get():
+        return draw(_seldom_sizes(count, least, squared, most))
     kind = draw(st.integers(0, 7))
     if kind == 7 and edges:
         sizes = [least + draw(st.integers(0, 1)) for _ in range(count)]
@@ -74,8 +116,31 @@ def extents(draw: st.DrawFn, count: int, edges: tuple[int, ...] = (), least: int
 
 
 @st.composite
+def _seldom_sizes(draw: st.DrawFn, count: int, least: int, squared: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """One axis in turn is huge or at an edge, or two or three at once are; the others 1 or 2, as `VOLUME` bears."""
+    turn = draw(st.turns(count + 2))
+    large = [turn] if turn < count else draw(st.lists(st.integers(0, count - 1), min_size=2, max_size=3))
+    power = sum(2 if axis in squared else 1 for axis in set(large))
+    while power > 4:  # no extent of a tile is bearable
+        power -= 2 if large.pop() in squared else 1
+    bearable = [n for n in (*HUGE, *EDGES, *PAIRS) if n <= most and n**power <= VOLUME]
+    kind = (PAIRS,) if len(large) > 1 else (HUGE, HUGE, EDGES)
+    candidates = [n for n in draw(st.sampled_from(kind)) if n in bearable]
+    size = draw(st.sampled_from(candidates or [max(bearable)]))
+    room = VOLUME // size**power
+    sizes = []
+    for axis in range(count):
+        small = max(least, 1) + (draw(st.integers(0, 1)) if room >= 2 * max(least, 1) else 0)
+        sizes.append(size if axis in large else small)
+        room //= 1 if axis in large else small
+    return tuple(sizes)
+
+
+@st.composite
 def durations(draw: st.DrawFn, usual: int) -> int:
     """Steps of a recurrence: mostly the usual number of them, sometimes just beyond a tile's edge."""
+    if _SELDOM.get():  # every step is a round of the definition's loop
+        return draw(st.sampled_from((129, 257))) if usual > 2 else usual
     rare: dict[int, int] = {0: 17, 1: 33, 2: 65}
     return rare.get(draw(st.integers(0, 59)), usual)
 
@@ -95,6 +160,10 @@ def masks(draw: st.DrawFn, shape: tuple[int, ...], empty_rows: bool = True) -> N
     """Boolean masks (True: may be used) of every density; rows of the last axis may be empty where allowed."""
     generator = np.random.default_rng(draw(seeds))
     mask: NDArray[np.bool_] = generator.random(shape) < draw(st.sampled_from((0.2, 0.5, 0.9, 1.0)))
+    if _SELDOM.get() and shape[-1] >= min(EDGES) and draw(st.integers(0, 3)):
+        hidden = np.arange(shape[-1]) < generator.integers(shape[-1] // 2, shape[-1])
+        mask[...] = ~(hidden if draw(st.booleans()) else hidden[::-1])
+        return mask
     if not empty_rows and mask.size:
         mask |= np.arange(shape[-1]) == generator.integers(0, shape[-1], (*shape[:-1], 1))
     return mask

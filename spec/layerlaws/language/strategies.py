@@ -26,6 +26,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 __all__ = [
     "DrawFn", "SearchStrategy", "binary", "booleans", "builds", "composite", "fast_sampling", "fixed_dictionaries",
     "floats", "integers", "just", "lists", "none", "one_of", "sampled_from", "seeds", "several", "text", "tuples",
+    "turns",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -54,14 +55,16 @@ class Sampler:
     """The draw function that composite strategies are given for one example.
 
     draw: Hypothesis's own draw function. random: the generator of fast sampling, None where Hypothesis draws.
+    number: of the example, counted on from the seed where several are sampled with one.
     """
 
     def __init__(self, draw: DrawFn) -> None:
         self.draw = draw
         self.random: Random | None = None
+        self.number = 0
         if _FAST_SAMPLING.get():
-            seed = draw(_SEEDS)  # 0 in Hypothesis's first test case, the simplest one, which Hypothesis draws itself
-            self.random = Random(seed) if seed else None
+            self.number = draw(_SEEDS)  # 0 in Hypothesis's first test case, the simplest one, which it draws itself
+            self.random = Random(self.number) if self.number else None
 
     def __call__(self, strategy: SearchStrategy[T], label: object = None) -> T:
         sample = _COMPOSITES.get(strategy)
@@ -222,5 +225,15 @@ def builds(build: Callable[..., T], *strategies: SearchStrategy[Any]) -> SearchS
 @composite
 def several(draw: DrawFn, strategy: SearchStrategy[Any], count: int) -> list[Any]:
     """`count` examples at once; one where Hypothesis draws every choice, as it does in its first test case."""
-    fast = cast(Sampler, draw).random is not None
-    return [draw(strategy) for _ in range(count if fast else 1)]
+    sampler, drawn = cast(Sampler, draw), []
+    for _ in range(1 if sampler.random is None else count):
+        drawn.append(draw(strategy))
+        sampler.number += 1
+    return drawn
+
+
+@composite
+def turns(draw: DrawFn, count: int) -> int:
+    """0 to count - 1, one after the other in examples that are sampled together, so that none is left out by chance."""
+    sampler = cast(Sampler, draw)
+    return draw(integers(0, count - 1)) if sampler.random is None else sampler.number % count

@@ -67,7 +67,7 @@ def _bahdanau_shapes(batch: int, embedded: int, width: int, source: int, depth: 
 
 @st.composite
 def bahdanau_steps(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
-    return _filled(draw, _bahdanau_shapes(*draw(extents(6, edges=(1, 2, 3, 4, 5)))), textures)
+    return _filled(draw, _bahdanau_shapes(*draw(extents(6, edges=(1, 2, 3, 4, 5), squared=(2,)))), textures)
 
 
 def _additive_weights(state: Array, memory: Array, w_query: Array, w_memory: Array, v: Array) -> Array:

@@ -43,7 +43,7 @@ from layerlaws.notes.attention_sources.decoders import _cut, _filled, _fits, _lo
 
 @st.composite
 def conv_s2s_states(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
-    batch, length, source, channels, width = draw(extents(5, edges=(1, 2, 3, 4)))
+    batch, length, source, channels, width = draw(extents(5, edges=(1, 2, 3, 4), squared=(4,)))
     shapes = {
         "state": (batch, length, channels),
         "target_embedding": (batch, length, width),

@@ -69,7 +69,7 @@ def _luong_shapes(batch: int, embedded: int, width: int, source: int, depth: int
 
 @st.composite
 def luong_steps(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
-    return _filled(draw, _luong_shapes(*draw(extents(5, edges=(1, 2, 3, 4)))), textures)
+    return _filled(draw, _luong_shapes(*draw(extents(5, edges=(1, 2, 3, 4), squared=(2,)))), textures)
 
 
 def _general_weights(state: Array, memory: Array, w_score: Array) -> Array:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from layerlaws.language import (
+    HUGE,
+    Arguments,
     Claim,
     Ids,
     Implementation,
@@ -16,14 +18,18 @@ from layerlaws.language import (
     refused,
     require,
     rewritten,
+    sizes_are_seldom,
 )
 from layerlaws.language import strategies as st
 
-lengths = st.integers(0, 20)
-pair_lengths = st.fixed_dictionaries({"first_length": lengths, "second_length": st.one_of(st.none(), lengths)})
+
+@st.composite
+def pair_lengths(draw: st.DrawFn) -> Arguments:
+    lengths = st.sampled_from((0, 1, *HUGE)) if sizes_are_seldom() else st.integers(0, 20)
+    return draw(st.fixed_dictionaries({"first_length": lengths, "second_length": st.one_of(st.none(), lengths)}))
 
 
-@operation(inputs=pair_lengths)
+@operation(inputs=pair_lengths())
 def segment_ids(first_length: int, second_length: int | None) -> Ids:
     """0 for [CLS] A [SEP], 1 for B [SEP]; a second length of 0 or None is no second input, and has no [SEP].
 

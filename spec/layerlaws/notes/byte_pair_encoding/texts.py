@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from layerlaws.language import Arguments, Ids, library_text, packed, seeds
+from layerlaws.language import Arguments, Ids, library_text, packed, seeds, sizes_are_seldom
 from layerlaws.language import strategies as st
 from layerlaws.notes.byte_pair_encoding.merging import Rows, Words, merge_pair
 
@@ -22,13 +22,33 @@ def library_sample(start: int, size: int) -> tuple[int, Words]:
     return 256, [list(word) for word in library_text(400_000)[start : start + size].split()]
 
 
-texts = st.one_of(
+BEYOND = 32_769
+"""Symbols of a word beyond what 16 bits count."""
+
+
+@st.composite
+def long_words(draw: st.DrawFn) -> tuple[int, Words]:
+    """A word of few letters that is longer than most buffers."""
+    generator, base = np.random.default_rng(draw(seeds)), draw(st.integers(2, 3))
+    length = draw(st.sampled_from((1025, 1025, 1025, BEYOND)))
+    return base, [generator.integers(0, base, length).tolist(), [0, 1]]
+
+
+@st.composite
+def texts_of_any_length(draw: st.DrawFn) -> tuple[int, Words]:
+    drawn: tuple[int, Words] = draw(long_words() if sizes_are_seldom() else usual_texts)
+    return drawn
+
+
+usual_texts = st.one_of(
     _letters("ab"),
     _letters("abc"),
     st.builds(lambda words: (256, [list(w) for w in words]), st.lists(st.binary(max_size=14), min_size=2, max_size=8)),
     st.builds(library_sample, st.integers(0, 399_000), st.integers(20, 300)),
 )
 """How many symbols there are, and words of them: few letters, so that pairs recur, any bytes, and real text."""
+
+texts = texts_of_any_length()
 
 
 def random_table(base: int, words: Words, size: int, generator: np.random.Generator, distinct: bool) -> Ids:

@@ -42,7 +42,7 @@ from layerlaws.notes.cloze_lstm.recurrence import gate_weights, lstm, lstm_weigh
 @st.composite
 def gapped_texts(draw: st.DrawFn) -> Arguments:
     """One word at least; gates are not saturated and scores near each other, three times in four."""
-    batch, length, width, hidden, words = draw(extents(5, edges=(2, 4)))
+    batch, length, width, hidden, words = draw(extents(5, edges=(2, 4), squared=(3,)))
     sides = ((width, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,))
     shapes = ((batch, draw(durations(min(length, 4))), width), *sides, *sides, (2 * hidden, words + 1), (words + 1,))
     embeddings, *weights, w_out, b_out = draw(arrays(*shapes))

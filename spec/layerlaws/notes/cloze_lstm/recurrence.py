@@ -52,7 +52,7 @@ def gate_weights(weights: Sequence[Array], heard: Array, calm: bool) -> tuple[Ar
 @st.composite
 def sequences(draw: st.DrawFn, textures: tuple[str, ...] = tuple(TEXTURES)) -> Arguments:
     """One step at least, and gates that are not saturated, three times in four; always, where textures are plain."""
-    batch, length, width, hidden = draw(extents(4, edges=(2, 3)))
+    batch, length, width, hidden = draw(extents(4, edges=(2, 3), squared=(3,)))
     shapes = (
         (batch, draw(durations(length)), width),
         (batch, hidden),

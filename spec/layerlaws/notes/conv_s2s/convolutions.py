@@ -43,7 +43,7 @@ def convolutions(
     draw: st.DrawFn, odd: bool = False, doubled: bool = False, textures: tuple[str, ...] = tuple(TEXTURES)
 ) -> Arguments:
     """A sequence and a kernel. odd: of odd width. doubled: with twice as many channels out as in."""
-    batch, length, channels, out = draw(extents(4, edges=(1, 2, 3)))
+    batch, length, channels, out = draw(extents(4, edges=(1, 2, 3), squared=(2,) if doubled else ()))
     width = draw(st.sampled_from([1, 3, 5, 7] if odd else [1, 2, 3, 4, 5]))
     out = 2 * channels if doubled else out
     x, kernel, bias = draw(arrays((batch, length, channels), (width, channels, out), (out,), textures=textures))

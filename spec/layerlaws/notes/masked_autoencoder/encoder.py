@@ -49,7 +49,7 @@ SEEN = ("normal",)
 @st.composite
 def encoders(draw: st.DrawFn, textures: tuple[str, ...] = MATRICES, edges: tuple[int, ...] = (1, 2, 5)) -> Arguments:
     """Everything the encoder takes, with one or two blocks."""
-    count, length, pixels, heads, head_width, hidden = draw(extents(6, edges=edges))
+    count, length, pixels, heads, head_width, hidden = draw(extents(6, edges=edges, squared=(1, 3, 4)))
     width, blocks = heads * head_width, draw(st.integers(1, 2))
     patches = draw(arrays((count, length, pixels), textures=textures))
     noise = draw(arrays((count, length), textures=NOISE))

@@ -33,7 +33,7 @@ from layerlaws.language import strategies as st
 
 @st.composite
 def tiled_images(draw: st.DrawFn) -> Arguments:
-    images, channels, rows, columns, size = draw(extents(5, edges=(2, 3)))
+    images, channels, rows, columns, size = draw(extents(5, edges=(2, 3), squared=(4,)))
     return {"images": draw(arrays((images, channels, rows * size, columns * size))), "patch_size": size}
 
 
@@ -53,7 +53,7 @@ def patchify(images: Array, patch_size: int) -> Array:
 
 @st.composite
 def patch_grids(draw: st.DrawFn) -> Arguments:
-    images, channels, rows, columns, size = draw(extents(5, edges=(2, 3)))
+    images, channels, rows, columns, size = draw(extents(5, edges=(2, 3), squared=(4,)))
     patches = draw(arrays((images, rows * columns, size * size * channels)))
     return {"patches": patches, "patch_size": size, "height": rows * size, "width": columns * size}
 

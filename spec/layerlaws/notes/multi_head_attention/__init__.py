@@ -16,6 +16,6 @@ and apart; PyTorch packs those of query, key and value as (3 D, D), out before i
 [h d, (h + 1) d) of the projections and the same rows of w_o.
 """
 
-from layerlaws.notes.multi_head_attention import heads, projections, scaled_dot_product, weights
+from layerlaws.notes.multi_head_attention import heads, hidden_scores, projections, scaled_dot_product, weights
 
-parts = (weights, scaled_dot_product, heads, projections)
+parts = (weights, scaled_dot_product, heads, projections, hidden_scores)

@@ -57,7 +57,7 @@ def projected_states(
     draw: st.DrawFn, least: int = 1, textures: tuple[str, ...] | None = None, empty_rows: bool = False
 ) -> Arguments:
     """Everything that multi-head attention takes; `least` is the smallest extent, also of the number of heads."""
-    batch, queries, keys, heads, head_width = draw(extents(5, edges=(1, 2), least=least))
+    batch, queries, keys, heads, head_width = draw(extents(5, edges=(1, 2), least=least, squared=(3, 4)))
     width = heads * head_width
     shapes = ((batch, queries, width), (batch, keys, width), (batch, keys, width))
     query, key, value = draw(arrays(*shapes, textures=textures) if textures else arrays(*shapes))

@@ -31,13 +31,14 @@ def plain_weights(
     bias: Array = 0.0,
     shift: bool = True,
     extra: float = 0.0,
+    least: float = -np.inf,
 ) -> Array:
     """Weights of plain attention, with the knobs that faults turn; a row that sees nothing gets weights 0."""
     scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale) + bias
     seen = allowed(mask, query, key)
     require(seen.shape == scores.shape, f"mask has shape {seen.shape}, expected {scores.shape}")
-    scores = np.where(seen, scores, fill)
-    highest = np.max(scores, axis=axis, keepdims=True) if shift else 0.0
+    scores = np.where(seen, scores, np.asarray(fill, query.dtype))
+    highest = np.maximum(np.max(scores, axis=axis, keepdims=True), least) if shift else 0.0
     raised = np.exp(scores - np.where(np.isfinite(highest), highest, 0.0))
     total = np.sum(raised, axis=axis, keepdims=True) + extra
     some = seen.any(axis=axis, keepdims=True) | np.isfinite(fill)  # the others are divided by a sum of zeros

@@ -25,6 +25,14 @@ equivariant_is_not_insensitive, self_attention_without_positions_is_equivariant 
 the_order_of_a_source_does_not_matter.
 """
 
-from layerlaws.notes.position_methods import learned, order, permutations, relative, relative_masks, relative_tables
+from layerlaws.notes.position_methods import (
+    learned,
+    order,
+    permutations,
+    relative,
+    relative_masks,
+    relative_scores,
+    relative_tables,
+)
 
-parts = (permutations, order, learned, relative, relative_tables, relative_masks)
+parts = (permutations, order, learned, relative, relative_tables, relative_masks, relative_scores)

@@ -25,7 +25,7 @@ from layerlaws.language import (
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.conv_s2s.convolutions import encoder_convolution
-from layerlaws.notes.masked_attention import masked_self_attention
+from layerlaws.notes.masked_attention.decoding import masked_self_attention
 from layerlaws.notes.multi_head_attention.heads import multi_head_attention, projected_states
 from layerlaws.notes.multi_head_attention.scaled_dot_product import scaled_dot_product_attention
 from layerlaws.notes.position_methods.permutations import order_shows, to_itself, tokens, turned, turns

@@ -146,6 +146,7 @@ def related(
     relative: Array | None = None,
     axis: int = -1,
     fill: float = -np.inf,
+    least: float = -np.inf,
     bias: Array | float = 0.0,
     shares: Callable[[Array], Array] = lambda weights: weights,
 ) -> Array:
@@ -159,8 +160,8 @@ def related(
     scale = query.shape[3] ** -0.5 if scale is None else scale
     relative = _by_query(query, key_table[rows]) if relative is None else relative
     scores = query @ key.swapaxes(-1, -2) * scale + relative * (scale if table_scale is None else table_scale) + bias
-    scores = scores if mask is None else np.where(mask, scores, fill)
-    highest = np.max(scores, axis=axis, keepdims=True)
+    scores = scores if mask is None else np.where(mask, scores, np.asarray(fill, query.dtype))
+    highest = np.maximum(np.max(scores, axis=axis, keepdims=True), least)
     raised = np.exp(scores - np.where(np.isfinite(highest), highest, 0.0))
     total = np.sum(raised, axis=axis, keepdims=True)
     weights = raised / np.where(total == 0, 1.0, total)

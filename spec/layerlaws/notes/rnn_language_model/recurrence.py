@@ -47,7 +47,7 @@ def texts(draw: st.DrawFn, square: bool = False) -> Arguments:
     Three times in four words do not saturate tanh, and scores are near each other: what half precision can follow.
     square: embeddings are as wide as the state.
     """
-    rows, length, embedding, hidden, words = draw(extents(5, edges=(2, 3, 4)))
+    rows, length, embedding, hidden, words = draw(extents(5, edges=(2, 3, 4), squared=(3,)))
     embedding, words = hidden if square else embedding, words + 1
     tokens = draw(ids((rows, draw(durations(length))), words))
     shapes = {

@@ -7,7 +7,19 @@ from collections import Counter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from layerlaws.language import LIKELY_EDGES, Arguments, Bounded, Ids, asbounded, ids_within, require, rewritten, seeds
+from layerlaws.language import (
+    HUGE,
+    LIKELY_EDGES,
+    Arguments,
+    Bounded,
+    Ids,
+    asbounded,
+    ids_within,
+    require,
+    rewritten,
+    seeds,
+    sizes_are_seldom,
+)
 from layerlaws.language import strategies as st
 from layerlaws.notes.subword.words import Piece
 
@@ -17,11 +29,11 @@ def histories(draw: st.DrawFn) -> Arguments:
     """A corpus of few words, and a history that mostly occurs in it."""
     generator = np.random.default_rng(draw(seeds))
     words = draw(st.sampled_from([2, 3, 4, 6, 1]))
-    length = draw(st.one_of(st.integers(1, 40), st.sampled_from(LIKELY_EDGES)))
+    length = draw(st.one_of(st.integers(1, 40), st.sampled_from(HUGE if sizes_are_seldom() else LIKELY_EDGES)))
     corpus = generator.integers(0, words, length)
     start = int(generator.integers(0, length))
     history = corpus[start : start + draw(st.integers(0, 4))]
-    vocabulary = words + draw(st.sampled_from([0, 1, 0, 3]))
+    vocabulary = words + draw(st.sampled_from([0, *HUGE] if sizes_are_seldom() else [0, 1, 0, 3]))
     if len(history) and draw(st.integers(0, 3)) == 3:
         history = rewritten(history, int(generator.integers(len(history))), vocabulary - 1)
     return {

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from layerlaws.language import Array
 from layerlaws.notes.subword.words import Piece, Words
 
 
 def two_best(word: Piece, table: dict[Piece, int], numbers: list[float]) -> Words:
     """The ids of the best segmentation and, where there is one, of the next: none where no pieces spell the word."""
-    longest = max(map(len, table), default=0)
-    reached: list[list[tuple[float, Piece]]] = [[(0.0, ())]]
+    lengths = sorted({len(piece) for piece in table}, reverse=True)
+    reached: list[list[Way]] = [[(0.0, None)]]
     for end in range(1, len(word) + 1):
-        ways = [
-            (score + numbers[id], (*ids, id))
-            for start in range(max(0, end - longest), end)
-            if (id := table.get(word[start:end])) is not None
-            for score, ids in reached[start]
+        ways: list[Way] = [
+            (way[0] + numbers[id], (id, way))
+            for length in lengths
+            if length <= end and (id := table.get(word[end - length : end])) is not None
+            for way in reached[end - length]
         ]
         reached.append(sorted(ways, key=lambda way: -way[0])[:2])
-    return [ids for _, ids in reached[-1]]
+    return [_ids_of(way) for way in reached[-1]]
+
+
+Way = tuple[float, Any]
+"""A score, and the last piece with the way that it was put behind; None for the empty beginning."""
+
+
+def _ids_of(way: Way) -> Piece:
+    ids = []
+    while way[1] is not None:
+        id, way = way[1]
+        ids.append(id)
+    return tuple(reversed(ids))
 
 
 def clear_words(words: Words, table: dict[Piece, int], numbers: list[float], share: float) -> Words:

@@ -81,13 +81,14 @@ def _marked(pieces: Ids, piece_offsets: Ids, continuing: Mask) -> Marked:
 
 def _greedy(word: Piece, table: Marked, unknown: int, max_length: int) -> list[int]:
     ids: list[int] = []
-    start = 0
+    lengths, start = sorted({len(piece) for piece, _ in table}, reverse=True), 0
     while start < len(word):
-        ends = [end for end in range(start + 1, len(word) + 1) if (word[start:end], start > 0) in table]
-        if not ends or len(word) > max_length:
+        ends = (start + length for length in lengths if start + length <= len(word))
+        end = next((end for end in ends if (word[start:end], start > 0) in table), None)
+        if end is None or len(word) > max_length:
             return [unknown]
-        ids.append(table[word[start : ends[-1]], start > 0])
-        start = ends[-1]
+        ids.append(table[word[start:end], start > 0])
+        start = end
     return ids
 
 

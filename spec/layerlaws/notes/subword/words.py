@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from layerlaws.language import LIKELY_EDGES, Arguments, Ids, packed, require, seeds, unpacked
+from layerlaws.language import HUGE, LIKELY_EDGES, Arguments, Ids, packed, require, seeds, sizes_are_seldom, unpacked
 from layerlaws.language import strategies as st
 from layerlaws.notes.byte_pair_encoding.texts import texts
 
@@ -24,7 +24,10 @@ def words_to_encode(draw: st.DrawFn, longest: int = 1000) -> Words:
     base, words = draw(texts)
     if not any(words) and draw(st.integers(0, 3)):
         words = [*words, [0, base - 1, 0]]
-    if longest > 256 and draw(st.integers(0, 9)) == 9:
+    if sizes_are_seldom():
+        generator = np.random.default_rng(draw(seeds))
+        words = [generator.integers(0, min(base, 3), HUGE[-1]).tolist(), *words[:3]]
+    elif longest > 256 and draw(st.integers(0, 9)) == 9:
         generator = np.random.default_rng(draw(seeds))
         words = [generator.integers(0, min(base, 3), draw(st.sampled_from(LIKELY_EDGES))).tolist(), *words[:3]]
     return [tuple(word[:longest]) for word in words]

@@ -1,25 +1,4 @@
-"""Masked self-attention and teacher forcing: a decoder may use what came before, nothing later.
-
-Note of 2021-11-23. A decoder is trained on whole sequences at once. Two devices keep it honest. The mask lets
-row i of self-attention look at rows up to i only (Vaswani et al., Attention Is All You Need, 2017, section
-3.2.3). Teacher forcing feeds the true sequence shifted by one, so that row i holds what precedes the word it
-predicts (Williams and Zipser, A Learning Algorithm for Continually Running Fully Recurrent Neural Networks,
-1989).
-
-Claimed: the dependence of outputs on inputs is exactly the lower triangle; decoding step by step against a cache
-of earlier keys and values is the same function as the parallel pass. Not claimed: anything about attention to
-the source, which is not masked.
-
-Conventions. With S > T keys the queries are the last T of the S positions. PyTorch's `is_causal` aligns query 0
-with key 0 instead, which differs as soon as there is a cache.
-
-Erratum. "Word i cannot know the words after i" is true of input rows. Relative to the words to be predicted only those
-before i are known, and only because of the shift: with the mask alone row i sees the very word it has to predict. Shown
-by only_the_shift_hides_the_word_to_be_predicted.
-
-Erratum. A strict mask (j < i) on top of the shift leaves row 0 with nothing to look at; it has to see itself. Shown by
-the_first_position_returns_its_own_value.
-"""
+"""Self-attention that sees no future: masked_self_attention."""
 
 from __future__ import annotations
 
@@ -31,7 +10,6 @@ from layerlaws.language import (
     Array,
     Claim,
     Cost,
-    Ids,
     Implementation,
     Mask,
     all_of,
@@ -42,7 +20,6 @@ from layerlaws.language import (
     extents,
     fault,
     huge,
-    ids,
     law,
     normal,
     operation,
@@ -55,53 +32,13 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-
-# --- causal_mask ----------------------------------------------------------------------------------------------
-
-
-@st.composite
-def mask_sizes(draw: st.DrawFn) -> Arguments:
-    queries, keys = draw(extents(2, edges=(0, 1)))
-    return {"queries": queries, "keys": keys}
-
-
-@operation(inputs=mask_sizes())
-def causal_mask(queries: int, keys: int) -> Mask:
-    """True where key j <= query i + keys - queries: the queries are the last of the positions.
-
-    -> (queries, keys) bool; with more queries than keys the leading rows see nothing.
-    """
-    require(queries >= 0, "queries must not be negative")
-    require(keys >= 0, "keys must not be negative")
-    return np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
-
-
-@law()
-def the_mask_is_a_staircase(causal_mask: Implementation, queries: int, keys: int) -> Claim:
-    """The last query may see every key, and each query sees one key fewer than the next, never fewer than none."""
-    seen = causal_mask(queries=queries, keys=keys)
-    return exactly(seen.sum(axis=1), np.maximum(np.arange(keys - queries + 1, keys + 1), 0))
-
-
-@fault(
-    causal_mask,
-    breaks=the_mask_is_a_staircase,
-    kind="shift",
-    repair="They have to end at the last key: j <= i + keys - queries.",
-    seen="https://github.com/Dao-AILab/flash-attention/issues/517",
-)
-def staircase_from_the_first_key(queries: int, keys: int) -> Mask:
-    """The stairs start at key 0."""
-    return np.tril(np.ones((queries, keys), bool))
-
-
-# --- masked_self_attention ------------------------------------------------------------------------------------
+from layerlaws.notes.masked_attention.masks import causal_mask
 
 
 @st.composite
 def decoder_states(draw: st.DrawFn, cached: bool = True) -> Arguments:
     """Queries, and at least as many keys and values; without a cache, as many."""
-    batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5)))
+    batch, heads, queries, width, value_width, earlier = draw(extents(6, edges=(2, 3, 5), squared=(2,)))
     keys = queries + earlier - 1 if cached and draw(st.booleans()) else queries
     query, key, value = draw(
         arrays((batch, heads, queries, width), (batch, heads, keys, width), (batch, heads, keys, value_width))
@@ -140,12 +77,13 @@ def _attention(
     scale: float | None = None,
     axis: int = -1,
     fill: float = -np.inf,
+    least: float = -np.inf,
 ) -> Array:
     """Plain attention with the knobs that faults turn."""
     require(query.shape[-2] <= key.shape[-2], "query is longer than key")
     scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    scores = np.where(seen, scores, fill)
-    weights = np.exp(scores - np.max(scores, axis=axis, keepdims=True))
+    scores = np.where(seen, scores, np.asarray(fill, query.dtype))
+    weights = np.exp(scores - np.maximum(np.max(scores, axis=axis, keepdims=True), least))
     return weights / np.sum(weights, axis=axis, keepdims=True) @ value
 
 
@@ -484,112 +422,3 @@ def decoder_self_attention(random: np.random.Generator, B: int, H: int, T: int, 
 def decoding_step(random: np.random.Generator, B: int, H: int, T: int, S: int, d: int) -> Arguments:
     """The same heads when they write: one new position of 8 sentences against a cache of 4,096."""
     return _heads(random, B, H, T, S, d)
-
-
-# --- teacher_forcing ------------------------------------------------------------------------------------------
-
-
-@st.composite
-def target_batches(draw: st.DrawFn) -> Arguments:
-    """Words 2, 3, ...; begin and end are two ids that are no words, or the same one."""
-    shape = draw(extents(2))
-    begin, end = draw(st.sampled_from([(0, 1), (1, 0), (0, 0)]))
-    return {"targets": draw(ids(shape, draw(st.integers(1, 20)))) + 2, "begin": begin, "end": end}
-
-
-@operation(inputs=target_batches(), batch=("targets",))
-def teacher_forcing(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
-    """The decoder's inputs [begin] + targets, and what it has to predict from them, targets + [end].
-
-    targets (B, T) ids  ->  inputs (B, T + 1), expected (B, T + 1)
-    """
-    rows = targets.shape[0]
-    first, last = (np.full((rows, 1), word, np.int64) for word in (begin, end))
-    return np.concatenate([first, targets], axis=1), np.concatenate([targets, last], axis=1)
-
-
-@law()
-def inputs_are_the_expected_words_one_step_late(
-    teacher_forcing: Implementation, targets: Ids, begin: int, end: int
-) -> Claim:
-    """inputs[:, 1:] = expected[:, :-1]: each word is fed in at the step after it was to be predicted."""
-    inputs, expected = teacher_forcing(targets=targets, begin=begin, end=end)
-    return exactly(inputs[:, 1:], expected[:, :-1])
-
-
-@fault(
-    teacher_forcing,
-    breaks=inputs_are_the_expected_words_one_step_late,
-    kind="shift",
-    repair="Shift once.",
-    seen="https://github.com/huggingface/transformers/pull/37830",
-)
-def shifts_twice(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
-    """Inputs are shifted again, so that step i predicts word i + 1."""
-    rows = np.full((len(targets), 1), begin, np.int64)
-    inputs = np.concatenate([rows, rows, targets], axis=1)[:, :-1]
-    return inputs, np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
-
-
-@law()
-def no_expected_word_stands_in_the_prefix_that_predicts_it(
-    teacher_forcing: Implementation, targets: Ids, begin: int, end: int
-) -> Claim:
-    """Where all words differ, the word expected at step i is none of the inputs up to step i."""
-    distinct = np.arange(targets.size, dtype=np.int64).reshape(targets.shape) + 2
-    inputs, expected = teacher_forcing(targets=distinct, begin=0, end=1)
-    found = inputs[:, None, :] == expected[:, :, None]  # (B, step, place in the inputs)
-    return exactly(np.tril(found), np.zeros_like(found))
-
-
-@law()
-def copying_the_input_cannot_be_right(teacher_forcing: Implementation, targets: Ids, begin: int, end: int) -> Claim:
-    """In every row some input differs from the word expected there: a copying decoder has a loss above 0."""
-    inputs, expected = teacher_forcing(targets=targets, begin=begin, end=end)
-    return exactly((inputs != expected).any(axis=1), np.ones(len(targets), bool))
-
-
-@law(inputs=st.fixed_dictionaries({"targets": ids((1, 5), 6), "begin": st.just(6), "end": st.just(7)}), examples=10)
-def only_the_shift_hides_the_word_to_be_predicted(
-    teacher_forcing: Implementation, masked_self_attention: Implementation, targets: Ids, begin: int, end: int
-) -> Claim:
-    """Erratum. Under the causal mask, row i of the unshifted targets sees target i itself; of the shifted inputs
-    it sees the targets before i only.
-    """
-    words = np.eye(8)  # a table of distinct rows
-    length = targets.shape[1]
-
-    def attended(sequence: Ids) -> Array:
-        rows = words[sequence][:, None]  # (B, 1, T, 8)
-        return masked_self_attention(query=np.zeros_like(rows), key=rows, value=rows)
-
-    def fed(sequence: Ids) -> Ids:
-        return teacher_forcing(targets=sequence, begin=begin, end=end)[0][:, :-1]
-
-    def leaks(shifted: bool) -> Mask:
-        seen = []
-        for j in range(length):
-            other = rewritten(targets, (0, j), (targets[0, j] + 1) % 6)
-            one, two = (attended(fed(t) if shifted else t) for t in (targets, other))
-            seen.append((np.abs(one.value - two.value) > one.error + two.error).any(axis=(0, 1, 3)))
-        return np.stack(seen, axis=1)
-
-    everything = np.ones((length, length), bool)
-    return all_of(exactly(leaks(False), np.tril(everything)), exactly(leaks(True), np.tril(everything, -1)))
-
-
-@fault(
-    teacher_forcing,
-    breaks=(
-        no_expected_word_stands_in_the_prefix_that_predicts_it,
-        copying_the_input_cannot_be_right,
-        only_the_shift_hides_the_word_to_be_predicted,
-    ),
-    kind="shift",
-    repair="Put begin in front of the inputs.",
-    seen="https://github.com/huggingface/transformers/issues/27517",
-)
-def does_not_shift(targets: Ids, begin: int, end: int) -> tuple[Ids, Ids]:
-    """Inputs and expected words are the same sequence: the loss of copying is 0."""
-    whole = np.concatenate([targets, np.full((len(targets), 1), end, np.int64)], axis=1)
-    return whole, whole.copy()
