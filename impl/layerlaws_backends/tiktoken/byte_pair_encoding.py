@@ -5,6 +5,8 @@ tiktoken encodes bytes. A character of several bytes is put together by entries 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import tiktoken
 
@@ -18,6 +20,7 @@ _SPELLING = Known(
 )
 
 known = {
+    "bpe_encode.agrees_at_seldom_sizes": replace(_SPELLING, rare=True),
     "every_short_string_is_encoded_as_by_the_loop": _SPELLING,
     "rows_that_spell_the_same_stay_apart": _SPELLING,
 }

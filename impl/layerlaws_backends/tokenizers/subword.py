@@ -13,6 +13,11 @@ from layerlaws_backends._characters import Ids, words_of
 
 _PIECES = "https://huggingface.co/docs/tokenizers/api/models"
 
+_ANY_FLOATS = Known(
+    "the scores of Unigram are any floats",
+    f"{_PIECES}#tokenizers.models.Unigram",
+)
+
 known = {
     "of_equal_pieces_the_most_probable_counts": Known(
         "Unigram identifies a piece by its spelling; of equal ones the last counts",
@@ -26,10 +31,8 @@ known = {
         "a vocabulary is any dictionary of strings, the empty one included",
         f"{_PIECES}#tokenizers.models.WordPiece",
     ),
-    "numbers_that_are_no_log_probabilities_are_refused": Known(
-        "the scores of Unigram are any floats",
-        f"{_PIECES}#tokenizers.models.Unigram",
-    ),
+    "numbers_that_are_no_log_probabilities_are_refused": _ANY_FLOATS,
+    "unigram_encode.what_is_not_a_number_is_not_hidden": _ANY_FLOATS,
 }
 
 _MARK = chr(0x10FFFF)

@@ -62,11 +62,11 @@ def what_is_not_a_number_is_not_hidden(operation: Implementation, inputs: dict[s
         spoiled, lost = before, [np.asarray(isinstance(x, Bounded)) for x in _parts(before)]
     else:
         lost = [_lost(*parts) for parts in zip(*map(_parts, (spoiled, before, *moved)), strict=True)]
-    if not any(map(np.any, lost)):
+    if not any(np.any(there) and np.size(x) for there, x in zip(lost, map(value_of, _parts(before)), strict=True)):
         raise Undecidable("no result depends on it by more than its error")
     computed = operation.beside(results, spoiled)
     for got, there in zip(map(value_of, _parts(computed)), lost, strict=True):
-        if np.any(_in_rows(there) & ~_in_rows(got != got)):
+        if got.size and np.any(_in_rows(there) & ~_in_rows(got != got)):
             sides = (("returned", got), ("depends on it", there))
             raise Broken(f"{operation.name} returned only numbers, though its {place[0]!r} holds what is none", sides)
     if place[0] not in operation.operation.batch:

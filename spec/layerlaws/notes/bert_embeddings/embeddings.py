@@ -19,12 +19,14 @@ from layerlaws.language import (
     arrays,
     asbounded,
     closely,
+    constant,
     differ,
     extents,
     fault,
     huge,
     ids,
     ids_within,
+    kept_in_parts,
     law,
     layer_norm,
     normal,
@@ -89,7 +91,8 @@ def bert_embeddings(
     ids_within(segment_ids, 2, "segment_ids")
     tokens = token_table[token_ids]
     rows = [tokens, segment_table[segment_ids], np.broadcast_to(position_table[:length], tokens.shape)]
-    return layer_norm(np.sum(np.stack(rows), axis=0), scale, shift, epsilon)  # one sum of three, in any order
+    total = kept_in_parts(np.sum(np.stack(rows), axis=0), lambda: [constant(row) for row in rows])  # in any order
+    return layer_norm(total, scale, shift, epsilon)
 
 
 def _embedded(inputs: Arguments, **changed: Any) -> Array:
