@@ -181,8 +181,7 @@ def test_whatever_a_record_says_the_script_only_holds_the_law(tmp_path: Path) ->
         line for line in text.splitlines() if line and not line.startswith(("#", "BACKEND", "LAW", "DTYPE", " "))
     ]
     assert outside == [
-        '"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if that cannot be '
-        'told."""',
+        '"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if unknown."""',
         "import sys",
         "import numpy as np",
         "from layerlaws import hold",

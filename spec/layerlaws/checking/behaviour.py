@@ -89,7 +89,7 @@ def same(seen: Any, faulty: Any, format: Format) -> bool:
     if seen is REFUSED or faulty is REFUSED:
         return seen is faulty
     seen, faulty = offered(seen, faulty)
-    if shapes(seen) != shapes(faulty) or not _same_nans(seen, faulty):
+    if shapes(seen) != shapes(faulty) or not _are_real(seen) or not _same_nans(seen, faulty):
         return False
     try:
         settle(closely(_filled(seen, faulty, format), _filled(faulty, faulty, format)))
@@ -185,6 +185,14 @@ def _each(change: Callable[[Any, Any], Any], results: Any, others: Any) -> Any:
 def by_name(gradients: Mapping[str, Any]) -> tuple[Any, ...]:
     """Gradients in the order of their names."""
     return tuple(gradients[name] for name in sorted(gradients))
+
+
+def _are_real(results: Any) -> bool:
+    """Whether results are real numbers, integers or masks."""
+    if isinstance(results, tuple):
+        return all(map(_are_real, results))
+    values = value_of(results)
+    return values.dtype.kind in "biu" or is_float(values)
 
 
 def shapes(results: Any) -> Any:

@@ -7,7 +7,7 @@ where a law is broken if
 - it does what the implementation does in all other calls that this law makes;
 - it explains in the same way one of the laws that prove it: where bad input is accepted, the law at hand;
 - the implementation is nowhere right where the fault would be wrong;
-- enough calls distinguish the fault from the definition.
+- enough calls distinguish the fault from the definition, and of all that do, it explains as many as not.
 
 Laws are explained one by one: what else is wrong with the implementation need not be explained by the same fault. Of
 several faults, those are named that leave the least unexplained in calls of other laws; faults that no call
@@ -99,7 +99,7 @@ def _suspicions(
         if case in noticed_by(fault, case.note) or _is_proven(backend, fault, case.note):
             elsewhere = _elsewhere(backend, fault, case.note)
             enough = 1 if fault.kind == "size" else LEAST_CALLS
-            if elsewhere is not None and max(count, elsewhere.shown) >= enough:
+            if elsewhere is not None and max(count, elsewhere.shown) >= max(enough, elsewhere.amiss):
                 named.append(elsewhere)
     dtype = of_another_dtype(backend, operation, case, _most_precise(backend)) if not named else None
     return [_Suspicion(dtype)] if dtype else named

@@ -22,8 +22,8 @@ from layerlaws.language.implementation import Raised, Unoffered
 from layerlaws.numerics.formats import is_float
 from layerlaws.support.errors import Broken
 
-PATIENCE = 10.0
-"""Seconds after which no further example is tried."""
+PATIENCE, LONGEST = 3.0, 20.0
+"""Seconds of this process's time, and on the wall, after which no further example is tried."""
 
 OTHERS, LEAST_TRIED = 5, 3
 """How many examples with other numbers are tried before a law is said to hold at a size, and how many have to count."""
@@ -61,7 +61,7 @@ class _Search:
     def __init__(self, trial: Trial, example: Example, failure: Failure) -> None:
         self._trial, self.example, self.failure = trial, example, failure
         self._definitions = reference_of(trial.case.operations, dtypes=(example["format"],))
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.process_time() + PATIENCE, time.monotonic() + LONGEST
 
     def axes(self) -> list[Axis]:
         """The axes of the example as it is now."""
@@ -130,13 +130,16 @@ class _Search:
 
     def _take(self, example: Example) -> bool:
         """Go on from a smaller example if the backend fails on it in the same way, and the definitions do not."""
-        if time.monotonic() > self._until:
+        if self._is_late():
             return False
         failure = self._failure(example)
         if failure is None or not self._is_valid(example):
             return False
         self.example, self.failure = example, failure
         return True
+
+    def _is_late(self) -> bool:
+        return time.process_time() > self._until[0] or time.monotonic() > self._until[1]
 
     def _failure(self, example: Example) -> Failure | None:
         """How the backend fails on an example, None if it does not, or in another way."""
@@ -153,7 +156,7 @@ class _Search:
 
     def _holds(self, example: Example) -> bool | None:
         """Whether the backend holds the law on an example, None if nothing can be said of it."""
-        if time.monotonic() > self._until or not self._is_valid(example):
+        if self._is_late() or not self._is_valid(example):
             return None
         return self._decided(lambda: self._run(self._trial, example))
 

@@ -26,7 +26,7 @@ DIRECTORY = "counterexamples"
 WIDTH = 100
 
 TEMPLATE = '''\
-"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if that cannot be told."""
+"""Holds one backend to one law on one example: exit status 0 if the law holds, 1 if not, 2 if unknown."""
 
 {comment}
 import sys
