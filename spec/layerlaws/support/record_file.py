@@ -78,7 +78,7 @@ class RecordFile:
         self._file.close()
 
     def _write(self) -> None:
-        """Write the lines that are not written yet; all of them if the file was removed. Raises OSError, RecordError."""
+        """Write the lines that are not written yet, all if the file was removed. Raises OSError and RecordError."""
         if not self._file.there:
             self._reopen()
         while self._written < len(self.lines):
