@@ -131,6 +131,8 @@ def end(directory: Path, how: str, moment: random.Random) -> Ended:
     if how.startswith("SIG"):
         run.send_signal(getattr(signal, how))
     elif how == "removed":
+        if (directory / "records" / "small.jsonl").exists():
+            seen = set()  # the run has done its part
         shutil.rmtree(directory / "records", ignore_errors=True)
     else:
         limit = (directory / "records" / "small.jsonl.part", directory / "records" / "small.jsonl")

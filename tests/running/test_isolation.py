@@ -107,7 +107,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Usage | None], None
 
     def advance(seconds: float, usage: Usage | None) -> None:
         state[0] += seconds
-        monkeypatch.setattr(clock, "usage_of", lambda process: usage)
+        monkeypatch.setattr(clock, "usage_of", lambda process, children: usage)
 
     return advance
 

@@ -102,10 +102,6 @@ def test_a_line_cut_off_while_it_was_written_is_left_out(tmp_path: Path) -> None
         (lambda text: text.replace('{"queries": "1"}', '{"queries": ["1"]}'), "line 3: counterexample is"),
         (lambda text: text.replace('"worst": 0.5', '"worst": [0.5]'), "line 2: worst is"),
         (lambda text: text.replace('"law":', '"law": {}, "LAW":', 1), "another version"),
-        (
-            lambda text: text.replace('"backend": "mine"', '"backend": "x"', 1),
-            "line 2: a verdict on mine in the record",
-        ),
         (lambda text: text.replace('"dtypes": ["float32"]', '"dtypes": 3'), "dtypes is 3"),
         (lambda text: "\n".join(text.splitlines()[:1] + text.splitlines()[2:]) + "\n", "counts 2 verdicts, 1 stand"),
     ],

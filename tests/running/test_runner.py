@@ -20,7 +20,7 @@ from .interruptions import processes_of, wait_for
 Command = Callable[..., subprocess.CompletedProcess[str]]
 BackendFile = Callable[[str, str], Path]
 
-CHECK = ("check", "numpy", "--note", "multi_head_attention", "--output", "records")
+CHECK = ("check", "numpy", "--note", "multi_head_attention", "--profile", "quick", "--output", "records")
 """A run of seconds, so that it is still under way when it is stopped after a few verdicts."""
 
 CAUSAL_MASK = """

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from layerlaws.running.forkserver import processes_below
+from layerlaws.running.forkserver import children_of_all, processes_below
+
+Children = Mapping[int, Sequence[int]]
+"""The children of every process."""
 
 TICK = 1.0
 """Seconds between two looks at a clock, at most. Of a longer gap, in which the run was frozen, twice that counts."""
@@ -45,12 +49,12 @@ class Clock:
         """Seconds of wall time."""
         return time.monotonic() - self._start
 
-    def tick(self, process: int) -> None:
-        """Count the time since the last look."""
+    def tick(self, process: int, children: Callable[[], Children] = children_of_all) -> None:
+        """Count the time since the last look. children: what to ask for those of every process."""
         now = time.monotonic()
         if now - self._last < SHORTEST:
             return
-        wall, usage = min(now - self._last, 2 * TICK), usage_of(process)
+        wall, usage = min(now - self._last, 2 * TICK), usage_of(process, children)
         if usage and usage.runnable:
             self.seconds += min(wall, max(0.0, usage.seconds - self._used))
         else:
@@ -58,11 +62,11 @@ class Clock:
         self._last, self._used = now, usage.seconds if usage else 0.0
 
 
-def usage_of(process: int) -> Usage | None:
+def usage_of(process: int, children: Callable[[], Children] = children_of_all) -> Usage | None:
     """What a process and all below it have used. None where the system does not say (it is not Linux)."""
     if not process or _stat(f"/proc/{process}/stat") is None:
         return None
-    family = [process, *processes_below(process)]
+    family = [process, *processes_below(process, children())]
     return Usage(sum(map(_seconds, family)), any(map(_runnable, family)))
 
 

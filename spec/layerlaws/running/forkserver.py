@@ -27,7 +27,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 PDEATHSIG, SUBREAPER = 1, 36
@@ -188,17 +188,23 @@ def _ends_of_children() -> socket.socket:
     return ends
 
 
-def processes_below(root: int) -> list[int]:
-    """The processes below a process; none where there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for process in _processes():
-        children.setdefault(_parent(process), []).append(process)
-    found, waiting = [], [root]
+def processes_below(root: int, children: Mapping[int, Sequence[int]] | None = None) -> list[int]:
+    """The processes below a process; none where there is no /proc. children: those of every process, if known."""
+    children = children_of_all() if children is None else children
+    found, waiting = list[int](), [root]
     while waiting:
-        below = children.get(waiting.pop(), [])
+        below = children.get(waiting.pop(), ())
         found += below
         waiting += below
     return found
+
+
+def children_of_all() -> dict[int, list[int]]:
+    """The children of every process."""
+    children: dict[int, list[int]] = {}
+    for process in _processes():
+        children.setdefault(_parent(process), []).append(process)
+    return children
 
 
 def _processes() -> Iterator[int]:

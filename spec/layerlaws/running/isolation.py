@@ -20,7 +20,7 @@ from typing import Any
 
 from layerlaws.discovery import catalogue
 from layerlaws.running import forkserver
-from layerlaws.running.clock import SHORTEST, TICK, Clock
+from layerlaws.running.clock import SHORTEST, TICK, Children, Clock
 
 LONGEST_MESSAGE = 2**24
 """Bytes of a message that are accepted; a real one is far shorter."""
@@ -103,10 +103,10 @@ class WorkerProcess:
         """What becomes ready when it sends something or ends."""
         return [self.socket, self._process.handle]
 
-    def tick(self) -> None:
-        """Look at its clock."""
+    def tick(self, children: Callable[[], Children]) -> None:
+        """Look at its clock. children: says which children every process has."""
         if self.busy:
-            self._clock.tick(self._process.pid)
+            self._clock.tick(self._process.pid, children)
 
     def ask(self, asked: str, **request: Any) -> None:
         """Send a request."""
@@ -295,8 +295,9 @@ def wait(workers: Sequence[WorkerProcess]) -> None:
     ready = [handle for worker in workers for handle in worker.handles]
     soonest = max(0.0, -max((worker.overdue for worker in workers if worker.busy), default=-TICK))
     connection.wait(ready, timeout=min(TICK, max(soonest, SHORTEST)))
+    children = cache(forkserver.children_of_all)  # looked for at most once, however many workers there are
     for worker in workers:
-        worker.tick()
+        worker.tick(children)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from layerlaws.running.isolation import WorkerProcess, environment, wait
 from layerlaws.running.worker import Facts, Task, serve
 from layerlaws.support.errors import WrongUse
+from layerlaws.support.fields import check_types
 
 __all__ = ["Worker", "ending", "facts_of", "inspected", "memory_share", "wait"]
 
@@ -78,8 +79,13 @@ def facts_of(worker: WorkerProcess, messages: Sequence[dict[str, Any]]) -> Facts
     first = messages[0] if messages else {}
     if "wrong" in first:
         raise WrongUse(str(first["wrong"]))
-    with contextlib.suppress(TypeError, KeyError):
-        return Facts(**first["facts"])
+    if first:
+        try:
+            facts = Facts(**first["facts"])
+            check_types(facts)
+        except (TypeError, KeyError) as nonsense:
+            return Facts(worker.name, state="crashed", reason=f"what the process sent is no backend: {nonsense}")
+        return facts
     if worker.dead:
         return Facts(worker.name, state="crashed", reason=f"{worker.death} while the backend was loaded")
     return Facts(worker.name, state="timed out", reason=f"it was not loaded within {LOADING:g} s")

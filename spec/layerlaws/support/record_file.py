@@ -49,11 +49,7 @@ class RecordFile:
         """Append a line, and those before it that could not be written."""
         self.lines.append(line)
         try:
-            if not self._file.there:
-                self._reopen()
-            while self._written < len(self.lines):
-                self._file.append(self.lines[self._written])
-                self._written += 1
+            self._write()
             self._trouble = ""
         except (OSError, RecordError) as error:
             if not self._trouble:
@@ -65,10 +61,10 @@ class RecordFile:
 
         Raises RecordError if it could not be written; it says where it was saved instead, if that was possible.
         """
-        with contextlib.suppress(OSError):
-            if not self._trouble:
-                self._file.publish(self.path)
-                return self.path
+        with contextlib.suppress(OSError, RecordError):
+            self._write()
+            self._file.publish(self.path)
+            return self.path
         self._trouble = self._trouble or f"cannot write {self.path}"
         raise RecordError(f"{self._trouble}; {self._saved_elsewhere()}")
 
@@ -80,6 +76,14 @@ class RecordFile:
     def close(self) -> None:
         """Close and unlock the file. May be called again."""
         self._file.close()
+
+    def _write(self) -> None:
+        """Write the lines that are not written yet, all if the file was removed. Raises OSError and RecordError."""
+        if not self._file.there:
+            self._reopen()
+        while self._written < len(self.lines):
+            self._file.append(self.lines[self._written])
+            self._written += 1
 
     def _reopen(self) -> None:
         self.part.parent.mkdir(parents=True, exist_ok=True)
