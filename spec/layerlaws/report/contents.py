@@ -13,6 +13,9 @@ NOT_RUN = "not run"
 
 MEANINGS = {**STATES, NOT_RUN: "the run did not reach or did not select the law"}
 
+FOLDED = ("missing", "not offered", "unavailable", NOT_RUN)
+"""States of laws that a backend was not held to, or declined; they are folded away."""
+
 SELF_EXPLANATORY = ("held", "missing", "unavailable", NOT_RUN)
 """The states that need no further explanation."""
 
@@ -66,6 +69,20 @@ class Law:
     results: tuple[Result, ...]
     faults: frozenset[str]
     kind: str
+
+    @property
+    def unasked(self) -> bool:
+        """Whether no backend was held to it."""
+        return all(result.state in FOLDED for result in self.results)
+
+    @property
+    def folded(self) -> list[tuple[str, list[str]]]:
+        """The backends that were not held to it, by state."""
+        found: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.state in FOLDED:
+                found.setdefault(result.state, []).append(result.backend)
+        return list(found.items())
 
 
 @dataclass(frozen=True)
@@ -282,6 +299,26 @@ class Report:
             key = (result.backend, result.cause, "" if result.cause else result.law)
             groups.setdefault(key, []).append(result)
         return [sorted(group, key=lambda result: result.state == "not judged") for group in groups.values()]
+
+    @property
+    def causes_by_backend(self) -> list[tuple[str, list[list[Result]]]]:
+        """The causes of each backend that has any."""
+        found: dict[str, list[list[Result]]] = {}
+        for group in self.causes:
+            found.setdefault(group[0].backend, []).append(group)
+        return list(found.items())
+
+    @property
+    def shared(self) -> list[tuple[str, str]]:
+        """The facts of provenance that are the same for all records."""
+        return [(name, facts[0]) for name, *facts in self.provenance if len(set(facts)) == 1]
+
+    @property
+    def own(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """The other facts, by backend."""
+        rows = [row for row in self.provenance if len(set(row[1:])) > 1]
+        facts = ([(row[0], row[i]) for row in rows if row[i]] for i in range(1, len(self.backends) + 1))
+        return [(name, of) for name, of in zip(self.backends, facts, strict=True) if of]
 
     @property
     def known(self) -> list[Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from layerlaws.report.accuracy import ERRORS, PART
 from layerlaws.report.contents import MEANINGS, Report, Result, Row, Summary
 from layerlaws.report.markdown_text import WIDEST, code, escaped, fenced, line, linked, table, within
 from layerlaws.report.marks import LEGEND, Mark, absent, grouped, marks_of, offered_by_none, states_in_words
@@ -12,7 +13,7 @@ from layerlaws.report.text import number as text_number
 from layerlaws.report.units import NONE
 from layerlaws.report.words import WORDS
 
-ROOM = 9_000
+ROOM = 5_500
 """Bytes that a section may take; what goes beyond stands in index.html."""
 
 
@@ -56,7 +57,7 @@ def _summary(report: Report) -> list[str]:
             summary.bad_input.partition(" kind")[0].replace(" of ", "/"),
             summary.share,
             summary.bias.partition(", ")[0],
-            summary.speed.partition(" NumPy")[0],
+            "1" if summary.backend == "numpy" else summary.speed.partition(" NumPy")[0],
         )
         for summary in report.summaries
     ]
@@ -66,7 +67,8 @@ def _summary(report: Report) -> list[str]:
         table(head, rows),
         "right: in values, gradients, state and memory of what it offers. takes: of what was drawn. bad input: kinds "
         "accepted of those that have to be refused. share: the largest [share of the allowed error](#words). leaning: "
-        "an operation whose results err to one side. speed: NumPy is 1.",
+        f"the operation whose mean share is farthest from 0, if by {ERRORS} standard errors and {PART:.0%} of the root "
+        "mean square or more (positive: away from 0). speed: geometric mean of the ratios, NumPy is 1.",
         *within(lines, ROOM, "backends"),
     ]
 
@@ -185,10 +187,7 @@ def _proof(report: Report) -> list[str]:
 
 def _provenance(report: Report) -> Iterator[str]:
     """A line per fact that is the same for all records, and the others by backend."""
-    for name, *facts in report.provenance:
-        if len(set(facts)) == 1:
-            yield f"- {name}: {escaped(facts[0])}"
-    for i, backend in enumerate(report.backends, 1):
-        own = [f"{row[0]}: {escaped(row[i])}" for row in report.provenance if len(set(row[1:])) > 1 and row[i]]
-        if own:
-            yield f"- **{escaped(backend)}** {'; '.join(own)}"
+    for name, fact in report.shared:
+        yield f"- {name}: {escaped(fact)}"
+    for backend, facts in report.own:
+        yield f"- **{escaped(backend)}** {'; '.join(f'{name}: {escaped(fact)}' for name, fact in facts)}"

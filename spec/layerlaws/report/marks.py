@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerlaws.checking.verdict import ACCEPTED, STATES, UNEXPECTED
-from layerlaws.report.contents import NOT_RUN, Report, Row
-
-NOT_HELD_TO = ("missing", "not offered", "unavailable", NOT_RUN)
-"""States of laws that a backend was not held to."""
+from layerlaws.report.contents import FOLDED, NOT_RUN, Report, Row
 
 DEPARTED = (ACCEPTED, "known")
 
@@ -38,7 +35,7 @@ def mark_of(counts: Iterable[tuple[str, int]], domain: str) -> Mark:
     """The mark for these numbers of laws by state, and for how much of what was drawn was taken ("" for all)."""
     found = dict(counts)
     words = states_in_words(found) + (f"; on {domain} of what was drawn" if domain else "")
-    tried = sum(number for state, number in found.items() if state not in NOT_HELD_TO)
+    tried = sum(number for state, number in found.items() if state not in FOLDED)
     state = _worst(found)
     if not tried:
         return Mark("", state, "", words)
@@ -53,7 +50,7 @@ def states_in_words(counts: Mapping[str, int]) -> str:
 
 
 def _worst(counts: Mapping[str, int]) -> str:
-    order = (*UNEXPECTED, *DEPARTED, "held", *(state for state in (*STATES, NOT_RUN) if state in NOT_HELD_TO))
+    order = (*UNEXPECTED, *DEPARTED, "held", *(state for state in (*STATES, NOT_RUN) if state in FOLDED))
     return next((state for state in order if counts.get(state)), NOT_RUN)
 
 

@@ -9,7 +9,7 @@ from layerlaws.report.plots import Plots
 from layerlaws.report.speed import HOW, NOTHING, Entry, Line, Measured, Run, Speed
 from layerlaws.report.svg import Plot
 
-ROOM = 9_000
+ROOM = 5_500
 """Bytes that the claims, and the times, of a run may take."""
 
 
