@@ -82,10 +82,11 @@ def arithmetics_of(verdicts: Iterable[Verdict]) -> tuple[tuple[str, tuple[tuple[
 
 
 def _arithmetic(verdict: Verdict, dtype: str) -> str:
-    """An arithmetic without the name of its dtype; "" where nothing is rounded."""
+    """An arithmetic, its dtype left out: "in float32, kept in float16", "throughout"; "" where nothing is rounded."""
     if dtype not in verdict.accuracy or not verdict.accuracy[dtype].elements:
         return ""
-    return text.line(verdict.arithmetic.get(dtype, ""), 120).removeprefix(dtype).lstrip(", ")
+    words = text.line(verdict.arithmetic.get(dtype, ""), 120)
+    return words.removeprefix(dtype).lstrip(", ").replace("accumulated in", "in", 1)
 
 
 def _used(verdict: Verdict | None, dtype: str, record: Record) -> Used:

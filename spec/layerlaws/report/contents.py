@@ -179,11 +179,22 @@ class Summary:
 
     @property
     def tightest(self) -> tuple[str, ...]:
-        """The tightest arithmetics that held, a line per dtype."""
+        """The tightest arithmetics that held, a line per dtype, each with how many operations fit it."""
         return tuple(
-            f"{dtype}: {', '.join(f'{words} ({number:,})' for words, number in found)}"
+            f"{dtype}: {'; '.join(f'{words} ({number:,})' for words, number in found)}"
             for dtype, found in self.arithmetics
         )
+
+    @property
+    def leaning(self) -> str:
+        """The operations whose results lean to one side, "" if there are none or nothing is known."""
+        return "" if self.bias == "none" else self.bias
+
+    @property
+    def brief(self) -> str:
+        """What more there is to say of accuracy."""
+        parts = ["half precision"] * bool(self.arithmetics) + ["leaning"] * bool(self.leaning)
+        return " and ".join(parts)
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:

@@ -56,7 +56,7 @@ def _summary(report: Report) -> list[str]:
             summary.domain,
             summary.bad_input.partition(" kind")[0].replace(" of ", "/"),
             summary.share,
-            summary.bias.partition(", ")[0],
+            summary.leaning.partition(", ")[0],
             "1" if summary.backend == "numpy" else summary.speed.partition(" NumPy")[0],
         )
         for summary in report.summaries
@@ -177,11 +177,14 @@ def _errata(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _proof(report: Report) -> list[str]:
-    rows = [[row.name, *map(str, (len(row.laws), len(row.faults), row.shipped, row.kills))] for row in report.rows]
+    rows = [
+        [row.name, *map(str, (len(row.laws), len(row.faults), row.shipped)), text_number(row.kills, "time")]
+        for row in report.rows
+    ]
     return [
         "Each law must notice wrong implementations; most of these are bugs that were really shipped. "
         "`layerlaws explain OPERATION` says what is wrong with each, and index.html which law notices which.",
-        table(("note", "laws", "faults", "of these shipped", "noticed by a law, times"), rows),
+        table(("note", "laws", "faults", "of these shipped", "noticed by a law"), rows),
     ]
 
 
