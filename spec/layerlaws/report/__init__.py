@@ -33,8 +33,8 @@ def write_report(directory: Path) -> list[Path]:
     Returns the paths written. Raises RecordError if there is no record, if one cannot be read or is of another suite
     version, or if a file to be replaced was not written by a report; OSError if the directory cannot be written.
     """
-    report = report_of(records_in(directory), catalogue())
     speed = speed_of(benchmarks_in(directory), catalogue())
+    report = report_of(records_in(directory), catalogue(), speed)
     plots, missing = plots_of(speed)
     files = {
         directory / "README.md": as_markdown(report, speed_sections(speed, plots, missing)),

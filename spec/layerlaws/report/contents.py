@@ -13,6 +13,9 @@ NOT_RUN = "not run"
 
 MEANINGS = {**STATES, NOT_RUN: "the run did not reach or did not select the law"}
 
+FOLDED = ("missing", "not offered", "unavailable", NOT_RUN)
+"""States of laws that a backend was not held to, or declined; they are folded away."""
+
 SELF_EXPLANATORY = ("held", "missing", "unavailable", NOT_RUN)
 """The states that need no further explanation."""
 
@@ -67,6 +70,20 @@ class Law:
     faults: frozenset[str]
     kind: str
 
+    @property
+    def unasked(self) -> bool:
+        """Whether no backend was held to it."""
+        return all(result.state in FOLDED for result in self.results)
+
+    @property
+    def folded(self) -> list[tuple[str, list[str]]]:
+        """The backends that were not held to it, by state."""
+        found: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.state in FOLDED:
+                found.setdefault(result.state, []).append(result.backend)
+        return list(found.items())
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -93,27 +110,104 @@ class Erratum:
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Shares of the allowed error of one operation in one dtype on each backend, as text.
+class Used:
+    """What a backend used of the allowed error of one operation in one dtype, as text; all "" where it says nothing.
 
-    of: "result" or "gradient". shares: of each backend (worst, median, mean of the signed shares), the last "" where
-    the record lacks it; or (the reason why there is none, "", "").
+    why: why there are no shares, "" if there are. worst, median: share of the allowed error. mean: of the signed shares
+    of all elements, "" where the record lacks it; biased: whether that is far from 0. arithmetic: the tightest that all
+    results fit, in half precision.
     """
+
+    why: str
+    worst: str = ""
+    median: str = ""
+    mean: str = ""
+    arithmetic: str = ""
+    biased: bool = False
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares of the allowed error of one operation in one dtype on each backend. of: "result" or "gradient"."""
 
     operation: str
     of: str
     dtype: str
-    shares: tuple[tuple[str, str, str], ...]
+    shares: tuple[Used, ...]
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a backend takes: how much of what was drawn, and how many kinds of bad input; accepted: those, by law."""
+class Summary:
+    """What a record says of one backend, as text.
+
+    right: "yes", "no", or why nothing can be said. kinds: of laws, with how many hold out of how many that the backend
+    was held to. wrong, causes, design: how many laws do not hold, of how many causes, and how many by design. offers:
+    operations offered, out of all. domain: how much of what was drawn was taken. bad_input: how many kinds are
+    accepted; accepted: those that are not by design, by law. share: the largest share of the allowed error; where: by
+    which operation and dtype. arithmetics: by dtype of half precision, the tightest that held, each with how many
+    operations. bias: operations whose results lean to one side, "" where the record does not say. speed: against NumPy.
+    """
 
     backend: str
+    right: str
+    kinds: tuple[tuple[str, int, int], ...]
+    wrong: int
+    causes: int
+    design: int
+    offers: str
     domain: str
     bad_input: str
     accepted: tuple[str, ...]
+    share: str
+    where: str
+    arithmetics: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    bias: str
+    speed: str
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is right, in words: "yes", "no: 3 laws, 1 cause", "yes, but for 5 by design"."""
+        causes = f", {text.number(self.causes, 'cause')}" if self.wrong else ""
+        wrong = f": {text.number(self.wrong, 'law')}{causes}" if self.wrong else ""
+        design = f"{',' if self.wrong else ', but for'} {self.design:,} by design" if self.design else ""
+        return f"{self.right}{wrong}{design}"
+
+    @property
+    def held(self) -> str:
+        """How many laws of each kind hold: "values 40/41, gradients 12/12"."""
+        return ", ".join(f"{kind} {held:,}/{of:,}" for kind, held, of in self.kinds)
+
+    @property
+    def tightest(self) -> tuple[str, ...]:
+        """The tightest arithmetics that held, a line per dtype, each with how many operations fit it."""
+        return tuple(
+            f"{dtype}: {'; '.join(f'{words} ({number:,})' for words, number in found)}"
+            for dtype, found in self.arithmetics
+        )
+
+    @property
+    def leaning(self) -> str:
+        """The operations whose results lean to one side, "" if there are none or nothing is known."""
+        return "" if self.bias == "none" else self.bias
+
+    @property
+    def brief(self) -> str:
+        """What more there is to say of accuracy."""
+        parts = ["half precision"] * bool(self.arithmetics) + ["leaning"] * bool(self.leaning)
+        return " and ".join(parts)
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Everything, with labels; "" where nothing is known."""
+        return (
+            ("right", f"{self.verdict} ({self.held})" if self.kinds else self.verdict),
+            ("takes", f"{self.domain} of what was drawn, {self.offers}" if self.kinds else ""),
+            ("accepts bad input", self.bad_input),
+            ("largest share of the allowed error", f"{self.share} ({self.where})" if self.share else ""),
+            ("tightest arithmetic that held", "; ".join(self.tightest)),
+            ("leaning to one side", self.bias),
+            ("speed", self.speed),
+        )
 
 
 @dataclass(frozen=True)
@@ -169,8 +263,8 @@ class Report:
 
     provenance: one row per fact, its name first. generic: the faults of laws that come with every operation. beyond:
     results for laws that are not in the catalogue (those of notes in other packages). partial: operations that a
-    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it. taken: what each
-    backend takes, good and bad.
+    backend offers in part. domain: how much of what was drawn each backend took, or "" for all of it. summaries:
+    of each backend.
     """
 
     backends: tuple[str, ...]
@@ -181,7 +275,7 @@ class Report:
     beyond: tuple[Result, ...]
     partial: tuple[Partial, ...]
     domain: tuple[str, ...]
-    taken: tuple[Taken, ...]
+    summaries: tuple[Summary, ...]
 
     @property
     def laws(self) -> int:
@@ -216,6 +310,26 @@ class Report:
             key = (result.backend, result.cause, "" if result.cause else result.law)
             groups.setdefault(key, []).append(result)
         return [sorted(group, key=lambda result: result.state == "not judged") for group in groups.values()]
+
+    @property
+    def causes_by_backend(self) -> list[tuple[str, list[list[Result]]]]:
+        """The causes of each backend that has any."""
+        found: dict[str, list[list[Result]]] = {}
+        for group in self.causes:
+            found.setdefault(group[0].backend, []).append(group)
+        return list(found.items())
+
+    @property
+    def shared(self) -> list[tuple[str, str]]:
+        """The facts of provenance that are the same for all records."""
+        return [(name, facts[0]) for name, *facts in self.provenance if len(set(facts)) == 1]
+
+    @property
+    def own(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """The other facts, by backend."""
+        rows = [row for row in self.provenance if len(set(row[1:])) > 1]
+        facts = ([(row[0], row[i]) for row in rows if row[i]] for i in range(1, len(self.backends) + 1))
+        return [(name, of) for name, of in zip(self.backends, facts, strict=True) if of]
 
     @property
     def known(self) -> list[Result]:

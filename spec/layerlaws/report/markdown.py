@@ -1,89 +1,123 @@
-"""A report in GitHub Flavored Markdown."""
+"""A report in GitHub Flavored Markdown, summary first. It is small: what takes room stands in index.html."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tabulate import tabulate
-
-from layerlaws.report.contents import MEANINGS, Fault, Report, Result, Row
-from layerlaws.report.text import MARK, link, link_name
+from layerlaws.report.accuracy import ERRORS, PART
+from layerlaws.report.contents import MEANINGS, Report, Result, Row, Summary
+from layerlaws.report.markdown_text import WIDEST, code, escaped, fenced, line, linked, table, within
+from layerlaws.report.marks import LEGEND, Mark, absent, grouped, marks_of, offered_by_none, states_in_words
+from layerlaws.report.text import MARK
 from layerlaws.report.text import number as text_number
+from layerlaws.report.units import NONE
 from layerlaws.report.words import WORDS
 
-IN_FULL = 25
-"""How many unexpected verdicts are shown in full."""
-
-_SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+ROOM = 5_500
+"""Bytes that a section may take; what goes beyond stands in index.html."""
 
 
 def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> str:
     """The report as the text of a README. more: further sections, as lists of paragraphs by title."""
-    names = [escaped(name) for name in report.backends]
     sections = {
         "": [
             f"<!-- {MARK}; change the records, not this file -->",
             "# layerlaws report",
             f"{report.summary} Every law stands in [index.html](index.html); [Words](#words) explains the terms.",
-            *(f"**{escaped(warning)}**" for warning in report.warnings),
+            *within((f"**{escaped(warning)}**" for warning in report.warnings), ROOM, "warnings"),
         ],
-        "Provenance": [_table(["", *names], (map(escaped, row) for row in report.provenance))],
-        "Laws": [_matrix(report, names), _legend()],
-        "Good and bad input": _taken(report),
+        "Summary": _summary(report),
+        "Unexpected verdicts": within(map(_cause, report.causes), 2 * ROOM, "causes") or ["None."],
+        "Laws": [LEGEND, *_matrix(report), _legend()],
         **({"Partial support": _partial(report)} if report.partial else {}),
-        "Unexpected verdicts": _unexpected(report.causes) or ["None."],
-        "Known deviations": [_known(report.known)],
-        "Accuracy": [
-            "Worst / median [share of the allowed error](#words) and, in newer records, the mean over all elements, "
-            "positive away from 0. What correct arithmetic in that format can lose at most is 1. Operations that are "
-            "exact wherever they are right (integers, masks) are left out.",
-            _table(["operation", "of its", "dtype", *names], _accuracy(report.rows)),
-        ],
+        "Known deviations": within(_known(report.known), ROOM, "deviations") or ["None."],
         **(more or {}),
-        "Errata": ["\n".join(_errata(report.rows)) or "None."],
-        "Why believe the laws": [
-            "Each law must notice wrong implementations; most of these are bugs that were really shipped. "
-            "`layerlaws explain OPERATION` says what is wrong with each.",
-            _table(["operation", "fault", "laws that notice", "seen"], map(_fault, _faults(report))),
-        ],
+        "Errata": within(_errata(report.rows), ROOM, "errata") or ["None."],
+        "Why believe the laws": _proof(report),
         "Words": ["\n".join(f"- **{word}**: {sentence}" for word, sentence in WORDS.items())],
     }
     if report.beyond:
-        sections["Laws beyond the catalogue"] = [_states(report.beyond)]
+        rows = [(result.backend, result.law, result.state) for result in report.beyond]
+        sections["Laws beyond the catalogue"] = _rows(("backend", "law", "state"), rows, "verdicts")
+    sections["Provenance"] = within(_provenance(report), ROOM, "facts")
     parts = [part for title, body in sections.items() for part in ([f"## {title}"] if title else []) + body]
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """The text escaped for Markdown, anywhere but at the beginning of a line."""
-    return _SPECIAL.sub(r"\\\1", text)
-
-
-def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    body = [list(row) for row in rows]
-    table = str(tabulate(body, list(head), tablefmt="github", disable_numparse=True))
-    return re.sub("  +", " ", table) if body else "None."  # no alignment: forges do not show files beyond 500 kB
-
-
-def _matrix(report: Report, names: Sequence[str]) -> str:
-    def words(counts: Iterable[tuple[str, int]], domain: str) -> str:
-        numbers = ", ".join(f"{count:,} {state}" for state, count in counts)
-        return f"{numbers}; on {domain} of what was drawn" if domain else numbers
-
-    rows = [[f"`{row.name}`", str(len(row.laws)), *map(words, row.counts, row.domain)] for row in report.rows]
-    rows.append(["**all**", f"{report.laws:,}", *map(words, report.totals, report.domain)])
-    return _table(["note", "laws", *names], rows)
-
-
-def _taken(report: Report) -> list[str]:
-    rows = ([t.backend, t.domain, t.bad_input or "none was tried", ", ".join(t.accepted)] for t in report.taken)
-    return [
-        "How much of what was drawn each backend takes, and how many kinds of bad input it accepts that have to be "
-        "refused. A kind of bad input is a law that claims a refusal; accepting it does not make a run fail, unless "
-        "that is asked for (`--strict`).",
-        _table(["backend", "takes", "accepts bad input", "not by design"], (map(escaped, row) for row in rows)),
+def _summary(report: Report) -> list[str]:
+    """The table of all backends, and a line of prose for each."""
+    head = ("backend", "right?", "by design", "operations", "takes", "bad input", "share", "leaning", "speed")
+    rows = [
+        (
+            summary.backend,
+            f"no: {text_number(summary.wrong, 'law')}" if summary.wrong else summary.right,
+            f"{summary.design:,}" if summary.design else "",
+            summary.offers.removesuffix(" operations").replace(" of ", "/"),
+            summary.domain,
+            summary.bad_input.partition(" kind")[0].replace(" of ", "/"),
+            summary.share,
+            summary.leaning.partition(", ")[0],
+            "1" if summary.backend == "numpy" else summary.speed.partition(" NumPy")[0],
+        )
+        for summary in report.summaries
     ]
+    totals = (dict(counts) for counts in report.totals)
+    lines = (_prose(summary, states_in_words(each)) for summary, each in zip(report.summaries, totals, strict=True))
+    return [
+        table(head, rows),
+        "right: in values, gradients, state and memory of what it offers. takes: of what was drawn. bad input: kinds "
+        "accepted of those that have to be refused. share: the largest [share of the allowed error](#words). leaning: "
+        f"the operation whose mean share is farthest from 0, if by {ERRORS} standard errors and {PART:.0%} of the root "
+        "mean square or more (positive: away from 0). speed: geometric mean of the ratios, NumPy is 1.",
+        *within(lines, ROOM, "backends"),
+    ]
+
+
+def _prose(summary: Summary, states: str) -> str:
+    """Everything that the summary of one backend has to say."""
+    facts = ((label, fact) for label, fact in summary.facts if fact not in ("", NONE))
+    said = "; ".join(f"{label}: {escaped(fact)}" for label, fact in facts)
+    return f"- **{escaped(summary.backend)}** {said}. {states}."
+
+
+def _matrix(report: Report) -> Iterator[str]:
+    """Tables of as many backends side by side as fit, each of the notes that one of them offers."""
+    order = [i for group in grouped(report) for i in group]
+    marks = {row.name: marks_of(row) for row in report.rows}
+    while order:
+        fitting = 1
+        while fitting < len(order) and len(_head(report, order[: fitting + 1])) <= WIDEST:
+            fitting += 1
+        side, order = order[:fitting], order[fitting:]
+        rows = [(row.name, *(_mark(marks[row.name][i]) for i in side)) for row in report.rows]
+        yield table(("note", *(report.backends[i] for i in side)), [row for row in rows if any(row[1:])])
+    missing = [f"{escaped(name)} ({states})" for name, states in absent(report)]
+    if missing:
+        yield f"Held to no law: {', '.join(missing)}."
+    if offered_by_none(report):
+        yield f"Notes of which no backend here has a function: {', '.join(map(code, offered_by_none(report)))}."
+
+
+def _head(report: Report, side: Sequence[int]) -> str:
+    """The widest that a row may become."""
+    cells = (max(report.backends[i], "12/345 ✗, 64%", key=len) for i in side)
+    return f"| {max((row.name for row in report.rows), key=len)} | {' | '.join(map(escaped, cells))} |"
+
+
+def _mark(mark: Mark) -> str:
+    return f"{mark.text}, {mark.domain}" if mark.domain else mark.text
+
+
+def _legend() -> str:
+    return "; ".join(f"**{state}**: {meaning}" for state, meaning in MEANINGS.items()) + "."
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]], what: str) -> list[str]:
+    """A table with as many rows as there is room for."""
+    top, ruler = table(head, [head]).splitlines()[:2]
+    lines = within(map(line, rows), ROOM, what)
+    beyond = [lines.pop()] if lines and not lines[-1].startswith("|") else []
+    return ["\n".join([top, ruler, *lines]), *beyond]
 
 
 def _partial(report: Report) -> list[str]:
@@ -91,34 +125,22 @@ def _partial(report: Report) -> list[str]:
     return [
         "Operations of which a backend takes a part only: it declined the rest of what was drawn, for the reasons "
         "given, and the laws are held on what it takes.",
-        _table(["backend", "operation", "takes", "laws held", "declines"], (map(escaped, row) for row in rows)),
+        *_rows(("backend", "operation", "takes", "laws held", "declines"), rows, "operations"),
     ]
 
 
-def _legend() -> str:
-    return "; ".join(f"**{state}**: {meaning}" for state, meaning in MEANINGS.items()) + "."
-
-
-def _unexpected(causes: Sequence[Sequence[Result]]) -> list[str]:
-    """Each cause once; the first ones in full, the others by name, since forges do not show large files."""
-    sections = ["\n\n".join([_result(first), *_others(others)]) for first, *others in causes[:IN_FULL]]
-    if len(causes) > IN_FULL:
-        rest = [result for group in causes[IN_FULL:] for result in group]
-        sections += ["### Others, in full in index.html", _states(rest)]
-    return sections
+def _cause(group: Sequence[Result]) -> str:
+    """A cause: its first law in full, the others by name."""
+    first, *others = group
+    return "\n\n".join([_result(first), *_others(others)])
 
 
 def _others(results: Sequence[Result]) -> list[str]:
     """The laws that meet the same as one before."""
     if not results:
         return []
-    laws = ", ".join(f"`{result.law}`" for result in results)
+    laws = ", ".join(code(result.law) for result in results)
     return [f"{text_number(len(results), 'more law')} of the same cause ({escaped(results[0].cause)}): {laws}"]
-
-
-def _states(results: Iterable[Result]) -> str:
-    rows = (map(escaped, (result.backend, result.law, result.state)) for result in results)
-    return _table(["backend", "law", "state"], rows)
 
 
 def _result(result: Result) -> str:
@@ -126,53 +148,49 @@ def _result(result: Result) -> str:
     drawn = f"{result.domain} of what was drawn" if result.domain else ""
     texts = {"Law": result.sentence, "Seen": result.reason, "Offered": drawn, "Known fault": result.diagnosis}
     parts = [head, *(f"{what}: {escaped(text)}" for what, text in texts.items() if text)]
-    code = [f"{name} = {value}" for name, value in result.counterexample]
-    if code:
+    inputs = [f"{name} = {value}" for name, value in result.counterexample]
+    if inputs:
         parts += [
             f"Smallest input found ({escaped(result.input_dtype)}), and both sides:",
-            _fenced("\n".join(code + [f"# {name}:\n{value}" for name, value in result.sides])),
+            fenced("\n".join(inputs + [f"# {name}:\n{value}" for name, value in result.sides])),
         ]
     if result.script:
-        parts.append(f"Again: `python {result.script}`")
+        parts.append(f"Again: {code(f'python {result.script}')}")
     return "\n\n".join(parts)
 
 
-def _fenced(code: str) -> str:
-    """A block of code in a fence longer than any in the code."""
-    longest = max((len(run) for run in re.findall("`+", code)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}python\n{code}\n{fence}"
+def _known(results: Iterable[Result]) -> Iterator[str]:
+    """A line for each reason that a backend gives, with the laws that it is given for."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for result in results:
+        groups.setdefault((result.backend, result.reason, result.link), []).append(result.law)
+    for (backend, reason, link), laws in groups.items():
+        source = f" ({linked(link)})" if link else ""
+        yield f"- **{escaped(backend)}** {', '.join(map(code, laws))}: {escaped(reason)}{source}"
 
 
-def _known(results: Iterable[Result]) -> str:
-    rows = [
-        [escaped(result.backend), escaped(result.law), escaped(result.reason), _linked(result.link)]
-        for result in results
-    ]
-    return _table(["backend", "law", "reason", "source"], rows)
-
-
-def _accuracy(rows: Iterable[Row]) -> Iterable[list[str]]:
-    for line in (line for row in rows for line in row.accuracy):
-        shares = [" / ".join(part for part in parts if part) for parts in line.shares]
-        yield [escaped(part) for part in (line.operation, line.of, line.dtype, *shares)]
-
-
-def _errata(rows: Iterable[Row]) -> Iterable[str]:
+def _errata(rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         for erratum in row.errata:
             laws = ", ".join(f"`{law}`" for law in erratum.laws)
             yield f"- `{row.name}`: {escaped(erratum.text)} {f'Shown by {laws}.' if laws else 'No law shows it.'}"
 
 
-def _faults(report: Report) -> list[Fault]:
-    return [*(fault for row in report.rows for fault in row.faults), *report.generic]
+def _proof(report: Report) -> list[str]:
+    rows = [
+        [row.name, *map(str, (len(row.laws), len(row.faults), row.shipped)), text_number(row.kills, "time")]
+        for row in report.rows
+    ]
+    return [
+        "Each law must notice wrong implementations; most of these are bugs that were really shipped. "
+        "`layerlaws explain OPERATION` says what is wrong with each, and index.html which law notices which.",
+        table(("note", "laws", "faults", "of these shipped", "noticed by a law"), rows),
+    ]
 
 
-def _fault(fault: Fault) -> list[str]:
-    laws = ", ".join(escaped(law) for law in fault.laws)
-    return [escaped(fault.operation), escaped(fault.name), laws, _linked(fault.source)]
-
-
-def _linked(url: str) -> str:
-    return f"[{escaped(link_name(url))}](<{url}>)" if link(url) else escaped(url)
+def _provenance(report: Report) -> Iterator[str]:
+    """A line per fact that is the same for all records, and the others by backend."""
+    for name, fact in report.shared:
+        yield f"- {name}: {escaped(fact)}"
+    for backend, facts in report.own:
+        yield f"- **{escaped(backend)}** {'; '.join(f'{name}: {escaped(fact)}' for name, fact in facts)}"

@@ -6,12 +6,14 @@
   const notes = [...document.querySelectorAll("details.note")];
   const names = ["state", "backend", "note", "text"];
   const unexpected = form.dataset.unexpected.split("|");
+  const folded = form.dataset.folded.split("|");
+  const backends = form.elements.backend.options.length - 1;
   const openedHere = new Set();
 
   const laws = notes.flatMap((note) => [...note.querySelectorAll("table.laws > tbody")].map((body) => ({
     note,
     body,
-    states: [...body.rows[0].cells].slice(1).map((cell) => cell.firstElementChild.textContent),
+    states: [...body.rows[0].cells].slice(1, backends + 1).map((cell) => cell.firstElementChild.textContent),
     text: [...body.rows].map((row) => row.cells[0].textContent).join(" ").toLowerCase(),
   })));
 
@@ -36,6 +38,8 @@
       if (filtering) each.open = each.open || count > 0;
       else if (openedHere.delete(each)) each.open = false;
     }
+    section.toggleAttribute("data-all", filtering); // a law that is counted has to be seen
+    section.toggleAttribute("data-none", wanted.some((each) => folded.includes(each)));
     if (column < 0) delete section.dataset.only;
     else section.dataset.only = column + 1;
     const total = [...shown.values()].reduce((sum, count) => sum + count, 0);

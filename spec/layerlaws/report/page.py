@@ -15,7 +15,9 @@ from markupsafe import Markup, escape
 from layerlaws.checking.verdict import UNEXPECTED
 from layerlaws.report import speed as speed_words
 from layerlaws.report import text
-from layerlaws.report.contents import MEANINGS, Fault, Report
+from layerlaws.report.accuracy import ERRORS, PART
+from layerlaws.report.contents import FOLDED, MEANINGS, Fault, Report
+from layerlaws.report.marks import LEGEND, grouped, marks_of, offered_by_none, offered_by_some
 from layerlaws.report.plots import Plots
 from layerlaws.report.speed import Speed
 from layerlaws.report.svg import STYLE
@@ -44,12 +46,21 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
         "hashed": _hashed,
         "heads": _heads,
         "dots": _dots,
+        "shade": _shade,
     }
     return environment.get_template("template.html.j2").render(
         report=report,
         meanings=MEANINGS,
         words=WORDS,
         unexpected=UNEXPECTED,
+        folded=FOLDED,
+        groups=grouped(report),
+        notes=offered_by_some(report),
+        none_offers=offered_by_none(report),
+        marks={row.name: marks_of(row) for row in report.rows},
+        marks_legend=LEGEND,
+        errors=ERRORS,
+        part=PART,
         mark=text.MARK,
         text=text,
         speed=speed or Speed(),
@@ -83,9 +94,16 @@ def _columns(backends: Sequence[str]) -> str:
             f".laws:has(th:nth-child({i}):target) tr:not(.told) > :nth-child({i}) {{ background: var(--mark); }}",
             f"[data-only='{i - 1}'] .laws tr:not(.told) > :nth-child(n+2):not(:nth-child({i})) {{ display: none; }}",
             f"[data-only='{i - 1}'] .told:not(.of-{i - 1}) {{ display: none; }}",
-            f"@media (max-width: 44rem) {{ .laws td:nth-child({i})::before {{ content: {_css_string(name)}; }} }}",
+            f".laws:not(.shares) td:nth-child({i})::before {{ content: {_css_string(name)}; }}",
+            f".laws:has(th:nth-child({i}):target) td.none:nth-child({i}) {{ display: inline-block; }}",
+            f"[data-only='{i - 1}'] .laws td.none:nth-child({i}) {{ display: inline-block; }}",
         ]
     return "\n".join(["", *rules, ""])
+
+
+def _shade(share: str) -> str:
+    """The class of a cell with this share of the allowed error: darker where more was used."""
+    return f"share-{sum(float(share) >= least for least in (0.1, 0.3, 0.6, 0.9))}"
 
 
 def _css_string(name: str) -> str:

@@ -6,6 +6,7 @@ Only a correct result has a time. Anything else that became of a workload on a b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from layerlaws.report.units import NONE, digits, percent, scaled, times
 
@@ -143,6 +144,17 @@ class Run:
     curves: tuple[Curve, ...]
     roofs: tuple[Roof, ...]
 
+    def pace(self, backend: str) -> str:
+        """The geometric mean of how many times as fast as NumPy a backend is; "" if it was not timed."""
+        entries = [entry for line in self.lines for entry in line.entries if entry.backend == backend]
+        timed = sum(entry.seconds is not None for entry in entries)
+        ratios = [entry.faster for entry in entries if entry.faster]
+        if not timed or backend == "numpy":
+            return "the measure of the others" if timed else ""
+        if not ratios:
+            return f"{timed:,} timed, NumPy is not"
+        return f"{times(geometric_mean(ratios))} NumPy ({len(ratios):,} timed)"
+
     @property
     def growth(self) -> list[tuple[str, ...]]:
         """Rows of workload, mode, smallest and largest size, then the fitted power of the size for each backend."""
@@ -169,6 +181,11 @@ class Speed:
     def backends(self) -> tuple[str, ...]:
         """The backends of all runs; each has its own colour in the plots."""
         return tuple(dict.fromkeys(name for run in self.runs for name in run.backends))
+
+    def pace(self, backend: str) -> str:
+        """How many times as fast as NumPy a backend is, as the geometric mean over its times in each run."""
+        found = [(run.name, pace) for run in self.runs if (pace := run.pace(backend))]
+        return "; ".join(f"{name}: {pace}" if len(found) > 1 else pace for name, pace in found)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from layerlaws.report.markdown import _linked, _table, escaped
+from layerlaws.report.markdown_text import WIDEST, escaped, linked, table, within
 from layerlaws.report.plots import Plots
-from layerlaws.report.speed import COLUMNS, HOW, NOTHING, Entry, Line, Measured, Run, Speed
+from layerlaws.report.speed import HOW, NOTHING, Entry, Line, Measured, Run, Speed
 from layerlaws.report.svg import Plot
+
+ROOM = 5_500
+"""Bytes that the claims, and the times, of a run may take."""
 
 
 def speed_sections(speed: Speed, plots: Plots, missing: str) -> dict[str, list[str]]:
@@ -18,7 +21,6 @@ def speed_sections(speed: Speed, plots: Plots, missing: str) -> dict[str, list[s
         *(f"**{escaped(warning)}**" for warning in speed.warnings),
         HOW,
         *([missing] if missing else []),
-        _table(["", *(escaped(run.name) for run in speed.runs)], (map(escaped, row) for row in speed.provenance)),
     ]
     return {"Speed": parts + [part for run in speed.runs for part in _run(run, plots[run.slug])]}
 
@@ -26,63 +28,55 @@ def speed_sections(speed: Speed, plots: Plots, missing: str) -> dict[str, list[s
 def _run(run: Run, plots: Mapping[str, Plot]) -> list[str]:
     tables = {
         "headlines": ("What the notes claim, and how many times as fast it came out.", _headlines(run.headlines)),
-        "ratios": ("Median time, and how many times as fast as NumPy; the fastest in bold.", _matrix(run)),
-        "roofline": ("How near to the ceilings of the machine.", ""),
-        "growth": ("The power of a size with which time grows, fitted to medians.", _growth(run)),
+        "ratios": ("Median time, and how many times as fast as NumPy.", within(_matrix(run), ROOM, "tables")),
+        "roofline": ("How near to the ceilings of the machine.", []),
+        "growth": ("Time against one size; the fitted powers stand in [index.html](index.html).", []),
     }
     parts = [f"### Speed: {escaped(run.name)}"]
-    for kind, (says, table) in tables.items():
+    for kind, (says, body) in tables.items():
         plot = [f"![{escaped(plots[kind].title)}]({plots[kind].name}.svg)"] if kind in plots else []
-        parts += [says, *filter(None, [table]), *plot] if table or plot else []
-    return [*parts, "Every timing.", _timings(run.lines)]
+        parts += [says, *body, *plot] if body or plot else []
+    return [*parts, "Every timing, and what the benchmark ran on, stands in [index.html](index.html)."]
 
 
-def _headlines(headlines: Iterable[Measured]) -> str:
-    rows = [
-        [
-            escaped(m.claim),
-            _linked(m.source),
-            *map(escaped, (m.line.workload, f"{m.line.mode}, {m.line.setting}")),
-            "<br>".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.reported) or "not run",
-        ]
-        for m in headlines
-    ]
-    return _table(["claim", "source", "compared", "setting", "measured: times as fast"], rows)
+def _headlines(headlines: Iterable[Measured]) -> list[str]:
+    """A line per claim: what was measured, of what, and where the claim stands."""
+    return within((_headline(measured) for measured in headlines), ROOM, "claims")
+
+
+def _headline(m: Measured) -> str:
+    found = ", ".join(f"{escaped(entry.backend)} {_measured(entry)}" for entry in m.line.reported) or "not run"
+    compared = ", ".join(map(escaped, (m.line.workload, m.line.mode, m.line.setting)))
+    return f"- {escaped(m.claim)} ({linked(m.source)}): {found}. Compared: {compared}."
 
 
 def _measured(entry: Entry) -> str:
     return f"**{entry.ratio}** ({escaped(entry.reason)})" if entry.faster else escaped(entry.state)
 
 
-def _matrix(run: Run) -> str:
-    rows = (
-        [
-            f"`{line.workload}`" if line.workload.isidentifier() else escaped(line.workload),
-            escaped(line.mode),
-            *map(_cell, line.entries),
-        ]
-        for line in run.lines
-    )
-    return _table(["workload", "mode", *map(escaped, run.backends)], rows)
+def _matrix(run: Run) -> Iterator[str]:
+    """Tables of as many backends side by side as fit."""
+    columns = list(range(len(run.backends)))
+    while columns:
+        fitting = 1
+        while fitting < len(columns) and _width(run, columns[: fitting + 1]) <= WIDEST:
+            fitting += 1
+        side, columns = columns[:fitting], columns[fitting:]
+        rows = [(_workload(each), *(_cell(each.entries[i]) for i in side)) for each in run.lines]
+        yield table(("workload", *(run.backends[i] for i in side)), rows)
+
+
+def _width(run: Run, columns: Sequence[int]) -> int:
+    cells = [max([run.backends[i], *(_cell(line.entries[i]) for line in run.lines)], key=len) for i in columns]
+    return 34 + sum(len(escaped(cell)) + 3 for cell in cells)
+
+
+def _workload(each: Line) -> str:
+    return each.workload if each.mode == "forward" else f"{each.workload}, {each.mode}"
 
 
 def _cell(entry: Entry) -> str:
-    """Time and ratio, in bold for the fastest; or the state."""
+    """The time and how many times as fast as NumPy it is; or the state."""
     if entry.seconds is None:
-        return escaped(entry.state)
-    cell = f"{entry.brief}, {entry.ratio}" if entry.faster else entry.brief
-    return f"**{cell}**" if entry.behind == 1 else cell
-
-
-def _growth(run: Run) -> str:
-    rows = (map(escaped, row) for row in run.growth)
-    return _table(["workload", "mode", "from", "to", *map(escaped, run.backends)], rows)
-
-
-def _timings(lines: Iterable[Line]) -> str:
-    rows = [
-        map(escaped, (line.workload, line.mode, line.setting, entry.backend, *entry.facts, entry.reason))
-        for line in lines
-        for entry in line.reported
-    ]
-    return _table(["workload", "mode", "setting", "backend", *COLUMNS, "remark"], rows)
+        return "" if entry.state in ("missing", "not run") else entry.state
+    return f"{entry.brief}, {entry.ratio}" if entry.faster and entry.backend != "numpy" else entry.brief

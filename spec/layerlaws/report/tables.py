@@ -6,14 +6,11 @@ The catalogue determines the number of laws: a law without a verdict is "not run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from layerlaws.checking.verdict import (
-    ACCEPTED,
     Verdict,
-    bad_input,
-    bad_input_in_words,
     declines_in_words,
     percentage,
     share_of_domain,
@@ -24,8 +21,10 @@ from layerlaws.language.evidence import noticed_by
 from layerlaws.language.note import Case, Catalogue, Note
 from layerlaws.report import text
 from layerlaws.report.accuracy import accuracy_of, worst_of
-from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Partial, Report, Result, Row, Taken
+from layerlaws.report.contents import NOT_RUN, Erratum, Fault, Law, Partial, Report, Result, Row
 from layerlaws.report.provenance import names_of, provenance_of, warnings_of
+from layerlaws.report.speed import Speed
+from layerlaws.report.summary import summaries_of
 from layerlaws.running.counterexamples import script_path
 from layerlaws.running.journal import Record
 from layerlaws.support.errors import RecordError
@@ -35,8 +34,11 @@ Verdicts = Sequence[Mapping[str, Verdict]]
 """For each record, its verdicts by the id of their law."""
 
 
-def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
-    """The report on these records. Raises RecordError if one is of another suite version."""
+def report_of(records: Sequence[Record], catalogue: Catalogue, speed: Speed | None = None) -> Report:
+    """The report on these records. speed: what benchmarks say, for the summaries.
+
+    Raises RecordError if one is of another suite version.
+    """
     for record in records:
         if record.header.suite != __version__:
             raise RecordError(
@@ -45,8 +47,14 @@ def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
             )
     names = names_of(records)
     kinds = {case.id: case.law.kind for case in catalogue.cases}
+    sources = {fault.seen for note in catalogue.notes for fault in note.faults}
     verdicts = [
-        {verdict.id: replace(verdict, kind=verdict.kind or kinds.get(verdict.id, "")) for verdict in record.verdicts}
+        {
+            verdict.id: replace(
+                verdict, kind=verdict.kind or kinds.get(verdict.id, ""), link=_cited(verdict.link, sources)
+            )
+            for verdict in record.verdicts
+        }
         for record in records
     ]
     stated = {case.id for case in catalogue.cases}
@@ -65,14 +73,14 @@ def report_of(records: Sequence[Record], catalogue: Catalogue) -> Report:
         ),
         tuple(part for name, of in zip(names, verdicts, strict=True) for part in _partial(name, of.values())),
         tuple(_domain(of.values()) for of in verdicts),
-        tuple(_taken(name, of.values()) for name, of in zip(names, verdicts, strict=True)),
+        summaries_of(names, records, [of.values() for of in verdicts], len(catalogue.operations), speed or Speed()),
     )
 
 
-def _taken(backend: str, verdicts: Collection[Verdict]) -> Taken:
-    accepted, _ = bad_input(verdicts)
-    laws = tuple(text.line(verdict.id) for verdict in accepted if verdict.state == ACCEPTED)
-    return Taken(backend, percentage(share_of_domain(verdicts)), bad_input_in_words(verdicts), laws)
+def _cited(url: str, sources: Set[str]) -> str:
+    """A link of a record: itself if the catalogue cites it, too, otherwise its label, since records are data."""
+    link = text.link(url)
+    return link if link in sources else text.link_name(link) if link else ""
 
 
 def _partial(backend: str, verdicts: Iterable[Verdict]) -> Iterator[Partial]:
@@ -133,7 +141,7 @@ def _result(backend: str, law: str, sentence: str, verdict: Verdict | None) -> R
         sentence,
         reason=text.line(verdict.reason),
         diagnosis=text.line(verdict.diagnosis, 600),
-        link=text.link(verdict.link),
+        link=verdict.link,
         share=_worst(verdict),
         examples=f"{verdict.decisive:,}/{verdict.examples:,}" if verdict.examples else "",
         input_dtype=text.line(verdict.dtype, 40),

@@ -66,6 +66,11 @@ def share(used: float) -> str:
     return f"{used:.2g}"
 
 
+def signed(mean: float) -> str:
+    """A mean of signed shares with two significant digits and its sign."""
+    return f"{mean:+.2g}"
+
+
 def _visible(text: str) -> str:
     """The text with control characters, bidirectional marks and lone surrogates escaped."""
     return "".join(
