@@ -14,6 +14,7 @@ from layerlaws.language.implementation import Implementation, Unoffered
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case
 from layerlaws.language.operations import Operation
+from layerlaws.language.withheld import offered
 from layerlaws.numerics.bounded import Bounded, value_of
 from layerlaws.numerics.formats import FORMATS, Format, is_float
 from layerlaws.support.errors import Broken, Undecidable
@@ -115,7 +116,7 @@ def _other_dtypes(seen: Any, expected: Any) -> set[tuple[str, str]] | None:
     """The dtypes of results, and those expected, where they differ; None if anything else is wrong."""
     if seen is REFUSED or expected is REFUSED:
         return set() if seen is expected else None
-    got, wanted = (x if isinstance(x, tuple) else (x,) for x in (seen, expected))
+    got, wanted = (x if isinstance(x, tuple) else (x,) for x in offered(seen, expected))
     if len(got) != len(wanted):
         return None
     wrong = set()
