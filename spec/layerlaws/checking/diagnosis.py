@@ -44,6 +44,7 @@ from layerlaws.language.implementation import Implementation, Raised, Unoffered
 from layerlaws.language.laws import Fault
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
+from layerlaws.language.withheld import offered
 from layerlaws.numerics.formats import Format
 from layerlaws.support.errors import Broken, Undecidable
 
@@ -194,7 +195,14 @@ def _tells(backend: Backend, fault: Fault, call: Call, seen: Any, format: Format
         return not any(same(results, expected, format) for results in (seen, computed(fault, call)))
     if fault.alike is not None and seen is not REFUSED and expected is not REFUSED:
         return not same(seen, expected, format)
-    return distinguishes(of_fault(fault, call, format), expected)
+    return distinguishes(*_beside(seen, of_fault(fault, call, format), expected))
+
+
+def _beside(seen: Any, *others: Any) -> tuple[Any, ...]:
+    """Results without those that the backend withholds."""
+    if seen is None or any(results is REFUSED for results in (seen, *others)):
+        return others
+    return offered(seen, *others)[1:]
 
 
 def _breaks(fault: Fault, case: Case, failing: Mapping[str, Any]) -> bool:
@@ -246,7 +254,7 @@ def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
             if fault.kind == "precision" or fault.alike is not None:  # it need not show
                 shown += explained and _tells(backend, fault, call, seen, format)
                 amiss += not explained
-            elif distinguishes(of_fault(fault, call, format), expected):
+            elif distinguishes(*_beside(seen, of_fault(fault, call, format), expected)):
                 if seen is not None and same(seen, expected, format):
                     return None
                 shown, amiss = shown + explained, amiss + (not explained)

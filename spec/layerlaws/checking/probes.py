@@ -21,7 +21,7 @@ from layerlaws.language.backend import Backend
 from layerlaws.language.implementation import Example, Raised, cast_to
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
-from layerlaws.numerics.formats import Format
+from layerlaws.numerics.formats import Format, is_float
 from layerlaws.support.errors import Broken
 
 DRAWN, OF_THE_LAW, OF_EACH_LAW = 40, 40, 3
@@ -83,10 +83,17 @@ def _of_law(case: Case, format: Format, count: int) -> list[Call]:
     for i in range(max([len(inputs), *map(len, extra.values())])):
         further = {name: draws[i % len(draws)] for name, draws in extra.items()}
         for call in _of_example(case, format, cast_to(inputs[i % len(inputs)], format), further):
-            found.setdefault(_key(call), call)
+            if not any(map(_holds_nan, call.arguments.values())):  # what is not a number tells no fault from another
+                found.setdefault(_key(call), call)
         if len(found) >= MOST_CALLS:
             break
     return list(found.values())[:MOST_CALLS]
+
+
+def _holds_nan(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return any(map(_holds_nan, x))
+    return isinstance(x, np.ndarray) and is_float(x) and bool(np.isnan(x.astype(np.float64)).any())
 
 
 def _key(call: Call) -> Hashable:
