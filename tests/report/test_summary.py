@@ -184,7 +184,7 @@ def many() -> Report:
         [
             record(
                 f"library-number-{i} {ADDRESSES[0]}",
-                verdicts(list(STATES), cause="", **said, declines={ADDRESSES[0]: 1}, declined=1),
+                verdicts(list(STATES), 200, cause="", **said, declines={ADDRESSES[0]: 1}, declined=1),
             )
             for i in range(30)
         ],
@@ -196,7 +196,7 @@ def test_the_readme_of_thirty_backends_is_small_and_narrow(many: Report) -> None
     readme = as_markdown(many)
     assert len(readme.encode()) < 60_000
     widths = [len(line) for line in readme.splitlines() if line.startswith("|")]
-    assert len(widths) > 60
+    assert len(widths) > 40
     assert max(widths) <= WIDEST
 
 
@@ -218,7 +218,7 @@ def test_addresses_become_code() -> None:
 
 def test_a_table_cuts_its_longest_cells() -> None:
     lines = table(("a", "b"), [("x" * 300, "short"), ("y", "z")]).splitlines()
-    assert len(lines[2]) == WIDEST
+    assert WIDEST - 2 <= len(lines[2]) <= WIDEST
     assert lines[2].endswith("x… | short |")
     assert lines[3] == "| y | z |"
     assert table(("a",), []) == "None."
