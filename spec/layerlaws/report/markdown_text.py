@@ -10,6 +10,9 @@ from layerlaws.report.text import link, link_name
 WIDEST = 100
 """Characters in a line of a table."""
 
+SHORTEST = 8
+"""Characters that a cell is never cut below."""
+
 _SPECIAL = re.compile(r"([\\`*\[\]<|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 _ADDRESS = re.compile(r"(?:(?:[A-Za-z][A-Za-z0-9+.-]*://|mailto:|xmpp:|www\.)\S+|\S+@\S+)", re.IGNORECASE)
@@ -44,9 +47,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def line(cells: Sequence[str]) -> str:
     """A line of a table, of at most `WIDEST` characters unless there are too many cells for that."""
     shown = list(cells)
-    while len(text := f"| {' | '.join(map(escaped, shown))} |") > WIDEST and max(map(len, shown)) > 8:
+    while (excess := len(text := f"| {' | '.join(map(escaped, shown))} |") - WIDEST) > 0:
         i = max(range(len(shown)), key=lambda i: len(shown[i]))
-        shown[i] = f"{shown[i].removesuffix('…')[:-1].rstrip()}…"
+        if len(shown[i]) <= SHORTEST:
+            break
+        kept = max(SHORTEST - 1, len(shown[i]) - max(2, excess // 2))
+        shown[i] = f"{shown[i][:kept].rstrip()}…"
     return text
 
 
