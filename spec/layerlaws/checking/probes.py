@@ -24,7 +24,7 @@ from layerlaws.language.operations import Operation
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.support.errors import Broken
 
-DRAWN, OF_THE_LAW, OF_EACH_LAW = 40, 40, 3
+DRAWN, OF_THE_LAW, OF_EACH_LAW = 40, 20, 3
 """How many inputs of the operation, examples of the broken law, and examples of every other law are used."""
 
 MOST_CALLS = 60
