@@ -94,7 +94,7 @@ def _columns(backends: Sequence[str]) -> str:
             f".laws:has(th:nth-child({i}):target) tr:not(.told) > :nth-child({i}) {{ background: var(--mark); }}",
             f"[data-only='{i - 1}'] .laws tr:not(.told) > :nth-child(n+2):not(:nth-child({i})) {{ display: none; }}",
             f"[data-only='{i - 1}'] .told:not(.of-{i - 1}) {{ display: none; }}",
-            f".laws:not(.shares) td:nth-child({i})::before {{ content: {_css_string(name)}; }}",
+            f".laws td:nth-child({i})::before {{ content: {_css_string(name)}; }}",
             f".laws:has(th:nth-child({i}):target) td.none:nth-child({i}) {{ display: inline-block; }}",
             f"[data-only='{i - 1}'] .laws td.none:nth-child({i}) {{ display: inline-block; }}",
         ]
