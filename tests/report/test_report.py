@@ -229,7 +229,7 @@ def test_it_says_which_law_notices_which_fault(tmp_path: Path, known: Catalogue)
     readme, page = texts(tmp_path)
     assert "It triples. Multiply by two." in page
     assert "| doubling | 5 | 1 | 1 | 1 time |" in readme
-    assert ">1 abc</pre>" in page
+    assert ">1 abcd</pre>" in page
     assert re.findall("<pre[^>]*>([●· ]+)</pre>", page) == ["· ●··", "· ·●·", "· ··●", "● ···"]
     assert '<a href="#double.doubling_is_adding">doubling_is_adding</a>' in page
 

@@ -25,11 +25,13 @@ from layerlaws.language.generic_laws import agreement, gradient_agreement
 from layerlaws.language.implementation import Example, Implementation, Raised, as_exact
 from layerlaws.language.laws import consults_definition
 from layerlaws.language.note import Case
+from layerlaws.language.withheld import Withheld
 from layerlaws.numerics.arithmetic import computing_in
 from layerlaws.numerics.bounded import value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
+from layerlaws.support.printable import printable
 
 STATED_OF_DEFINITION = NAMES_ARITHMETIC
 """Laws that say what single results are: these are broken by a wrong shape, dtype or number, and all others follow."""
@@ -135,6 +137,8 @@ def _arrays(implementation: Implementation, outcome: Any) -> Any:
         return {name: _arrays(implementation, x) for name, x in outcome.items()}
     if isinstance(outcome, tuple):
         return tuple(_arrays(implementation, x) for x in outcome)
+    if isinstance(outcome, NotImplementedError):
+        return Withheld(printable(outcome))
     return outcome if isinstance(outcome, np.ndarray) else implementation.back(outcome)
 
 
