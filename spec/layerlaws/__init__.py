@@ -31,7 +31,6 @@ from layerlaws.language.workloads import Cost, Headline, Workload, workload
 from layerlaws.numerics.arithmetic import Arithmetic
 from layerlaws.numerics.assertions import assert_within, bound
 from layerlaws.numerics.bounded import Bounded, asbounded, rounded
-from layerlaws.support import surroundings as _  # noqa: F401  # isort: split
 from layerlaws.support.errors import Broken, Undecidable, Unsupported, WrongUse
 from layerlaws.support.version import __version__ as __version__
 
