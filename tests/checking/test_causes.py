@@ -231,7 +231,7 @@ def test_a_backend_that_is_right_but_for_one_thing_is_told_one_thing(
     causes = by_cause(verdict for verdict in found if verdict.unexpected)
     if "broken" in EXPECTED[name]:
         assert sum(group[0].state == "broken" for group in causes) == len(causes) <= 2
-        assert sum(verdict.state == "broken" for verdict in found) == (2 if name == "finite_fill" else 1)
+        assert sum(verdict.state == "broken" for verdict in found) == (3 if name == "finite_fill" else 1)
     else:
         assert not causes
         assert any(verdict.declined for verdict in found)

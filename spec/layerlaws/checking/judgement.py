@@ -27,7 +27,7 @@ from layerlaws.language.laws import consults_definition
 from layerlaws.language.note import Case
 from layerlaws.language.withheld import Withheld
 from layerlaws.numerics.arithmetic import computing_in
-from layerlaws.numerics.bounded import value_of
+from layerlaws.numerics.bounded import Bounded, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
@@ -48,11 +48,15 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a single call differs from the definition, in words, and the cause that it is of."""
+    """How a single call differs from the definition, in words, and the cause that it is of.
+
+    of_values: it has the right form (shape, dtype, number of results) and numbers where numbers belong.
+    """
 
     words: str
     cause: str
     not_a_number: bool = False
+    of_values: bool = False
 
 
 def judge(trial: Trial, broken: Broken) -> Judgement:
@@ -69,10 +73,17 @@ def judge(trial: Trial, broken: Broken) -> Judgement:
         return Judgement("broken", seen, found[0].cause if found else "")
     nan = next((difference for difference in found if difference.not_a_number), None)
     relational = calls > 1 and not consults_definition(law.state)
-    if relational and (nan or (found and broken.within)):
-        off = nan or found[0]
-        return Judgement("not judged", f"{off.words}, in a call of its own; between the results: {seen}", off.cause)
-    return Judgement("broken", seen, nan.cause if nan else "")
+    if not (relational and found and (nan or broken.within)):
+        return Judgement("broken", seen, nan.cause if nan else "")
+    off = nan or found[0]
+    if off.of_values and any(_is_given(side) for _, side in broken.sides):
+        return Judgement("broken", seen, off.cause)
+    return Judgement("not judged", f"{off.words}, in a call of its own; between the results: {seen}", off.cause)
+
+
+def _is_given(side: Any) -> bool:
+    """Whether a side of a claim is an argument or a constant: a result compared with it is right or wrong by itself."""
+    return not isinstance(side, Bounded) or type(side.absolute) is float
 
 
 def judge_nonsense(trial: Trial, reason: str) -> Judgement:
@@ -98,7 +109,7 @@ def differences(trial: Trial) -> tuple[int, list[Difference]]:
         again = replace(trial, backend=recording(backend, calls), statistics=Statistics())
         with contextlib.suppress(Exception):  # it is known to fail
             again.run_example(base, Example(inputs), extra)
-    format = backend.arithmetic(base, [operation.name for operation in case.operations])
+    format = trial.arithmetic(base)
     found = [_difference(backend, case, call, format) for call in calls]
     return len(calls), [difference for difference in found if difference is not None]
 
@@ -120,7 +131,8 @@ def _difference(backend: Backend, case: Case, call: Call, format: Format) -> Dif
             what = operation.name if call.cotangent is None else f"the gradient of {operation.name}"
             nan = _not_a_number(call.outcome, expected)
             cause = broken.cause or (f"NaN from {what}" if nan else f"{what} differs from its definition")
-            return Difference(f"{what} differs from its definition ({broken})", cause, nan and not broken.cause)
+            words = f"{what} differs from its definition ({broken})"
+            return Difference(words, cause, nan and not broken.cause, not (nan or broken.cause))
     return None
 
 

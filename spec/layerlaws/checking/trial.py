@@ -111,6 +111,11 @@ class Trial:
         """How many examples the law gets."""
         return min(PROFILES[self.profile], self.case.law.examples or PROFILES[self.profile])
 
+    def arithmetic(self, format: Format) -> Format:
+        """What the law's operations are computed in, and their gradients where it needs these."""
+        names = [operation.name for operation in self.case.operations]
+        return self.backend.arithmetic(format, names, "gradient" in self.case.law.needs)
+
     def sweep(self, count: int) -> None:
         """Hold the law on `count` examples shared with other laws, which saves most of the drawing.
 
@@ -197,8 +202,7 @@ class Trial:
         Raised if the law does not hold.
         """
         statistics = self.statistics
-        names = [operation.name for operation in self.case.operations]
-        format = self.backend.arithmetic(format, names, "gradient" in self.case.law.needs)
+        format = self.arithmetic(format)
         statistics.drawn = {"format": format.name, **example.inputs, **extra}
         if statistics.announce is not None:
             statistics.announce(statistics.drawn)
