@@ -49,8 +49,8 @@ from layerlaws.numerics.formats import Format
 from layerlaws.support.errors import Broken, Undecidable
 
 LEAST_CALLS = 3
-"""Fewest calls that must distinguish a fault from the definition before it is named; one that begins at some size shows
-in few calls, and one is enough."""
+"""Fewest calls that must distinguish a fault from the definition before it is named. One is enough for a fault that
+begins at some size, which shows in few calls, and where a law states a single fact."""
 
 
 def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
@@ -101,7 +101,8 @@ def _suspicions(
             elsewhere = _elsewhere(backend, fault, case.note)
             if elsewhere is None:
                 continue
-            enough = max(1 if fault.kind == "size" else LEAST_CALLS, elsewhere.amiss)
+            single = fault.kind == "size" or (case.law.examples or LEAST_CALLS) < LEAST_CALLS
+            enough = max(1 if single else LEAST_CALLS, elsewhere.amiss)
             found = shown | elsewhere.shown
             if len(found) >= enough or len(found | _rare(backend, fault, case)) >= enough:
                 named.append(elsewhere)
