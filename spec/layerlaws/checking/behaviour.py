@@ -195,6 +195,13 @@ def _are_real(results: Any) -> bool:
     return values.dtype.kind in "biu" or is_float(values)
 
 
+def dtypes(results: Any) -> Any:
+    """The dtype of a result, or of each of several; None for a refusal."""
+    if isinstance(results, tuple):
+        return tuple(map(dtypes, results))
+    return None if results is REFUSED else np.dtype(getattr(results, "dtype", None) or np.asarray(results).dtype)
+
+
 def shapes(results: Any) -> Any:
     """The shape of a result, or of each of several."""
     return tuple(map(shapes, results)) if isinstance(results, tuple) else np.shape(results)

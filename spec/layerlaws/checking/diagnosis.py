@@ -16,7 +16,7 @@ distinguishes are named together. If no fault matches, there is no diagnosis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,6 +26,7 @@ from layerlaws.checking.behaviour import (
     REFUSED,
     computed,
     distinguishes,
+    dtypes,
     of_backend,
     of_definition,
     of_fault,
@@ -49,8 +50,8 @@ from layerlaws.numerics.formats import Format
 from layerlaws.support.errors import Broken, Undecidable
 
 LEAST_CALLS = 3
-"""Fewest calls that must distinguish a fault from the definition before it is named; one that begins at some size shows
-in few calls, and one is enough."""
+"""Fewest calls that must distinguish a fault from the definition before it is named. One is enough for a fault that
+begins at some size, which shows in few calls, and where a law states a single fact."""
 
 
 def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
@@ -81,12 +82,12 @@ def matching(backend: Backend, case: Case, failing: Mapping[str, Any] | None = N
 class _Suspicion:
     """A fault that explains calls of a backend.
 
-    shown: in how many of them the backend does what only the fault explains. amiss: in how many other calls the fault
-    would be wrong, and the backend is wrong in another way.
+    shown: those in which the backend does what only the fault explains. amiss: in how many calls of other laws the
+    fault would be wrong, and the backend is wrong in another way.
     """
 
     fault: Fault
-    shown: int = 0
+    shown: frozenset[Hashable] = frozenset()
     amiss: int = 0
 
 
@@ -94,23 +95,43 @@ def _suspicions(
     backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None
 ) -> list[_Suspicion]:
     faults = [fault for fault in case.note.faults if fault.operation is operation]
-    shown = _explanations(backend, operation, case, failing, [*faults, *deviations_of(operation)])
+    explaining = _explanations(backend, operation, case, failing, [*faults, *deviations_of(operation)])
     named = []
-    for fault, count in shown.items():
+    for fault, shown in explaining.items():
         if case in noticed_by(fault, case.note) or _is_proven(backend, fault, case.note):
             elsewhere = _elsewhere(backend, fault, case.note)
-            enough = 1 if fault.kind == "size" else LEAST_CALLS
-            if elsewhere is not None and max(count, elsewhere.shown) >= max(enough, elsewhere.amiss):
+            if elsewhere is None:
+                continue
+            single = fault.kind == "size" or (case.law.examples or LEAST_CALLS) < LEAST_CALLS
+            enough = max(1 if single else LEAST_CALLS, elsewhere.amiss)
+            found = shown | elsewhere.shown
+            if len(found) >= enough or len(found | _rare(backend, fault, case)) >= enough:
                 named.append(elsewhere)
-    dtype = of_another_dtype(backend, operation, case, _most_precise(backend)) if not named else None
-    return [_Suspicion(dtype)] if dtype else named
+    if named:
+        return named
+    others = (of_another_dtype(backend, operation, case, format) for format in _formats(backend, failing))
+    return [_Suspicion(other) for other in others if other][:1]
+
+
+def _rare(backend: Backend, fault: Fault, case: Case) -> set[Hashable]:
+    """Which of many more calls of a law show a fault; none if it does not explain one of them."""
+    format = _most_precise(backend)
+    calls = probes.of_law(case, fault.operation, format, probes.MANY)
+    observed = _observed(backend, fault.operation, calls, format)
+    return _explaining(backend, fault.operation, {fault: set()}, observed, format).get(fault, set())
+
+
+def _formats(backend: Backend, failing: Mapping[str, Any] | None) -> list[Format]:
+    """The most precise format of a backend, and that of a failing example where it is another one."""
+    own = [backend.format(failing["format"])] if failing else []
+    return list(dict.fromkeys([_most_precise(backend), *own]))
 
 
 def _explanations(
     backend: Backend, operation: Operation, case: Case, failing: Mapping[str, Any] | None, faults: Iterable[Fault]
-) -> dict[Fault, int]:
-    """Those of the faults that explain how the backend breaks a law, and how many of its calls show it."""
-    shown = dict.fromkeys(faults, 0)
+) -> dict[Fault, set[Hashable]]:
+    """Those of the faults that explain how the backend breaks a law, and which of its calls show it."""
+    shown: dict[Fault, set[Hashable]] = {fault: set() for fault in faults}
     if failing:
         format = backend.format(failing["format"])
         calls = [call for call in probes.of_failure(backend, case, failing) if call.operation == operation.name]
@@ -120,10 +141,12 @@ def _explanations(
                 del shown[fault]
         observed = ((call, of_record(call)) for call in calls)
         shown = _explaining(backend, operation, shown, observed, format)
-        shown = {fault: count for fault, count in shown.items() if _breaks(fault, case, failing)}
-    format = _most_precise(backend)
-    further = probes.of_law(case, operation, format) if shown else ()
-    return _explaining(backend, operation, shown, _observed(backend, operation, further, format), format)
+        shown = {fault: calls for fault, calls in shown.items() if _breaks(fault, case, failing)}
+    for format in _formats(backend, failing):
+        count = probes.OF_THE_LAW if format is _most_precise(backend) else probes.OF_EACH_LAW
+        further = probes.of_law(case, operation, format, count) if shown else ()
+        shown = _explaining(backend, operation, shown, _observed(backend, operation, further, format), format)
+    return shown
 
 
 def _accepts(operation: Operation, call: Call, format: Format) -> bool:
@@ -148,10 +171,10 @@ def _observed(
 def _explaining(
     backend: Backend,
     operation: Operation,
-    faults: Mapping[Fault, int],
+    faults: Mapping[Fault, set[Hashable]],
     observed: Iterable[tuple[Call, Any]],
     format: Format,
-) -> dict[Fault, int]:
+) -> dict[Fault, set[Hashable]]:
     """Those of the faults that do what the backend did in these calls, with the calls that show it added.
 
     A call that has to be refused, and is, says nothing: one bad input may be refused, and another forgotten.
@@ -166,8 +189,8 @@ def _explaining(
             try:
                 if not _does(fault, call, seen, format):
                     del shown[fault]
-                else:
-                    shown[fault] += _tells(backend, fault, call, seen, format)
+                elif _tells(backend, fault, call, seen, format):
+                    shown[fault].add(probes.key(call))
             except Undecidable:
                 continue
     return shown
@@ -195,6 +218,8 @@ def _tells(backend: Backend, fault: Fault, call: Call, seen: Any, format: Format
         return not any(same(results, expected, format) for results in (seen, computed(fault, call)))
     if fault.alike is not None and seen is not REFUSED and expected is not REFUSED:
         return not same(seen, expected, format)
+    if dtypes(seen) == dtypes(computed(fault, call)) != dtypes(expected):
+        return True
     return distinguishes(*_beside(seen, of_fault(fault, call, format), expected))
 
 
@@ -244,7 +269,8 @@ def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
 
     Calls that have to be refused are left out: a backend may accept them and have a known fault as well.
     """
-    format, shown, amiss = _most_precise(backend), 0, 0
+    format, amiss = _most_precise(backend), 0
+    shown: set[Hashable] = set()
     for call, seen in _all_observed(backend, fault.operation, note):
         expected = _expected(fault.operation, call, format)
         if expected is REFUSED or expected is None:
@@ -252,15 +278,18 @@ def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
         try:
             explained = _does(fault, call, seen, format)
             if fault.kind == "precision" or fault.alike is not None:  # it need not show
-                shown += explained and _tells(backend, fault, call, seen, format)
                 amiss += not explained
+                if explained and _tells(backend, fault, call, seen, format):
+                    shown.add(probes.key(call))
             elif distinguishes(*_beside(seen, of_fault(fault, call, format), expected)):
                 if seen is not None and same(seen, expected, format):
                     return None
-                shown, amiss = shown + explained, amiss + (not explained)
+                amiss += not explained
+                if explained:
+                    shown.add(probes.key(call))
         except Undecidable:
             continue
-    return _Suspicion(fault, shown, amiss)
+    return _Suspicion(fault, frozenset(shown), amiss)
 
 
 @cache

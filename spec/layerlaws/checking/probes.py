@@ -27,8 +27,11 @@ from layerlaws.support.errors import Broken
 DRAWN, OF_THE_LAW, OF_EACH_LAW = 40, 20, 3
 """How many inputs of the operation, examples of the broken law, and examples of every other law are used."""
 
+MANY = 200
+"""Examples of the broken law where fewer do not show enough: what a law is about may be rare."""
+
 MOST_CALLS = 60
-"""Most calls of one law: some laws rewrite every part of their input in turn."""
+"""Most calls of one law, and as many as there are examples: some laws rewrite every part of their input in turn."""
 
 
 @cache
@@ -40,18 +43,19 @@ def drawn(operation: Operation, format: Format) -> list[Call]:
 
 def of_all_laws(note: Note, operation: Operation, format: Format) -> Iterator[Call]:
     """The calls of an operation that the laws of a note make on a few examples each, without duplicates."""
-    seen = {_key(call) for call in drawn(operation, format)}
+    seen = {key(call) for call in drawn(operation, format)}
     for case in note.cases:
         if operation in case.operations:
             for call in _of_law(case, format, OF_EACH_LAW):
-                if call.operation == operation.name and _key(call) not in seen:
-                    seen.add(_key(call))
+                if call.operation == operation.name and key(call) not in seen:
+                    seen.add(key(call))
                     yield call
 
 
-def of_law(case: Case, operation: Operation, format: Format) -> list[Call]:
-    """The calls of an operation that a law makes on more examples."""
-    return [call for call in _of_law(case, format, OF_THE_LAW) if call.operation == operation.name]
+def of_law(case: Case, operation: Operation, format: Format, count: int = OF_THE_LAW) -> list[Call]:
+    """The calls of an operation that a law makes on so many more examples."""
+    calls = _of_law(case, format, count)
+    return [call for call in calls if call.operation == operation.name]
 
 
 def of_failure(backend: Backend, case: Case, failing: Mapping[str, Any]) -> list[Call]:
@@ -84,10 +88,10 @@ def _of_law(case: Case, format: Format, count: int) -> list[Call]:
         further = {name: draws[i % len(draws)] for name, draws in extra.items()}
         for call in _of_example(case, format, cast_to(inputs[i % len(inputs)], format), further):
             if not any(map(_holds_nan, call.arguments.values())):  # what is not a number tells no fault from another
-                found.setdefault(_key(call), call)
-        if len(found) >= MOST_CALLS:
+                found.setdefault(key(call), call)
+        if len(found) >= max(MOST_CALLS, count):
             break
-    return list(found.values())[:MOST_CALLS]
+    return list(found.values())[: max(MOST_CALLS, count)]
 
 
 def _holds_nan(x: Any) -> bool:
@@ -96,7 +100,7 @@ def _holds_nan(x: Any) -> bool:
     return isinstance(x, np.ndarray) and is_float(x) and bool(np.isnan(x.astype(np.float64)).any())
 
 
-def _key(call: Call) -> Hashable:
+def key(call: Call) -> Hashable:
     """The identity of a call: its operation, and every number it is given."""
     return call.operation, _content(call.arguments), _content(call.cotangent)
 
