@@ -112,15 +112,32 @@ class Backlog:
         state = "timed out" if late else "crashed"
         reason = f"no verdict within {worker.limit:g} s" if late else f"{worker.death} while the law was being held"
         self._record(replace(self._unheld(worker.law, state, reason), seconds=round(worker.elapsed, 3)))
-        operation = self.cases[worker.law].operation.name
-        self._lost[operation, state] += 1
-        lost = self._lost[operation, state]
-        if lost >= MOST_LOST[state] and operation not in self._returned:
-            rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
-            self.give_up(state, f"not held: {operation} {state} {lost} times before", rest)
-        timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
-        if late and timed_out >= MOST_TIMED_OUT and not self._returned:
-            self.give_up(state, f"not held: the backend {state} {timed_out} times before")
+        self._lost[self.cases[worker.law].operation.name, state] += 1
+        for law in list(self.waiting):
+            hopeless = self.hopeless(law)
+            if hopeless:
+                self.give_up(*hopeless, [law])
+
+    def hopeless(self, law: str) -> tuple[str, str] | None:
+        """State and reason of a law that would be lost as well, as far as one can tell; None if one cannot."""
+        operation = self.cases[law].operation.name
+        for state, most in MOST_LOST.items():
+            lost = self._lost[operation, state]
+            if lost >= most and operation not in self._returned:
+                return state, f"not held: {operation} {state} {lost} times before"
+        timed_out = sum(count for (_, state), count in self._lost.items() if state == "timed out")
+        if timed_out >= MOST_TIMED_OUT and not self._returned:
+            return "timed out", f"not held: the backend timed out {timed_out} times before"
+        return None
+
+    def add(self, case: Case) -> None:
+        """One more law, to be held next or, where that is hopeless, given up at once."""
+        self.cases[case.id] = case
+        self.unfinished.add(case.id)
+        self.waiting.insert(0, case.id)
+        hopeless = self.hopeless(case.id)
+        if hopeless:
+            self.give_up(*hopeless, [case.id])
 
     def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None) -> None:
         """Record this state and reason for laws, by default all that wait, without holding the backend to them."""

@@ -19,6 +19,7 @@ from layerlaws.checking.failure import failure
 from layerlaws.checking.verdict import STATES, Verdict
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
+from layerlaws.support.printable import printable
 from layerlaws.support.stopwatch import PARTS
 
 SHOWN = 2
@@ -61,7 +62,7 @@ class Progress:
         self.done += 1
         if unexpected:
             self.unexpected += 1
-            self.bar.console.print(f"[red]{unexpected}[/red] {escape(what)}")
+            self.bar.console.print(f"[red]{unexpected}[/red] {escape(printable(what))}")
         description = f"{self.unexpected} unexpected" if self.unexpected else self.doing
         self.bar.update(self.task, completed=self.done, description=description)
         tenth = max(1, self.total // 10)
@@ -86,7 +87,7 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
-        console.print(_examples(backend.name, own), markup=False)
+        console.print(_examples(printable(backend.name), own), markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
         for line in _arithmetics(own):
@@ -105,9 +106,10 @@ def _failures(console: Console, name: str, failures: Sequence[Verdict], output: 
         diagnosed.add(verdict.diagnosis)
         script = script_path(verdict) if output is not None else None
         again = f"python {output / script}" if output is not None and script is not None else None
-        console.print("\n" + failure(replace(verdict, diagnosis="") if known else verdict, again), markup=False)
+        text = failure(replace(verdict, diagnosis="") if known else verdict, again)
+        console.print("\n" + printable(text, len(text)), markup=False)
     if failures[SHOWN:]:
-        console.print(f"\n{name}, also (--law shows one in full):", markup=False)
+        console.print(f"\n{printable(name)}, also (--law shows one in full):", markup=False)
     for verdict in failures[SHOWN:]:
         console.print(f"  {verdict.id} is {verdict.state}", markup=False)
         console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
@@ -129,7 +131,7 @@ def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
         table.add_column(state, justify="right", style=COLOURS.get(state, "red"))
     table.add_column("of", justify="right")
     for name, count in counts.items():
-        table.add_row(escape(name), *(str(count[state]) for state in shown), str(len(plan.cases)))
+        table.add_row(escape(printable(name)), *(str(count[state]) for state in shown), str(len(plan.cases)))
     return table
 
 
