@@ -12,9 +12,11 @@ import pytest
 from layerlaws.checking.verdict import Verdict
 from layerlaws.discovery import catalogue
 from layerlaws.running import clock, isolation
+from layerlaws.running.backlog import MOST_LOST
 from layerlaws.running.clock import TICK, Clock, Usage, usage_of
 from layerlaws.running.holder import Holder
 from layerlaws.running.processes import inspected
+from layerlaws.running.runner import TIME_LIMITS
 
 pytestmark = pytest.mark.skipif(not isolation.FORKS, reason="workers have no guards here")
 
@@ -94,6 +96,18 @@ def test_workers_have_no_files_but_their_own(held: Held) -> None:
         os.set_inheritable(file.fileno(), True)
         verdict = held("files = os.listdir('/proc/self/fd'); assert len(files) == 5, files")
     assert verdict.state == "held", verdict.reason  # in, out, errors, the socket, and the folder that is listed
+
+
+def test_an_operation_that_never_returns_is_given_up_in_pytest_as_well(
+    backend_file: BackendFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TIME_LIMITS, "quick", 0.5)
+    mine = Holder(str(backend_file("mine", "def scalar_mix(layers, scores, gamma):\n    while True: pass\n")))
+    laws = [case for case in catalogue().cases if case.operation.name == "scalar_mix"][: MOST_LOST["timed out"] + 1]
+    verdicts = [mine.hold(case, "quick", None) for case in laws]
+    mine.end()
+    assert {verdict.state for verdict in verdicts} == {"timed out"}
+    assert verdicts[-1].reason == "not held: scalar_mix timed out 3 times before"
 
 
 # --- time limits ------------------------------------------------------------------------------------------------------

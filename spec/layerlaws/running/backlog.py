@@ -121,13 +121,27 @@ class Backlog:
         seconds = round(worker.elapsed, 3)
         self._record(replace(lost, seconds=seconds, dtype=format, counterexample=arguments, packed=packed))
         self._lost[operation, state] += 1
-        times = self._lost[operation, state]
-        if times >= MOST_LOST[state] and operation not in self._returned:
-            rest = [law for law in self.waiting if self.cases[law].operation.name == operation]
-            self.give_up(state, f"not held: {operation} {state} {times} times before", rest, f"{operation} {state}")
-        timed_out = sum(count for (_, kind), count in self._lost.items() if kind == "timed out")
-        if late and timed_out >= MOST_TIMED_OUT and not self._returned:
-            self.give_up(state, f"not held: the backend {state} {timed_out} times before")
+        for law in list(self.waiting):
+            self._give_up_if_hopeless(law)
+
+    def _give_up_if_hopeless(self, law: str) -> None:
+        """Give a law up that would be lost as well, as far as one can tell."""
+        operation = self.cases[law].operation.name
+        for state, most in MOST_LOST.items():
+            lost = self._lost[operation, state]
+            if lost >= most and operation not in self._returned:
+                reason = f"not held: {operation} {state} {lost} times before"
+                return self.give_up(state, reason, [law], f"{operation} {state}")
+        timed_out = sum(count for (_, state), count in self._lost.items() if state == "timed out")
+        if timed_out >= MOST_TIMED_OUT and not self._returned:
+            self.give_up("timed out", f"not held: the backend timed out {timed_out} times before", [law])
+
+    def add(self, case: Case) -> None:
+        """One more law, to be held next or, where that is hopeless, given up at once."""
+        self.cases[case.id] = case
+        self.unfinished.add(case.id)
+        self.waiting.insert(0, case.id)
+        self._give_up_if_hopeless(case.id)
 
     def give_up(self, state: str, reason: str, laws: Iterable[str] | None = None, cause: str = "") -> None:
         """Record this state and reason for laws, by default all that wait, without holding the backend to them.

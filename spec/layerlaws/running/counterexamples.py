@@ -69,10 +69,10 @@ def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) ->
     Returns their paths. Nothing but such scripts is replaced or removed, and no link is followed. Raises OSError if
     they cannot be written.
     """
-    texts = {
-        directory / place: text for place, text in map(_placed, verdicts) if place is not None and text is not None
-    }
-    if texts or os.path.lexists(directory / _folder(backend)):
+    placed = ((script_path(verdict), script(verdict)) for verdict in verdicts)
+    own = directory / _folder(backend)  # whatever backend a verdict says it is of
+    texts = {own / place.name: text for place, text in placed if place is not None and text is not None}
+    if texts or os.path.lexists(own):
         folder = real_folder(directory, *_folder(backend).parts)
         for path in folder.glob("*.py"):
             if path not in texts and _is_script(path):
@@ -83,10 +83,6 @@ def write_scripts(directory: Path, backend: str, verdicts: Iterable[Verdict]) ->
             with contextlib.suppress(OSError):  # something else is in it
                 folder.rmdir()
     return list(texts)
-
-
-def _placed(verdict: Verdict) -> tuple[PurePosixPath | None, str | None]:
-    return script_path(verdict), script(verdict)
 
 
 def _is_script(path: Path) -> bool:

@@ -30,6 +30,7 @@ from layerlaws.checking.verdict import (
 from layerlaws.discovery import catalogue
 from layerlaws.running.counterexamples import DIRECTORY, script_path
 from layerlaws.running.runner import Plan
+from layerlaws.support.printable import printable
 from layerlaws.support.stopwatch import PARTS
 
 SHOWN = 2
@@ -83,7 +84,7 @@ class Progress:
         self.done += 1
         self.unexpected += bool(unexpected)
         if unexpected and not told:
-            self.bar.console.print(f"[red]{unexpected}[/red] {escape(what)}")
+            self.bar.console.print(f"[red]{unexpected}[/red] {escape(printable(what))}")
         description = f"{self.unexpected} unexpected" if self.unexpected else self.doing
         self.bar.update(self.task, completed=self.done, description=description)
         tenth = max(1, self.total // 10)
@@ -108,7 +109,7 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
-        console.print(_examples(backend.name, own), markup=False)
+        console.print(_examples(printable(backend.name), own), markup=False)
         for line in (*_partial(own), *_bad_input(own, plan.strict)):
             console.print(line, markup=False)
         if any(verdict.seconds for verdict in own):
@@ -144,9 +145,10 @@ def _failures(console: Console, name: str, failures: Sequence[Verdict], output: 
         script = script_path(verdict) if output is not None else None
         again = f"python {output / script}" if output is not None and script is not None else None
         told = replace(verdict, diagnosis="") if known else verdict
-        console.print("\n" + failure(told, again, others), markup=False)
+        text = failure(told, again, others)
+        console.print("\n" + printable(text, len(text)), markup=False)
     if groups[SHOWN:]:
-        console.print(f"\n{name}, also (--law shows one in full):", markup=False)
+        console.print(f"\n{printable(name)}, also (--law shows one in full):", markup=False)
     for verdict, *others in groups[SHOWN:]:
         console.print(f"  {verdict.id} is {verdict.state}", markup=False)
         console.print(textwrap.indent(_brief(verdict.reason), "    "), markup=False)
@@ -181,7 +183,7 @@ def _table(plan: Plan, verdicts: Sequence[Verdict]) -> Table:
     for name, count in counts.items():
         share = percentage(share_of_domain(verdict for verdict in verdicts if verdict.backend == name))
         cells = [str(count[state]) for state in shown] + [str(len(plan.cases))] + ([share] if partial else [])
-        table.add_row(escape(name), *cells)
+        table.add_row(escape(printable(name)), *cells)
     return table
 
 

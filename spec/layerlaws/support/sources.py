@@ -91,7 +91,9 @@ class Sources(MetaPathFinder):
         """The digests of everything imported by now, of what its import statements name, and of libraries."""
         for name, module in list(sys.modules.items()):  # what was imported before this looked
             path = getattr(module, "__file__", None)
-            if isinstance(path, str) and name not in self.files and self._counts(name, path) and _is_source(path):
+            if name == "__main__" or name in self.files or not isinstance(path, str):
+                continue
+            if self._counts(name, path) and _is_source(path):
                 self._note_file(name, path)
         waiting = [name for name, path in self._paths.items() if _is_source(path)]
         seen = set(waiting)
