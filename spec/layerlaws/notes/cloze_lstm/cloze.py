@@ -7,14 +7,17 @@ from collections.abc import Callable
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     affine,
     all_of,
+    answers_as,
     arrays,
     asbounded,
     closely,
@@ -23,10 +26,12 @@ from layerlaws.language import (
     durations,
     exactly,
     extents,
+    far_below,
     fault,
     huge,
     law,
     log_softmax,
+    log_softmax_from,
     matrix,
     operation,
     refused,
@@ -159,9 +164,11 @@ def _gap(embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, .
     return np.concatenate([nothing, both[..., :half]], axis=1), np.concatenate([both[..., half:], nothing], axis=1)
 
 
-def _filled(left: Array, right: Array, w_out: Array, b_out: Array) -> Array:
+def _filled(
+    left: Array, right: Array, w_out: Array, b_out: Array, normalize: Callable[[Array], Array] = log_softmax
+) -> Array:
     """The log-probabilities of all words at gaps with these states beside them."""
-    return log_softmax(np.concatenate([left, right], axis=2) @ w_out + b_out)
+    return normalize(np.concatenate([left, right], axis=2) @ w_out + b_out)
 
 
 @fault(
@@ -176,6 +183,32 @@ def reads_the_left_side_only(
     """The words after the gap are never read."""
     left, right = _gap(embeddings, forward, backward)
     return _filled(left[:, :-1], 0 * right[:, 1:], w_out, b_out)
+
+
+@law(steepness=STEEPNESS, examples=60)
+def equal_scores_fill_a_gap_alike_however_low_they_are(
+    cloze_lstm: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where w_out is 0 and b_out constant, each word has probability 1 / V, and scores may lie as far below zero as the
+    format bears.
+    """
+    level = {name: np.zeros_like(inputs[name]) for name in ("w_out", "b_out")}
+    far = np.full_like(inputs["b_out"], -far_below(format, steepness))
+    return answers_as(cloze_lstm, {**inputs, **level, "b_out": far}, {**inputs, **level})
+
+
+@fault(
+    cloze_lstm,
+    breaks=equal_scores_fill_a_gap_alike_however_low_they_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_best_score_at_a_number(
+    embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...], w_out: Array, b_out: Array
+) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, the log of no exponential is infinite."""
+    left, right = _gap(embeddings, forward, backward)
+    return _filled(left[:, :-1], right[:, 1:], w_out, b_out, lambda scores: log_softmax_from(scores, -1e9))
 
 
 @law(inputs=gentle_texts(), needs=["gradient"], place=st.integers(0, 5))

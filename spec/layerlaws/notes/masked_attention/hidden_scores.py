@@ -33,7 +33,7 @@ def _asking_once(query: Array, row: int, size: float) -> Array:
     return keys_with_scores(query, sizes)
 
 
-@law(steepness=STEEPNESS, seed=seeds, row=st.integers(0, 300))
+@law(steepness=STEEPNESS, seed=seeds, row=st.integers(0, 300), examples=60)
 def the_past_may_score_far_below_the_future(
     masked_self_attention: Implementation,
     query: Array,

@@ -42,7 +42,7 @@ def steep_sizes(kept: Mask, size: float, seed: int) -> Array:
     return np.where(kept, -size, hidden)
 
 
-@law(inputs=padded_states(), steepness=STEEPNESS, seed=seeds)
+@law(inputs=padded_states(), steepness=STEEPNESS, seed=seeds, examples=60)
 def visible_scores_may_lie_far_below_hidden_ones(
     scaled_dot_product_attention: Implementation,
     query: Array,
@@ -100,7 +100,7 @@ def hides_scores_behind_minus_a_billion(query: Array, key: Array, value: Array, 
     return plain_weights(query, key, mask, fill=-1e9) @ value
 
 
-@law(inputs=projected_states(), steepness=STEEPNESS, seed=seeds)
+@law(inputs=projected_states(), steepness=STEEPNESS, seed=seeds, examples=60)
 def heads_bear_visible_scores_far_below_hidden_ones(
     multi_head_attention: Implementation, inputs: Arguments, steepness: int, seed: int, format: Format
 ) -> Claim:

@@ -24,7 +24,7 @@ from layerlaws.notes.position_methods.relative import allowed, related, relative
 from layerlaws.notes.position_methods.relative_masks import a_query_that_sees_nothing_gets_no_rows
 
 
-@law(steepness=STEEPNESS, seed=seeds)
+@law(steepness=STEEPNESS, seed=seeds, examples=60)
 def related_scores_may_lie_far_below_hidden_ones(
     relative_attention: Implementation, inputs: Arguments, steepness: int, seed: int, format: Format
 ) -> Claim:
