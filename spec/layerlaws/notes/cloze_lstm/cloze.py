@@ -223,6 +223,45 @@ def gradients_reach_every_word_but_the_one_in_the_gap(
     return exactly((np.abs(gradient) > 0).any(axis=(0, 2)), np.arange(embeddings.shape[1]) != place)
 
 
+@law(inputs=gentle_texts(), steps=st.sampled_from((65, 129, 257, 513)), examples=10)
+def the_far_end_of_a_text_still_fills_a_gap(cloze_lstm: Implementation, inputs: Arguments, steps: int) -> Claim:
+    """Where the first word alone opens the input gates and the forget gates stay open, the prediction of the last word
+    is the same however many words lie between; so it is of the first word by the last.
+    """
+    units, dtype = inputs["w_out"].shape[0] // 2, inputs["w_out"].dtype
+    gates = np.repeat([64.0, 0.0, 0.0, 0.0], units)  # a word of 1 opens the input gate, one of -1 closes it
+    side = (gates[None], np.zeros((units, 4 * units)), np.repeat([0.0, 64.0, 64.0, 64.0], units))
+
+    def text(length: int) -> Arguments:
+        words = np.full((1, length, 1), -1, dtype)
+        words[:, [0, -1]] = 1
+        weights = tuple(x.astype(dtype) for x in side)
+        return {**inputs, "embeddings": words, "forward": weights, "backward": weights}
+
+    short = cloze_lstm.definition(**text(3))[:, [0, -1]]
+    long = cloze_lstm.results(**text(steps))[:, [0, -1]]
+    return closely(cloze_lstm.beside(long, short), short.value)
+
+
+@fault(
+    cloze_lstm,
+    breaks=the_far_end_of_a_text_still_fills_a_gap,
+    kind="size",
+    repair="Read the whole text from both ends.",
+)
+def reads_64_words_on_each_side(
+    embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...], w_out: Array, b_out: Array
+) -> Array:
+    """At each gap no more than 64 words are read on each side."""
+    length = embeddings.shape[1]
+    left, right = _gap(embeddings, forward, backward)
+    if length > 65:
+        left, right = _gap(embeddings[:, -65:], forward, backward)[0], _gap(embeddings[:, :65], forward, backward)[1]
+        left = np.concatenate([np.zeros((len(left), length + 1 - left.shape[1], left.shape[2]), left.dtype), left], 1)
+        right = np.concatenate([right, np.zeros_like(left[:, right.shape[1] :])], 1)
+    return _filled(left[:, :-1], right[:, 1:], w_out, b_out)
+
+
 @law(place=st.integers(0, 64), examples=60)
 def the_word_in_the_gap_may_hold_anything(
     cloze_lstm: Implementation, embeddings: Array, inputs: Arguments, place: int
