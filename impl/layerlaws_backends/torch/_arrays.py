@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from layerlaws import Arithmetic
+from layerlaws import Arithmetic, Known
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
@@ -20,6 +20,13 @@ The gradient of a table that rows are looked up in: grad_weight[k].add_(row) (at
 embedding_dense_backward_cpu), and index_put_ with accumulate. col2im, which is F.fold and the gradient of F.unfold:
 data_im[i] += data_col[j] (aten/src/ATen/native/im2col.h).
 """
+
+HIDDEN_KEYS = Known(
+    "a hidden score is what the key gives plus -inf, which is not a number where the key is none",
+    "https://github.com/pytorch/pytorch/issues/101967",
+    rare=True,
+)
+"""What F.scaled_dot_product_attention does with hidden keys that are not numbers; not all of its kernels do."""
 
 
 def into(device: str) -> Callable[[NDArray[Any]], torch.Tensor]:

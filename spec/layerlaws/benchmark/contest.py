@@ -76,9 +76,12 @@ class Contests:
         if key not in self._compared:
             fewer = 4 if job.purpose == "growth" else 1  # its workload was compared at its own sizes
             seconds = self.pool.effort.definition / fewer
-            evaluation = self.pool.definitions.evaluate(workload, job.mode, timing.dtype, seconds)
-            doing = "being compared with the definition"
-            compared = process.call(Compared, doing, do="compare", directory=str(evaluation.directory), **what)
+            beyond = [workload.at(**workload.beyond)] if workload.beyond and job.purpose != "growth" else []
+            for compared_with in (*beyond, workload):
+                evaluation = self.pool.definitions.evaluate(compared_with, job.mode, timing.dtype, seconds)
+                sizes = {**what, "sizes": dict(compared_with.sizes)}
+                doing = "being compared with the definition"
+                compared = process.call(Compared, doing, do="compare", directory=str(evaluation.directory), **sizes)
             part = evaluation.part
             self._compared[key] = (None, f"compared with the definition at {part}") if part else (compared.used, "")
         return self._compared[key]

@@ -41,7 +41,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.cloze_lstm.recurrence import gate_weights, lstm, lstm_weights
+from layerlaws.notes.cloze_lstm.recurrence import FAR, gate_weights, lstm, lstm_weights
 
 
 @st.composite
@@ -510,7 +510,13 @@ def _cloze_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
     return Cost(flops=flops, moved=B * T * (E + V) + weights)
 
 
-@workload(cloze_lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512, "V": 10_000}, cost=_cloze_cost, gradient=True)
+@workload(
+    cloze_lstm,
+    sizes={"B": 32, "T": 64, "E": 256, "H": 512, "V": 10_000},
+    cost=_cloze_cost,
+    gradient=True,
+    beyond={**FAR, "V": 16},
+)
 def gap_filling(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> Arguments:
     """Every word of 32 texts of 64 words left out and guessed from both sides, with 512 units each way and as many
     words as the Penn Treebank has, 10,000 (Zaremba et al. 2014, section 4.1).
