@@ -10,7 +10,8 @@ import pytest
 
 from layerlaws import Headline, Operation, Workload, catalogue, closely, load_backend
 from layerlaws.language.claims import settle
-from layerlaws.language.implementation import Implementation, cast_to
+from layerlaws.language.dependence import changed
+from layerlaws.language.implementation import Implementation, as_exact, cast_to
 from layerlaws.notes.adaptive_softmax.clusters import tail_cost
 from layerlaws.notes.adaptive_softmax.loss import tail_shares
 from layerlaws.numerics.formats import FORMATS, is_float
@@ -242,3 +243,30 @@ def test_a_quarter_of_the_patches_costs_less_than_a_quarter() -> None:
     headline = next(h for h in HEADLINES.values() if h.fast.name == "vit_base_encoder")
     fast, slow = (side.cost(**side.sizes).flops for side in (headline.fast, headline.slow))
     assert f"{slow / fast:.2f}" == "4.12"
+
+
+BEYOND = {name: w for name, w in WORKLOADS.items() if w.beyond}
+
+
+def test_workloads_of_recurrences_are_compared_beyond_windows_of_64_and_128() -> None:
+    assert BEYOND.keys() == {"recurrent_layer", "gap_filling", "treebank_model"}
+    assert all(w.beyond.keys() <= w.sizes.keys() and w.at(**w.beyond).sizes["T"] > 2 * 128 for w in BEYOND.values())
+
+
+@pytest.mark.parametrize("window", [64, 128])
+@pytest.mark.parametrize("name", BEYOND)
+def test_a_window_shows_in_what_is_compared(name: str, window: int) -> None:
+    """What is timed may not forget: read from zeros, the last steps alone give other results, beyond all errors."""
+    workload = BEYOND[name].at(**BEYOND[name].beyond)
+    arguments = cast_to(drawn(workload), FLOAT32)
+    (steps,) = {"x", "tokens", "embeddings"} & arguments.keys()
+    states = {"hidden", "cell", "state"} & arguments.keys()
+    last = {**arguments, steps: arguments[steps][:, -window:], **{s: np.zeros_like(arguments[s]) for s in states}}
+    whole, cut = (_end(workload.operation.definition(**as_exact(x, FLOAT32))) for x in (arguments, last))
+    assert changed(whole, cut, demanded=True)
+
+
+def _end(results: Any) -> Any:
+    """The result of the last step."""
+    first = results[0] if isinstance(results, tuple) else results
+    return first[:, -1]

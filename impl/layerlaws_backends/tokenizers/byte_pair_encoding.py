@@ -15,13 +15,15 @@ _SPELLING = Known(
     "https://github.com/huggingface/tokenizers/pull/286",
 )
 
+_ONE_BY_ONE = Known(
+    "the trainer takes words one by one, not counts, and counts pairs in 32 bits",
+    "https://github.com/huggingface/tokenizers/issues/2058",
+)
 known = {
     "of_equal_merges_the_first_counts": _SPELLING,
     "rows_that_spell_the_same_stay_apart": _SPELLING,
-    "only_proportions_of_counts_matter": Known(
-        "the trainer takes words one by one, not counts, and counts pairs in 32 bits",
-        "https://github.com/huggingface/tokenizers/issues/2058",
-    ),
+    "only_proportions_of_counts_matter": _ONE_BY_ONE,
+    "one_more_decides_however_many_there_are": _ONE_BY_ONE,
     "symbols_outside_the_alphabet_are_refused_in_encoding": Known(
         "without an unk_token, BPE ignores characters that are not in its vocabulary",
         "https://github.com/huggingface/tokenizers/issues/643",

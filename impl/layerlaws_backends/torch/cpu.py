@@ -23,7 +23,13 @@ GATES_CLOSE_EARLY = Known(
     "float32",
     rare=True,
 )
-known = dict.fromkeys(("lstm.agrees_with_definition", "lstm.gradient_agrees_with_definition"), GATES_CLOSE_EARLY)
+_GATED = (
+    "agrees_with_definition",
+    "gradient_agrees_with_definition",
+    "agrees_at_seldom_sizes",
+    "agrees_at_every_scale",
+)
+known = {f"lstm.{law}": GATES_CLOSE_EARLY for law in _GATED}
 
 
 def describe() -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from layerlaws_backends.torch._known import HIDDEN_KEYS
+
+known = {"a_hidden_key_may_be_no_number": HIDDEN_KEYS}
+
 
 def scaled_dot_product_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None

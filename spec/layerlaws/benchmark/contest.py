@@ -65,6 +65,10 @@ class Contests:
         """A contender, compared and warmed up. Raises Refusal and Lost."""
         process = self.pool.process(timing.backend)
         what = {"note": job.note, "mode": job.mode, "workload": workload.name, "sizes": dict(workload.sizes)}
+        if workload.beyond and job.purpose != "growth":
+            beyond = workload.at(**workload.beyond)
+            evaluation = self._evaluate(job, beyond, timing)
+            self._compare(evaluation, beyond, timing, process, {**what, "sizes": dict(beyond.sizes)})
         evaluation = self._evaluate(job, workload, timing)
         used, reason = self._compare(evaluation, workload, timing, process, what)
         ready = process.call(Ready, "warming up", do="prepare", **what)

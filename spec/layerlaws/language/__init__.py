@@ -29,7 +29,15 @@ from layerlaws.language.inputs import (
 )
 from layerlaws.language.laws import Fault, Law, fault, law
 from layerlaws.language.operations import Operation, operation
-from layerlaws.language.sentinels import STEEPNESS, answers_as, far_below, keys_with_scores, softmax_from, two_factors
+from layerlaws.language.sentinels import (
+    STEEPNESS,
+    answers_as,
+    far_below,
+    keys_with_scores,
+    log_softmax_from,
+    softmax_from,
+    two_factors,
+)
 from layerlaws.language.words import library_text, library_words, packed, unpacked
 from layerlaws.language.workloads import Cost, Headline, Workload, matrix, workload, zipf
 from layerlaws.numerics.arrays import Arguments, Array, Ids, Mask, Results
@@ -111,6 +119,7 @@ __all__ = [
     "library_words",
     "linear_sum",
     "log_softmax",
+    "log_softmax_from",
     "masks",
     "matrix",
     "merge_heads",

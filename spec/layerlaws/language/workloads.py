@@ -35,7 +35,8 @@ class Workload:
     sizes: axis or count by name, as the field writes them. cost: from the sizes, by name; `backward` from the same,
     for forward and gradient together (None: three times the forward cost, the usual count for matrix products).
     grows: sizes to try beside the workload's own, by name, for growth curves; the other sizes stay.
-    gradient: whether forward plus gradient is a workload of its own.
+    gradient: whether forward plus gradient is a workload of its own. beyond: other sizes, by name, at which what is
+    timed is compared with the definition as well: beyond the windows and tiles that its own sizes fit into.
     """
 
     operation: Operation
@@ -45,6 +46,7 @@ class Workload:
     backward: Callable[..., Cost] | None = None
     grows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     gradient: bool = False
+    beyond: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -72,13 +74,14 @@ def workload(
     backward: Callable[..., Cost] | None = None,
     grows: Mapping[str, tuple[int, ...]] | None = None,
     gradient: bool = False,
+    beyond: Mapping[str, int] | None = None,
 ) -> Callable[[Callable[..., dict[str, Any]]], Workload]:
     """Make a function of a generator and sizes a workload of the note it stands in. See `Workload`."""
 
     def make(arguments: Callable[..., dict[str, Any]]) -> Workload:
         if not inspect.getdoc(arguments):
             raise TypeError(f"the workload {arguments.__name__} needs a docstring: what it stands for")
-        return Workload(operation, arguments, sizes, cost, backward, grows or {}, gradient)
+        return Workload(operation, arguments, sizes, cost, backward, grows or {}, gradient, beyond or {})
 
     return make
 

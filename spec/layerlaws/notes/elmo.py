@@ -24,6 +24,7 @@ from itertools import pairwise
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     TEXTURES,
     Arguments,
     Array,
@@ -41,6 +42,7 @@ from layerlaws.language import (
     differ,
     exactly,
     extents,
+    far_below,
     fault,
     law,
     normal,
@@ -50,6 +52,7 @@ from layerlaws.language import (
     rewritten,
     seeds,
     softmax,
+    softmax_from,
     workload,
 )
 from layerlaws.language import strategies as st
@@ -108,12 +111,28 @@ def scores_of_1_0_0_are_not_those_weights(scalar_mix: Implementation, inputs: Ar
     return closely(scalar_mix(layers=signs, scores=scores, gamma=one)[0, 0], shares)
 
 
-@law()
-def equal_scores_give_the_mean(scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array) -> Claim:
-    """As training starts, with all scores 0, and with any equal scores, the mix is gamma times the mean layer."""
+@law(steepness=STEEPNESS, examples=40)
+def equal_scores_give_the_mean(
+    scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, steepness: int, format: Format
+) -> Claim:
+    """As training starts, with all scores 0, and with any equal scores, the mix is gamma times the mean layer; so it is
+    with scores as far below zero as the format bears.
+    """
     mean = asbounded(gamma) * np.mean(asbounded(layers), axis=0)
-    equal = (np.zeros_like(scores), np.repeat(scores[:1], len(scores)))
+    depth = np.asarray(-far_below(format, steepness), scores.dtype)
+    equal = (np.zeros_like(scores), np.repeat(scores[:1], len(scores)), np.repeat(depth, len(scores)))
     return all_of(*(closely(scalar_mix(layers=layers, scores=level, gamma=gamma), mean) for level in equal))
+
+
+@fault(
+    scalar_mix,
+    breaks=equal_scores_give_the_mean,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_maximum_at_a_number(layers: Array, scores: Array, gamma: Array) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, their exponentials vanish and nothing is left."""
+    return gamma * _mixed(layers, softmax_from(scores, -1e9))
 
 
 @law(offset=st.sampled_from([-8.0, 0.5, 3.0, 16.0]))
@@ -152,11 +171,11 @@ def takes_scores_for_weights(layers: Array, scores: Array, gamma: Array) -> Arra
 def a_score_far_above_the_others_picks_its_layer(
     scalar_mix: Implementation, layers: Array, scores: Array, gamma: Array, place: int
 ) -> Claim:
-    """With a score of 1e4 among scores of -1e4 the mix is finite, and is gamma times that layer."""
+    """With a score of 1e4 among scores of -1e4, or 0 among minus infinities, the mix is gamma times its layer."""
     chosen = np.arange(len(scores)) == place % len(scores)
-    extreme = np.where(chosen, 1e4, -1e4).astype(scores.dtype)
-    result = scalar_mix(layers=layers, scores=extreme, gamma=gamma)
-    return closely(result, asbounded(gamma) * asbounded(layers[chosen][0]))
+    limits = [np.where(chosen, *ends).astype(scores.dtype) for ends in ((1e4, -1e4), (0.0, -np.inf))]
+    layer = asbounded(gamma) * asbounded(layers[chosen][0])
+    return all_of(*(closely(scalar_mix(layers=layers, scores=x, gamma=gamma), layer) for x in limits))
 
 
 @fault(

@@ -8,22 +8,28 @@ import numpy as np
 
 from layerlaws.language import (
     PLAIN,
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Headline,
     Ids,
     Implementation,
     all_of,
+    answers_as,
     asbounded,
     closely,
     constant,
     exactly,
+    far_below,
     fault,
     ids_within,
+    keys_with_scores,
     law,
     log_softmax,
+    log_softmax_from,
     matrix,
     normal,
     one_hot,
@@ -32,6 +38,7 @@ from layerlaws.language import (
     require,
     seeds,
     softmax,
+    two_factors,
     workload,
     zipf,
 )
@@ -114,6 +121,57 @@ def without_tails_it_is_the_plain_softmax(
 def returns_scores_where_there_are_no_tails(cutoffs: tuple[int, ...], **weights: Any) -> Array:
     """A short cut for a head without tails leaves before it has normalized."""
     return all_logs(cutoffs, **weights) if len(cutoffs) > 1 else weights["hidden"] @ weights["head"]
+
+
+def _leveled(inputs: Arguments, asked: float, held: float) -> Arguments:
+    """Layers that give every word, in the head and in its tail, the score -asked held."""
+    return {
+        **inputs,
+        "hidden": keys_with_scores(inputs["hidden"], asked),
+        "head": np.full_like(inputs["head"], -held),
+        "tail_projections": tuple(keys_with_scores(x, 1.0) for x in inputs["tail_projections"]),
+        "tail_outputs": tuple(np.full_like(x, -held) for x in inputs["tail_outputs"]),
+    }
+
+
+@law(inputs=targeted(), steepness=STEEPNESS, examples=40)
+def words_with_equal_scores_share_alike_however_low_these_are(
+    adaptive_log_softmax: Implementation,
+    adaptive_softmax_loss: Implementation,
+    inputs: Arguments,
+    steepness: int,
+    format: Format,
+) -> Claim:
+    """Where all scores of the head are equal, and all of each tail, words share its mass alike, and scores may lie as
+    far below zero as the format bears.
+    """
+    far = _leveled(inputs, *two_factors(far_below(format, steepness)))
+    near = {**far, "hidden": np.zeros_like(inputs["hidden"])}
+    operations = (adaptive_log_softmax, adaptive_softmax_loss)
+    return all_of(*(answers_as(f, inputs_of(f, far), inputs_of(f, near)) for f in operations))
+
+
+@fault(
+    adaptive_log_softmax,
+    breaks=words_with_equal_scores_share_alike_however_low_these_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_highest_score_at_a_number(cutoffs: tuple[int, ...], **weights: Any) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, the log of no exponential is infinite."""
+    return all_logs(cutoffs, **weights, normalize=lambda scores: log_softmax_from(scores, -1e9))
+
+
+@fault(
+    adaptive_softmax_loss,
+    breaks=words_with_equal_scores_share_alike_however_low_these_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_likeliest_word_at_a_number(cutoffs: tuple[int, ...], targets: Ids, **weights: Any) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, the log of no exponential is infinite."""
+    ids_within(targets, cutoffs[-1], "targets")
+    return -at(all_logs(cutoffs, **weights, normalize=lambda scores: log_softmax_from(scores, -1e9)), targets)
 
 
 @law(inputs=extreme_layers())

@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
+    Format,
     Ids,
     Implementation,
     asbounded,
     at_most,
     exactly,
+    far_below,
     fault,
     law,
     one_hot,
     operation,
     seeds,
+    two_factors,
     workload,
     zipf,
 )
@@ -129,6 +133,39 @@ def takes_the_last_word_for_a_tail(cutoffs: tuple[int, ...], **weights: Any) -> 
     """Without tails the last column of the head still counts as the entry of one."""
     logs = all_logs(cutoffs, **weights)
     return np.argmax(logs if len(cutoffs) > 1 else logs[:, : max(cutoffs[0] - 1, 1)], axis=1)
+
+
+@law(inputs=clear_layers(), steepness=STEEPNESS, examples=40)
+def the_likeliest_word_may_have_a_score_far_below_zero(
+    adaptive_softmax_predict: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where all scores, of the head and within each tail, lie far below zero, the highest of them still wins."""
+    asked, held = two_factors(max(far_below(format, steepness) / 512, 64.0))  # what the definition still tells apart
+
+    def lowered(x: Array) -> Array:
+        """-held where a row is greatest, -2 held elsewhere."""
+        return np.where(one_hot(np.argmax(x, axis=1), x.shape[1]) > 0, -held, -2 * held).astype(x.dtype)
+
+    far = {
+        **inputs,
+        "hidden": inputs["hidden"] * np.asarray(asked, inputs["hidden"].dtype),
+        "head": lowered(inputs["head"]),
+        "tail_outputs": tuple(map(lowered, inputs["tail_outputs"])),
+    }
+    return exactly(adaptive_softmax_predict(**far), adaptive_softmax_predict.definition(**far))
+
+
+@fault(
+    adaptive_softmax_predict,
+    breaks=the_likeliest_word_may_have_a_score_far_below_zero,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def looks_for_the_likeliest_word_from_a_number_on(cutoffs: tuple[int, ...], **weights: Any) -> Ids:
+    """The running maximum starts at -1e6 with word 0: where all scores lie below, word 0 stays."""
+    top, _ = cluster_logs(**weights, normalize=lambda scores: scores)
+    logs = all_logs(cutoffs, **weights)
+    return np.where(np.max(top, axis=1) < -1e6, 0, np.argmax(logs, axis=1))
 
 
 @workload(

@@ -28,6 +28,6 @@ Shown by bahdanau_s_weights_see_the_inputs_before_their_step, luong_s_weights_se
 conv_s2s_s_weights_see_their_own_embedding_and_state.
 """
 
-from layerlaws.notes.attention_sources import bahdanau, convolutional, decoders, luong
+from layerlaws.notes.attention_sources import bahdanau, convolutional, decoders, far_scores, luong
 
-parts = (decoders, bahdanau, luong, convolutional)
+parts = (decoders, bahdanau, luong, convolutional, far_scores)

@@ -208,6 +208,69 @@ def overwrites_counts_of_equal_words(
     return train_by(list(map(list, table)), np.array(list(table.values()), np.int64), base, num_merges, min_count)
 
 
+@law(seed=seeds)
+def words_that_count_nothing_train_nothing(
+    bpe_train: Implementation, symbols: Ids, offsets: Ids, base: int, num_merges: int, seed: int
+) -> Claim:
+    """A word whose count is 0 is as good as left out, also where no threshold keeps its pairs from being merged."""
+    words = unpacked(symbols, offsets)
+    counts = np.random.default_rng(seed).integers(0, 2, len(words))
+    counts[seed % len(counts) :][:1] = 1
+    kept, ends = packed([word for word, count in zip(words, counts, strict=True) if count])
+    rest = {"base": base, "num_merges": num_merges, "min_count": 0}
+    alone = bpe_train(symbols=kept, offsets=ends, counts=np.ones(len(ends) - 1, np.int64), **rest)
+    return exactly(bpe_train(symbols=symbols, offsets=offsets, counts=counts, **rest), alone)
+
+
+@fault(
+    bpe_train,
+    breaks=words_that_count_nothing_train_nothing,
+    kind="boundary",
+    repair="A pair has to occur: stop at a count of 0.",
+    seen="https://github.com/huggingface/tokenizers/issues/2320",
+)
+def merges_pairs_that_never_occur(
+    symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int
+) -> Ids:
+    """With a threshold of 0 a pair is merged that stands in words of count 0 alone."""
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    merges: Rows = []
+    while len(merges) < num_merges and any(len(word) > 1 for word in words):
+        pair, count = most_frequent_pair(words, counts)
+        if count < min_count:
+            break
+        words = [merge_pair(word, *pair, base + len(merges)) for word in words]
+        merges.append(pair)
+    return np.array(merges, np.int64).reshape(-1, 2)
+
+
+@law(scale=st.integers(25, 60), more=st.booleans())
+def one_more_decides_however_many_there_are(bpe_train: Implementation, scale: int, more: bool) -> Claim:
+    """Of two pairs the one that occurs once more is merged, though both occur more often than a double can count."""
+    counts = 2**scale + np.array([0, 1] if more else [1, 0])
+    corpus = {"symbols": np.array([0, 1, 1, 0]), "offsets": np.array([0, 2, 4]), "counts": counts, "base": 2}
+    expected = np.array([[1, 0] if more else [0, 1]])
+    return exactly(bpe_train(**corpus, num_merges=1, min_count=1), expected)
+
+
+@fault(
+    bpe_train,
+    breaks=one_more_decides_however_many_there_are,
+    kind="precision",
+    repair="Count in whole numbers.",
+)
+def counts_in_doubles(symbols: Ids, offsets: Ids, counts: Ids, base: int, num_merges: int, min_count: int) -> Ids:
+    """Counts are kept as doubles, which tell neighbours apart up to 2^53 only; then the smaller pair wins."""
+
+    def choose(words: Words, counts: Ids) -> Choice:
+        found = {pair: float(n) for pair, n in count_pairs(words, counts).items()}
+        pair = min(found, key=lambda pair: (-found[pair], pair), default=(0, 0))
+        return pair, int(found.get(pair, 0))
+
+    words = checked_words(symbols, offsets, counts, base, num_merges, min_count)
+    return train_by(words, counts, base, num_merges, min_count, choose)
+
+
 @law(scale=st.integers(30, 50))
 def only_proportions_of_counts_matter(
     bpe_train: Implementation,

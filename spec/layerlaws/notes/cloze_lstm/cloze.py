@@ -7,14 +7,17 @@ from collections.abc import Callable
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     affine,
     all_of,
+    answers_as,
     arrays,
     asbounded,
     closely,
@@ -23,10 +26,12 @@ from layerlaws.language import (
     durations,
     exactly,
     extents,
+    far_below,
     fault,
     huge,
     law,
     log_softmax,
+    log_softmax_from,
     matrix,
     operation,
     refused,
@@ -36,7 +41,7 @@ from layerlaws.language import (
     workload,
 )
 from layerlaws.language import strategies as st
-from layerlaws.notes.cloze_lstm.recurrence import gate_weights, lstm, lstm_weights
+from layerlaws.notes.cloze_lstm.recurrence import FAR, gate_weights, lstm, lstm_weights
 
 
 @st.composite
@@ -159,9 +164,11 @@ def _gap(embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, .
     return np.concatenate([nothing, both[..., :half]], axis=1), np.concatenate([both[..., half:], nothing], axis=1)
 
 
-def _filled(left: Array, right: Array, w_out: Array, b_out: Array) -> Array:
+def _filled(
+    left: Array, right: Array, w_out: Array, b_out: Array, normalize: Callable[[Array], Array] = log_softmax
+) -> Array:
     """The log-probabilities of all words at gaps with these states beside them."""
-    return log_softmax(np.concatenate([left, right], axis=2) @ w_out + b_out)
+    return normalize(np.concatenate([left, right], axis=2) @ w_out + b_out)
 
 
 @fault(
@@ -178,6 +185,32 @@ def reads_the_left_side_only(
     return _filled(left[:, :-1], 0 * right[:, 1:], w_out, b_out)
 
 
+@law(steepness=STEEPNESS, examples=60)
+def equal_scores_fill_a_gap_alike_however_low_they_are(
+    cloze_lstm: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where w_out is 0 and b_out constant, each word has probability 1 / V, and scores may lie as far below zero as the
+    format bears.
+    """
+    level = {name: np.zeros_like(inputs[name]) for name in ("w_out", "b_out")}
+    far = np.full_like(inputs["b_out"], -far_below(format, steepness))
+    return answers_as(cloze_lstm, {**inputs, **level, "b_out": far}, {**inputs, **level})
+
+
+@fault(
+    cloze_lstm,
+    breaks=equal_scores_fill_a_gap_alike_however_low_they_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_best_score_at_a_number(
+    embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...], w_out: Array, b_out: Array
+) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, the log of no exponential is infinite."""
+    left, right = _gap(embeddings, forward, backward)
+    return _filled(left[:, :-1], right[:, 1:], w_out, b_out, lambda scores: log_softmax_from(scores, -1e9))
+
+
 @law(inputs=gentle_texts(), needs=["gradient"], place=st.integers(0, 5))
 def gradients_reach_every_word_but_the_one_in_the_gap(
     cloze_lstm: Implementation, embeddings: Array, inputs: Arguments, place: int
@@ -188,6 +221,45 @@ def gradients_reach_every_word_but_the_one_in_the_gap(
     weights[:, place, 0] = 1
     gradient = cloze_lstm.gradient(weights, **inputs)["embeddings"]
     return exactly((np.abs(gradient) > 0).any(axis=(0, 2)), np.arange(embeddings.shape[1]) != place)
+
+
+@law(inputs=gentle_texts(), steps=st.sampled_from((65, 129, 257, 513)), examples=10)
+def the_far_end_of_a_text_still_fills_a_gap(cloze_lstm: Implementation, inputs: Arguments, steps: int) -> Claim:
+    """Where the first word alone opens the input gates and the forget gates stay open, the prediction of the last word
+    is the same however many words lie between; so it is of the first word by the last.
+    """
+    units, dtype = inputs["w_out"].shape[0] // 2, inputs["w_out"].dtype
+    gates = np.repeat([64.0, 0.0, 0.0, 0.0], units)  # a word of 1 opens the input gate, one of -1 closes it
+    side = (gates[None], np.zeros((units, 4 * units)), np.repeat([0.0, 64.0, 64.0, 64.0], units))
+
+    def text(length: int) -> Arguments:
+        words = np.full((1, length, 1), -1, dtype)
+        words[:, [0, -1]] = 1
+        weights = tuple(x.astype(dtype) for x in side)
+        return {**inputs, "embeddings": words, "forward": weights, "backward": weights}
+
+    short = cloze_lstm.definition(**text(3))[:, [0, -1]]
+    long = cloze_lstm.results(**text(steps))[:, [0, -1]]
+    return closely(cloze_lstm.beside(long, short), short.value)
+
+
+@fault(
+    cloze_lstm,
+    breaks=the_far_end_of_a_text_still_fills_a_gap,
+    kind="size",
+    repair="Read the whole text from both ends.",
+)
+def reads_64_words_on_each_side(
+    embeddings: Array, forward: tuple[Array, ...], backward: tuple[Array, ...], w_out: Array, b_out: Array
+) -> Array:
+    """At each gap no more than 64 words are read on each side."""
+    length = embeddings.shape[1]
+    left, right = _gap(embeddings, forward, backward)
+    if length > 65:
+        left, right = _gap(embeddings[:, -65:], forward, backward)[0], _gap(embeddings[:, :65], forward, backward)[1]
+        left = np.concatenate([np.zeros((len(left), length + 1 - left.shape[1], left.shape[2]), left.dtype), left], 1)
+        right = np.concatenate([right, np.zeros_like(left[:, right.shape[1] :])], 1)
+    return _filled(left[:, :-1], right[:, 1:], w_out, b_out)
 
 
 @law(place=st.integers(0, 64), examples=60)
@@ -438,7 +510,13 @@ def _cloze_cost(B: int, T: int, E: int, H: int, V: int) -> Cost:
     return Cost(flops=flops, moved=B * T * (E + V) + weights)
 
 
-@workload(cloze_lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512, "V": 10_000}, cost=_cloze_cost, gradient=True)
+@workload(
+    cloze_lstm,
+    sizes={"B": 32, "T": 64, "E": 256, "H": 512, "V": 10_000},
+    cost=_cloze_cost,
+    gradient=True,
+    beyond={**FAR, "V": 16},
+)
 def gap_filling(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> Arguments:
     """Every word of 32 texts of 64 words left out and guessed from both sides, with 512 units each way and as many
     words as the Penn Treebank has, 10,000 (Zaremba et al. 2014, section 4.1).

@@ -175,6 +175,28 @@ def returns_the_first_hidden_state(
     return output, output[:, 0] if x.shape[1] else last, cell
 
 
+@law(cut=st.integers(0, 64), examples=20)
+def what_comes_later_may_be_no_number(lstm: Implementation, x: Array, inputs: Arguments, cut: int) -> Claim:
+    """What is not a number after a step leaves its output, and all before it, as they were."""
+    cut = 1 + cut % x.shape[1]
+    expected = lstm.definition(**inputs)[0][:, :cut]
+    results = lstm.results(**{**inputs, "x": rewritten(x, np.s_[:, cut:], np.nan)})[0][:, :cut]
+    return closely(lstm.beside(results, expected), expected.value)
+
+
+@fault(
+    lstm,
+    breaks=what_comes_later_may_be_no_number,
+    kind="mask",
+    repair="Read a step when its turn comes.",
+)
+def multiplies_later_steps_by_zero(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """All steps are read at once, later ones with weights of 0, and 0 times what is not a number is none."""
+    return _steps(x + 0.0 * np.sum(x, axis=1, keepdims=True), hidden, cell, w_x, w_h, bias)
+
+
 @law()
 def outputs_stay_between_minus_one_and_one(lstm: Implementation, inputs: Arguments) -> Claim:
     """Whatever is read, no output leaves [-1, 1]."""
@@ -218,6 +240,59 @@ def an_open_forget_gate_and_a_closed_input_gate_keep_the_cell(lstm: Implementati
     """With forget gates of 1 and input gates of 0 the cell comes back as it came, after any number of steps."""
     _, _, cell = lstm(**_forced(inputs, forget=1, input=-1))
     return closely(cell, inputs["cell"])
+
+
+@law(steps=st.sampled_from((65, 129, 257, 513)), examples=20)
+def a_cell_is_kept_over_hundreds_of_steps(lstm: Implementation, x: Array, inputs: Arguments, steps: int) -> Claim:
+    """With forget gates of 1 and input gates of 0 the cell is, after hundreds of steps, what it is after one."""
+    kept = _forced(inputs, forget=1, input=-1)
+    once = lstm.definition(**{**kept, "x": x[:, :1]})[2]
+    cell = lstm.results(**{**kept, "x": np.repeat(x[:, :1], steps, axis=1)})[2]
+    return closely(lstm.beside(cell, once), once.value)
+
+
+@fault(
+    lstm,
+    breaks=a_cell_is_kept_over_hundreds_of_steps,
+    kind="size",
+    repair="Carry the states on without end.",
+)
+def forgets_all_but_the_last_128_steps(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """Long sequences are cut into windows, and each starts from zeros."""
+    start = max(x.shape[1] - 128, 0)
+    output, _, _ = _steps(x, hidden, cell, w_x, w_h, bias)
+    first = 0 if start else 1
+    last, hidden, cell = _steps(x[:, start:], hidden * first, cell * first, w_x, w_h, bias)
+    return np.concatenate([output[:, :start], last], axis=1), hidden, cell
+
+
+@fault(
+    lstm,
+    breaks="agrees_at_every_scale",
+    kind="precision",
+    repair="Take tanh itself, which is accurate near 0.",
+    seen="https://github.com/tinygrad/tinygrad/pull/107",
+)
+def makes_tanh_of_a_sigmoid(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """tanh is 2 sigmoid(2 x) - 1, which loses all digits of small numbers."""
+
+    def squash(x: Array) -> Array:
+        return sigmoid(x * 2.0) * 2.0 - 1.0
+
+    return _steps(
+        x,
+        hidden,
+        cell,
+        w_x,
+        w_h,
+        bias,
+        update=lambda i, f, g, c: sigmoid(f) * c + sigmoid(i) * squash(g),
+        show=lambda o, c: sigmoid(o) * squash(c),
+    )
 
 
 @law(inputs=sequences(textures=PLAIN))
@@ -352,11 +427,20 @@ def _lstm_cost(B: int, T: int, E: int, H: int) -> Cost:
 
 
 def lstm_weights(random: np.random.Generator, E: int, H: int) -> tuple[Array, Array, Array]:
-    """Recurrent weights so small that the bounds of errors do not grow from step to step."""
-    return matrix(random, E, 4 * H) / 2, matrix(random, H, 4 * H) / 32, random.standard_normal(4 * H) / 8
+    """Recurrent weights so small that the bounds of errors do not grow from step to step.
+
+    Every other forget gate is nearly open, as training leaves some: its unit remembers hundreds of steps.
+    """
+    w_x, w_h, bias = matrix(random, E, 4 * H) / 2, matrix(random, H, 4 * H) / 32, random.standard_normal(4 * H) / 8
+    bias[H : 2 * H : 2] += 6
+    return w_x, w_h, bias
 
 
-@workload(lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512}, cost=_lstm_cost, gradient=True)
+FAR = {"B": 1, "T": 257, "E": 8, "H": 32}
+"""Few units over more steps than windows of 64 and of 128 hold."""
+
+
+@workload(lstm, sizes={"B": 32, "T": 64, "E": 256, "H": 512}, cost=_lstm_cost, gradient=True, beyond=FAR)
 def recurrent_layer(random: np.random.Generator, B: int, T: int, E: int, H: int) -> Arguments:
     """One direction of a recurrent encoder of 512 units over 32 texts of 64 words: a size common at the time of the
     note's sources.

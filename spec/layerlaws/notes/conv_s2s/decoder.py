@@ -96,6 +96,29 @@ def a_decoder_step_sees_itself_and_k_minus_1_before_it(
     return exactly(support(decoder_convolution, x, kernel, bias, channel), (lag >= 0) & (lag < kernel.shape[0]))
 
 
+@law(cut=st.integers(0, 99), examples=20)
+def a_future_that_is_no_number_leaves_no_trace(
+    decoder_convolution: Implementation, x: Array, kernel: Array, bias: Array, cut: int
+) -> Claim:
+    """What is not a number after a step leaves it, and all before it, as they were."""
+    cut = 1 + cut % x.shape[1]
+    inputs = {"x": x, "kernel": kernel, "bias": bias}
+    expected = decoder_convolution.definition(**inputs)[:, :cut]
+    results = decoder_convolution.results(**{**inputs, "x": rewritten(x, np.s_[:, cut:], np.nan)})[:, :cut]
+    return closely(decoder_convolution.beside(results, expected), expected.value)
+
+
+@fault(
+    decoder_convolution,
+    breaks=a_future_that_is_no_number_leaves_no_trace,
+    kind="mask",
+    repair="Read the steps that are seen.",
+)
+def multiplies_the_future_by_zero(x: Array, kernel: Array, bias: Array) -> Array:
+    """All steps are read, later ones with taps of 0, and 0 times what is not a number is none."""
+    return decoder_convolution(x, kernel, bias) + 0.0 * np.sum(x, axis=(1, 2), keepdims=True)
+
+
 @law(cut=st.integers(0, 99))
 def a_huge_future_leaves_no_trace(
     decoder_convolution: Implementation, x: Array, kernel: Array, bias: Array, cut: int

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     TEXTURES,
     Arguments,
     Array,
@@ -24,11 +25,13 @@ from layerlaws.language import (
     differ,
     exactly,
     extents,
+    far_below,
     fault,
     ids,
     ids_within,
     law,
     log_softmax,
+    log_softmax_from,
     one_hot,
     operation,
     require,
@@ -248,17 +251,51 @@ def spares_the_padding_class(logits: Array, targets: Ids, smoothing: float, igno
     return mean_over_kept((1.0 - smoothing) * right + smoothing * np.mean(words, axis=1), kept)
 
 
-@law(examples=8)
+@law(steepness=STEEPNESS, examples=20)
 def equal_logits_cost_the_log_of_the_classes(
-    label_smoothed_cross_entropy: Implementation, inputs: Arguments, format: Format
+    label_smoothed_cross_entropy: Implementation, inputs: Arguments, steepness: int, format: Format
 ) -> Claim:
-    """Logits that are all equal cost log K, whatever the smoothing."""
+    """Logits that are all equal cost log K, whatever the smoothing, and however far below or above zero they are."""
 
-    def cost(classes: int) -> Array:
-        row = {"logits": np.zeros((1, classes), format.dtype), "targets": np.array([classes // 2])}
+    def cost(classes: int, level: float) -> Array:
+        row = {"logits": np.full((1, classes), level, format.dtype), "targets": np.array([classes // 2])}
         return label_smoothed_cross_entropy(**{**inputs, **row, "ignore_index": -100})
 
-    return all_of(*(closely(cost(classes), rounded(math.log(classes), format)) for classes in (2, 10, 1000)))
+    depth = far_below(format, steepness)
+    cases = [(2, 0.0), (10, -depth), (10, depth), (1000, 0.0)]
+    return all_of(*(closely(cost(*case), rounded(math.log(case[0]), format)) for case in cases))
+
+
+@fault(
+    label_smoothed_cross_entropy,
+    breaks=equal_logits_cost_the_log_of_the_classes,
+    kind="precision",
+    repair="Start from minus infinity, or from the first logit.",
+)
+def starts_the_highest_logit_at_a_number(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
+    """The running maximum starts at -1e9: where all logits lie below, the log of no exponential is infinite."""
+    label_smoothed_cross_entropy(logits, targets, smoothing, ignore_index)
+    kept = targets != ignore_index
+    log_p = log_softmax_from(logits, -1e9)
+    right = np.take_along_axis(log_p, np.where(kept, targets, 0)[:, None], axis=1)[:, 0]
+    return mean_over_kept(-(1.0 - smoothing) * right - smoothing * np.mean(log_p, axis=1), kept)
+
+
+@fault(
+    label_smoothed_cross_entropy,
+    breaks=equal_logits_cost_the_log_of_the_classes,
+    kind="precision",
+    repair="Subtract the highest logit from the logits first, not from the sum.",
+    seen="https://github.com/pytorch/pytorch/issues/38839",
+)
+def subtracts_logits_from_their_log_sum(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
+    """logsumexp(logits) - logit: next to a large highest logit the log of the sum is rounded away."""
+    label_smoothed_cross_entropy(logits, targets, smoothing, ignore_index)
+    kept = targets != ignore_index
+    highest = np.max(logits, axis=1, keepdims=True)
+    log_sum = highest + np.log(np.sum(np.exp(logits - highest), axis=1, keepdims=True))
+    right = np.take_along_axis(log_sum - logits, np.where(kept, targets, 0)[:, None], axis=1)[:, 0]
+    return mean_over_kept((1.0 - smoothing) * right + smoothing * np.mean(log_sum - logits, axis=1), kept)
 
 
 @law(examples=8)

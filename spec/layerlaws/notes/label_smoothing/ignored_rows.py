@@ -12,6 +12,7 @@ from layerlaws.language import (
     Ids,
     Implementation,
     all_of,
+    answers_as,
     closely,
     exactly,
     fault,
@@ -47,6 +48,28 @@ def divides_by_all_rows(logits: Array, targets: Ids, smoothing: float, ignore_in
     """The sum over the kept rows is divided by the number of all."""
     right, uniform, kept = loss_terms(logits, targets, smoothing, ignore_index)
     return np.sum(np.where(kept, (1.0 - smoothing) * right + smoothing * uniform, 0.0)) / len(targets)
+
+
+@law(examples=20)
+def ignored_rows_may_hold_what_is_no_number(label_smoothed_cross_entropy: Implementation, inputs: Arguments) -> Claim:
+    """Logits that are not numbers in ignored rows leave the loss as it is."""
+    ignored = (inputs["targets"] == inputs["ignore_index"])[:, None]
+    nothing = np.asarray(np.nan, inputs["logits"].dtype)
+    spoiled = {**inputs, "logits": np.where(ignored, nothing, inputs["logits"])}
+    return answers_as(label_smoothed_cross_entropy, spoiled, inputs)
+
+
+@fault(
+    label_smoothed_cross_entropy,
+    breaks=ignored_rows_may_hold_what_is_no_number,
+    kind="mask",
+    repair="Leave ignored rows out.",
+)
+def multiplies_ignored_rows_by_zero(logits: Array, targets: Ids, smoothing: float, ignore_index: int) -> Array:
+    """Losses of ignored rows are multiplied by 0, and 0 times what is not a number is none."""
+    right, uniform, kept = loss_terms(logits, targets, smoothing, ignore_index)
+    rows = ((1.0 - smoothing) * right + smoothing * uniform) * kept.astype(logits.dtype)
+    return np.sum(rows) / max(int(np.sum(kept)), 1)
 
 
 @law()

@@ -22,6 +22,6 @@ D. The window around floor(p_t) has its 2 D + 1 states always, and the first of 
 by a_real_centre_has_only_twice_the_window_within_reach.
 """
 
-from layerlaws.notes.local_attention import gaussian, monotonic, predictive, windows
+from layerlaws.notes.local_attention import far_scores, gaussian, monotonic, predictive, windows
 
-parts = (windows, monotonic, predictive, gaussian)
+parts = (windows, monotonic, predictive, gaussian, far_scores)

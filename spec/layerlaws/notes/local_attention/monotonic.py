@@ -7,19 +7,23 @@ import numpy as np
 from layerlaws.language import (
     HUGE,
     PLAIN,
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Implementation,
     Results,
     all_of,
+    answers_as,
     arrays,
     at_most,
     closely,
     dependence,
     exactly,
     extents,
+    far_below,
     fault,
     huge,
     law,
@@ -29,6 +33,7 @@ from layerlaws.language import (
     rewritten,
     seeds,
     softmax,
+    two_factors,
     workload,
 )
 from layerlaws.language import strategies as st
@@ -188,6 +193,83 @@ def the_last_window_is_used_again(query: Array, keys: Array, window: int) -> Res
     """Behind the sentence the centre is clipped to the last state."""
     _steps(query, keys, window)
     return _read(query, keys, _near(np.minimum(np.arange(query.shape[1]), keys.shape[1] - 1), window, keys.shape[1]))
+
+
+@law(steepness=STEEPNESS, seed=seeds, examples=60)
+def a_window_may_score_far_below_what_is_outside(
+    local_attention_monotonic: Implementation,
+    query: Array,
+    keys: Array,
+    window: int,
+    steepness: int,
+    seed: int,
+    format: Format,
+) -> Claim:
+    """Where all scores inside the window of a step are equal, it gets their mean, however far below zero they lie, and
+    whatever the scores outside are.
+    """
+    asked, held = two_factors(far_below(format, steepness))
+    generator = np.random.default_rng(seed)
+    step = int(generator.integers(query.shape[1]))
+    near = _near(step, window, keys.shape[1])
+    states = keys.copy()
+    states[..., 0] = np.where(near, -held, generator.choice([0.0, held], near.shape))
+    level = {"query": np.zeros_like(query), "keys": states, "window": window}
+    far = rewritten(level["query"], np.s_[:, step, 0], asked)
+    return answers_as(local_attention_monotonic, {**level, "query": far}, level)
+
+
+@fault(
+    local_attention_monotonic,
+    breaks=a_window_may_score_far_below_what_is_outside,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_maximum_of_a_window_at_a_number(query: Array, keys: Array, window: int) -> Results:
+    """The running maximum starts at -1e9: where all scores lie below, their exponentials vanish and nothing is left."""
+    return _read(query, keys, np.abs(_steps(query, keys, window)) <= window, least=-1e9)
+
+
+@fault(
+    local_attention_monotonic,
+    breaks=(a_window_may_score_far_below_what_is_outside, a_window_behind_the_sentence_is_empty),
+    kind="mask",
+    repair="Fill with -inf, and give an empty window weights 0.",
+    seen="https://github.com/huggingface/transformers/issues/14859",
+)
+def puts_minus_ten_thousand_outside_the_window(query: Array, keys: Array, window: int) -> Results:
+    """Scores outside the window are set to -10,000; those inside that lie below are hidden by them."""
+    return _read(query, keys, np.abs(_steps(query, keys, window)) <= window, fill=-1e4)
+
+
+@fault(
+    local_attention_monotonic,
+    breaks=(a_window_may_score_far_below_what_is_outside, a_window_behind_the_sentence_is_empty),
+    kind="mask",
+    repair="Fill with -inf, and give an empty window weights 0.",
+    seen="https://github.com/awslabs/gluonts/pull/1401",
+)
+def puts_minus_a_billion_outside_the_window(query: Array, keys: Array, window: int) -> Results:
+    """Scores outside the window are set to -1e9; those inside that lie below are hidden by them."""
+    return _read(query, keys, np.abs(_steps(query, keys, window)) <= window, fill=-1e9)
+
+
+@fault(
+    local_attention_monotonic,
+    breaks=(a_window_behind_the_sentence_is_empty, monotonic_weights_are_shares_of_the_window),
+    kind="mask",
+    repair="Give an empty window weights 0.",
+    seen="https://github.com/patrick-kidger/equinox/pull/274",
+)
+def puts_the_least_number_outside_the_window(query: Array, keys: Array, window: int) -> Results:
+    """Scores outside the window are set to the least number of the format (finfo.min), so that an empty window has the
+    mean of all states.
+    """
+    near = np.abs(_steps(query, keys, window)) <= window
+    alike = _read(np.zeros_like(query), keys, True)
+    pairs = zip(alike, _read(query, keys, near), strict=True)
+    context, weights = (np.where(near.any(axis=-1, keepdims=True), read, mean) for mean, read in pairs)
+    return context, weights
 
 
 @law(inputs=decoder_steps(longer=2, textures=PLAIN), needs=["gradient"])

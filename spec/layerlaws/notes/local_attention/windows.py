@@ -19,11 +19,29 @@ def _rewritten_state(keys: Array, s: int, seed: int) -> Array:
 
 
 def _read(
-    query: Array, keys: Array, near: Mask | bool, falloff: Array | float = 1.0, axis: int = -1
+    query: Array,
+    keys: Array,
+    near: Mask | bool,
+    falloff: Array | float = 1.0,
+    axis: int = -1,
+    fill: float = -np.inf,
+    least: float = -np.inf,
 ) -> tuple[Array, Array]:
-    """Context and weights of plain attention over the places that are near."""
+    """Context and weights of plain attention over the places that are near.
+
+    fill: what stands for scores of other places. least: where the greatest score is looked for from.
+    """
     require(query.shape[-1] == keys.shape[-1], "keys and query differ in width")
-    weights = softmax(query @ keys.swapaxes(-1, -2), where=near, axis=axis) * falloff
+    scores = query @ keys.swapaxes(-1, -2)
+    if np.isneginf(fill) and np.isneginf(least):
+        weights = softmax(scores, where=near, axis=axis) * falloff
+        return weights @ keys, weights
+    seen = np.broadcast_to(near, scores.shape)
+    filled = np.where(seen, scores, np.asarray(fill, scores.dtype))
+    some = np.isfinite(fill) | np.any(seen, axis=axis, keepdims=True)
+    highest = np.maximum(np.max(filled, axis=axis, keepdims=True), least)
+    raised = np.exp(filled - np.where(some, highest, 0.0))
+    weights = raised / np.where(some, np.sum(raised, axis=axis, keepdims=True), 1.0) * falloff
     return weights @ keys, weights
 
 

@@ -12,6 +12,7 @@ from layerlaws.language import (
     Format,
     Implementation,
     answers_as,
+    closely,
     far_below,
     fault,
     keys_with_scores,
@@ -33,7 +34,7 @@ def _asking_once(query: Array, row: int, size: float) -> Array:
     return keys_with_scores(query, sizes)
 
 
-@law(steepness=STEEPNESS, seed=seeds, row=st.integers(0, 300))
+@law(steepness=STEEPNESS, seed=seeds, row=st.integers(0, 300), examples=60)
 def the_past_may_score_far_below_the_future(
     masked_self_attention: Implementation,
     query: Array,
@@ -123,3 +124,31 @@ def adds_the_least_number_to_the_future(query: Array, key: Array, value: Array) 
     scores = (query @ key.swapaxes(-1, -2) * query.shape[-1] ** -0.5).astype(query.dtype)
     scores[..., ~_staircase(query, key)] -= np.asarray(FORMATS[query.dtype.name].largest, query.dtype)
     return softmax(scores) @ value
+
+
+@law(row=st.integers(0, 300), examples=20)
+def a_later_key_may_be_no_number(
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, row: int
+) -> Claim:
+    """Keys that are not numbers after a position leave it, and all before it, as they were."""
+    row %= query.shape[-2]
+    later = np.arange(key.shape[-2]) > row + key.shape[-2] - query.shape[-2]
+    inputs = {"query": query, "key": key, "value": value}
+    spoiled = rewritten(key, np.s_[:, :, later], np.nan)
+    expected = masked_self_attention.definition(**inputs)[:, :, : row + 1]
+    results = masked_self_attention.results(**{**inputs, "key": spoiled})[:, :, : row + 1]
+    return closely(masked_self_attention.beside(results, expected), expected.value)
+
+
+@fault(
+    masked_self_attention,
+    breaks=a_later_key_may_be_no_number,
+    kind="mask",
+    repair="Set such scores to -inf; do not add to them.",
+    seen="https://github.com/pytorch/pytorch/issues/101967",
+)
+def adds_minus_infinity_to_the_future(query: Array, key: Array, value: Array) -> Array:
+    """The mask is added to the scores, and what is not a number stays so, and makes the whole row so."""
+    scores = query @ key.swapaxes(-1, -2)
+    spoiled = np.where(np.isnan(scores).any(axis=-1, keepdims=True), np.nan, 1.0).astype(query.dtype)
+    return _attention(query, key, value, _staircase(query, key)) * spoiled

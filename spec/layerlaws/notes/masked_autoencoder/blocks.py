@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Format,
     Implementation,
     affine,
+    answers_as,
     asbounded,
     closely,
+    far_below,
     fault,
     gelu,
     law,
     layer_norm,
+    root,
     rounded,
     seeds,
+    two_factors,
 )
 from layerlaws.notes.masked_autoencoder.encoder import (
     BLOCK,
@@ -146,6 +151,35 @@ def _blocks_alone(x: Array, inputs: Arguments, first: int = 0) -> Arguments:
         "b_embed": np.zeros(width, x.dtype),
         "positions": np.zeros((keep, width), x.dtype),
     }
+
+
+@law(steepness=STEEPNESS, examples=40)
+def blocks_weigh_equal_scores_alike_however_low_they_are(
+    masked_encoder: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where queries and keys are their biases alone, every patch gets the mean of all, and scores may lie as far below
+    zero as the format bears.
+    """
+    asked, held = two_factors(far_below(format, steepness))
+    none = {name: np.zeros_like(inputs[name]) for name in ("w_q", "w_k", "b_q", "b_k")}
+    width = inputs["b_q"].shape[1]
+    first = np.arange(width) % (width // inputs["num_heads"]) == 0  # of each head
+    biases = {"b_q": np.where(first, asked, none["b_q"]), "b_k": np.where(first, -held, none["b_k"])}
+    return answers_as(masked_encoder, {**inputs, **none, **biases}, {**inputs, **none})
+
+
+@fault(
+    masked_encoder,
+    breaks=blocks_weigh_equal_scores_alike_however_low_they_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_maximum_of_blocks_at_a_number(**inputs: Any) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, their exponentials vanish and nothing is left."""
+    width, scores = inputs["b_q"].shape[1], inputs["b_q"] * inputs["b_k"]
+    by_head = np.sum(scores.reshape(len(scores), inputs["num_heads"], -1), axis=2) / root(width // inputs["num_heads"])
+    lost = np.where(np.max(by_head) < -1e9 - 1e4, np.nan, 1.0).astype(inputs["patches"].dtype)
+    return masked_encoder(**inputs) * lost
 
 
 @law()

@@ -15,6 +15,7 @@ from layerlaws.language import (
     Implementation,
     affine,
     all_of,
+    answers_as,
     arrays,
     closely,
     dependence,
@@ -164,6 +165,25 @@ def removed_pixels_may_hold_anything(masked_encoder: Implementation, inputs: Arg
     removed = stable_ranks(inputs["noise"]) >= inputs["keep"]
     patches = rewritten(inputs["patches"], removed, huge(inputs["patches"]))
     return closely(masked_encoder(**{**inputs, "patches": patches}), masked_encoder(**inputs))
+
+
+@law(examples=20)
+def removed_patches_may_hold_what_is_no_number(masked_encoder: Implementation, inputs: Arguments) -> Claim:
+    """What is not a number in the removed patches leaves the latents as they were: they are not read."""
+    removed = stable_ranks(inputs["noise"]) >= inputs["keep"]
+    spoiled = rewritten(inputs["patches"], removed, np.nan)
+    return answers_as(masked_encoder, {**inputs, "patches": spoiled}, inputs)
+
+
+@fault(
+    masked_encoder,
+    breaks=removed_patches_may_hold_what_is_no_number,
+    kind="mask",
+    repair="Leave removed patches out.",
+)
+def multiplies_removed_patches_by_zero(**inputs: Any) -> Array:
+    """All patches are encoded, removed ones with weights of 0, and 0 times what is not a number is none."""
+    return masked_encoder(**inputs) + 0.0 * np.sum(inputs["patches"], axis=(1, 2), keepdims=True)
 
 
 @law(inputs=calm_encoders(), examples=50)

@@ -19,6 +19,7 @@ from layerlaws.language import (
     fault,
     keys_with_scores,
     law,
+    rewritten,
     seeds,
     two_factors,
 )
@@ -42,7 +43,7 @@ def steep_sizes(kept: Mask, size: float, seed: int) -> Array:
     return np.where(kept, -size, hidden)
 
 
-@law(inputs=padded_states(), steepness=STEEPNESS, seed=seeds)
+@law(inputs=padded_states(), steepness=STEEPNESS, seed=seeds, examples=60)
 def visible_scores_may_lie_far_below_hidden_ones(
     scaled_dot_product_attention: Implementation,
     query: Array,
@@ -100,7 +101,7 @@ def hides_scores_behind_minus_a_billion(query: Array, key: Array, value: Array, 
     return plain_weights(query, key, mask, fill=-1e9) @ value
 
 
-@law(inputs=projected_states(), steepness=STEEPNESS, seed=seeds)
+@law(inputs=projected_states(), steepness=STEEPNESS, seed=seeds, examples=60)
 def heads_bear_visible_scores_far_below_hidden_ones(
     multi_head_attention: Implementation, inputs: Arguments, steepness: int, seed: int, format: Format
 ) -> Claim:
@@ -181,3 +182,27 @@ def fills_with_the_least_number(**inputs: Any) -> tuple[Array, Array]:
         return np.where(seen.any(axis=-1, keepdims=True), plain_weights(q, k, mask), alike)
 
     return plain_heads(inputs, attend=attend)
+
+
+@law(inputs=padded_states(), examples=20)
+def a_hidden_key_may_be_no_number(
+    scaled_dot_product_attention: Implementation, query: Array, key: Array, value: Array, mask: Mask
+) -> Claim:
+    """Keys that are not numbers at places that no query may see change nothing: their scores are not looked at."""
+    inputs = {"query": query, "key": key, "value": value, "mask": mask}
+    spoiled = rewritten(key, np.s_[:, :, ~mask[0, 0, 0]], np.nan)
+    return answers_as(scaled_dot_product_attention, {**inputs, "key": spoiled}, inputs)
+
+
+@fault(
+    scaled_dot_product_attention,
+    breaks=a_hidden_key_may_be_no_number,
+    kind="mask",
+    repair="Set hidden scores to -inf; do not add to them.",
+    seen="https://github.com/pytorch/pytorch/issues/101967",
+)
+def adds_minus_infinity_to_hidden_scores(query: Array, key: Array, value: Array, mask: Mask | None) -> Array:
+    """The mask is added to the scores, and what is not a number stays so, and makes the whole row so."""
+    scores = query @ key.swapaxes(-1, -2)
+    spoiled = np.where(np.isnan(scores).any(axis=-1, keepdims=True), np.nan, 1.0).astype(query.dtype)
+    return plain_weights(query, key, mask) @ value * spoiled

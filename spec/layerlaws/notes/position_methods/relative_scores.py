@@ -17,6 +17,7 @@ from layerlaws.language import (
     fault,
     keys_with_scores,
     law,
+    rewritten,
     seeds,
     two_factors,
 )
@@ -24,7 +25,7 @@ from layerlaws.notes.position_methods.relative import allowed, related, relative
 from layerlaws.notes.position_methods.relative_masks import a_query_that_sees_nothing_gets_no_rows
 
 
-@law(steepness=STEEPNESS, seed=seeds)
+@law(steepness=STEEPNESS, seed=seeds, examples=60)
 def related_scores_may_lie_far_below_hidden_ones(
     relative_attention: Implementation, inputs: Arguments, steepness: int, seed: int, format: Format
 ) -> Claim:
@@ -108,3 +109,31 @@ def puts_the_least_number_for_hidden(
     blind = False if mask is None else ~mask.any(axis=-1, keepdims=True)
     alike = related(np.zeros_like(query), key, value, key_table, value_table, None)
     return np.where(blind, alike, related(query, key, value, key_table, value_table, mask))
+
+
+@law(seed=seeds, examples=20)
+def a_hidden_key_with_a_distance_may_be_no_number(
+    relative_attention: Implementation, inputs: Arguments, seed: int
+) -> Claim:
+    """Keys that are not numbers at places that no query may see change nothing: their scores are not looked at."""
+    kept = np.random.default_rng(seed).random(inputs["key"].shape[2]) < 0.6
+    kept[seed % len(kept)] = True
+    hiding = {**inputs, "mask": np.broadcast_to(kept, allowed(inputs).shape).copy()}
+    spoiled = rewritten(inputs["key"], np.s_[:, :, ~kept], np.nan)
+    return answers_as(relative_attention, {**hiding, "key": spoiled}, hiding)
+
+
+@fault(
+    relative_attention,
+    breaks=a_hidden_key_with_a_distance_may_be_no_number,
+    kind="mask",
+    repair="Set hidden scores to -inf; do not add to them.",
+    seen="https://github.com/pytorch/pytorch/issues/101967",
+)
+def adds_minus_infinity_for_hidden(
+    query: Array, key: Array, value: Array, key_table: Array, value_table: Array, mask: Mask
+) -> Array:
+    """The mask is added to the scores, and what is not a number stays so, and makes the whole row so."""
+    scores = query @ key.swapaxes(-1, -2)
+    spoiled = np.where(np.isnan(scores).any(axis=-1, keepdims=True), np.nan, 1.0).astype(query.dtype)
+    return related(query, key, value, key_table, value_table, mask) * spoiled

@@ -25,6 +25,7 @@ from layerlaws.language import (
     relu,
     rewritten,
     seeds,
+    sigmoid,
 )
 from layerlaws.language import strategies as st
 from layerlaws.notes.rnn_language_model.recurrence import (
@@ -114,6 +115,52 @@ def the_far_past_still_reaches(rnn_language_model: Implementation, inputs: Argum
     (_, one), (_, expected_one) = rnn_language_model.compare(**lasting)
     (_, two), (_, expected_two) = rnn_language_model.compare(**{**lasting, "state": -lasting["state"]})
     return differ(one, two, expected=(expected_one, expected_two))
+
+
+@law(inputs=remembering_texts(steps=1), steps=st.sampled_from((65, 129, 257, 513)), examples=20)
+def the_first_state_decides_the_signs_of_the_last(
+    rnn_language_model: Implementation, inputs: Arguments, steps: int
+) -> Claim:
+    """Where w_h turns the state and saturates it, and nothing is read, hundreds of steps leave the signs it turned."""
+    turn = inputs["w_h"].astype(np.float64)
+    signs = np.sign(inputs["state"].astype(np.float64) @ np.linalg.matrix_power(turn, steps))
+    silent = {"w_x": np.zeros_like(inputs["w_x"]), "w_h": 4 * inputs["w_h"]}
+    tokens = np.repeat(inputs["tokens"], steps, axis=1)
+    _, state = rnn_language_model.results(**{**inputs, **silent, "tokens": tokens})
+    return exactly(np.sign(state.astype(np.float64)), signs)
+
+
+@fault(
+    rnn_language_model,
+    breaks=the_first_state_decides_the_signs_of_the_last,
+    kind="size",
+    repair="Carry the state on without end.",
+)
+def forgets_all_but_the_last_64_words(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The state is that of the last 64 words, read from zeros where there are more."""
+    weights = (token_table, w_x, w_h, b_h, w_out, b_out)
+    predictions, last = _run(tokens, state, *weights)
+    return predictions, _run(tokens[:, -64:], state * 0.0, *weights)[1] if tokens.shape[1] > 64 else last
+
+
+@fault(
+    rnn_language_model,
+    breaks="agrees_at_every_scale",
+    kind="precision",
+    repair="Take tanh itself, which is accurate near 0.",
+    seen="https://github.com/tinygrad/tinygrad/pull/107",
+)
+def squashes_by_a_sigmoid(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """tanh is 2 sigmoid(2 x) - 1, which loses all digits of small numbers."""
+
+    def squash(x: Array) -> Array:
+        return sigmoid(x * 2.0) * 2.0 - 1.0
+
+    return _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out, activate=squash)
 
 
 PAST_FORGOTTEN = (

@@ -7,27 +7,32 @@ from collections.abc import Callable
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Ids,
     Implementation,
     Results,
     affine,
     all_of,
+    answers_as,
     arrays,
     calmed,
     closely,
     durations,
     exactly,
     extents,
+    far_below,
     fault,
     ids,
     ids_within,
     law,
     linear_sum,
     log_softmax,
+    log_softmax_from,
     matrix,
     operation,
     refused,
@@ -115,6 +120,7 @@ def _run(
     b_out: Array,
     step: Callable[[Array, Array, int], Array] | None = None,
     activate: Callable[[Array], Array] = np.tanh,
+    normalize: Callable[[Array], Array] = log_softmax,
 ) -> tuple[Array, Array]:
     """The plain model with the knobs that faults turn: step(x, h, t) in place of the recurrence, activate in it."""
     ids_within(tokens, len(token_table), "tokens")
@@ -123,7 +129,33 @@ def _run(
     for t in range(tokens.shape[1]):
         states.append(step(embedded[:, t], states[-1], t))
     hidden = np.stack(states, axis=1)
-    return log_softmax(hidden[:, 1:] @ w_out + b_out), hidden[:, -1]
+    return normalize(hidden[:, 1:] @ w_out + b_out), hidden[:, -1]
+
+
+@law(steepness=STEEPNESS, examples=40)
+def words_of_equal_score_are_equally_likely_however_low_it_is(
+    rnn_language_model: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where w_out is 0 and b_out constant, each word has probability 1 / V, and scores may lie as far below zero as the
+    format bears.
+    """
+    level = {name: np.zeros_like(inputs[name]) for name in ("w_out", "b_out")}
+    far = np.full_like(inputs["b_out"], -far_below(format, steepness))
+    return answers_as(rnn_language_model, {**inputs, **level, "b_out": far}, {**inputs, **level})
+
+
+@fault(
+    rnn_language_model,
+    breaks=words_of_equal_score_are_equally_likely_however_low_it_is,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_likeliest_score_at_a_number(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> Results:
+    """The running maximum starts at -1e9: where all scores lie below, the log of no exponential is infinite."""
+    weights = (token_table, w_x, w_h, b_h, w_out, b_out)
+    return _run(tokens, state, *weights, normalize=lambda scores: log_softmax_from(scores, -1e9))
 
 
 @fault(
@@ -393,18 +425,23 @@ def _model_cost_backward(B: int, T: int, E: int, H: int, V: int) -> Cost:
     cost=_model_cost,
     backward=_model_cost_backward,
     gradient=True,
+    beyond={"B": 1, "T": 257, "E": 8, "H": 32, "V": 16},
 )
 def treebank_model(random: np.random.Generator, B: int, T: int, E: int, H: int, V: int) -> Arguments:
     """20 texts of 35 words from the 10,000 of the Penn Treebank, 650 units: the medium size of Zaremba et al. 2014,
-    section 4.1, in one layer and without gates.
+    section 4.1, in one layer and without gates. Every fourth unit keeps the sign it starts with, however many words
+    are read.
     """
+    w_x, w_h, b_h = matrix(random, E, H) / 2, matrix(random, H, H) / 32, random.standard_normal(H) / 8
+    keeping = np.arange(H) % 4 == 0
+    w_x, w_h, b_h = w_x * ~keeping, w_h * ~keeping + np.diag(4.0 * keeping), b_h * ~keeping
     return {
         "tokens": zipf(random, (B, T), V),
         "state": np.tanh(random.standard_normal((B, H))),
         "token_table": random.standard_normal((V, E)),
-        "w_x": matrix(random, E, H) / 2,
-        "w_h": matrix(random, H, H) / 32,
-        "b_h": random.standard_normal(H) / 8,
+        "w_x": w_x,
+        "w_h": w_h,
+        "b_h": b_h,
         "w_out": matrix(random, H, V),
         "b_out": random.standard_normal(V) / 8,
     }

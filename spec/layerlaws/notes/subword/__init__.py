@@ -34,6 +34,7 @@ from layerlaws.notes.subword import (
     katz,
     language_models,
     library,
+    long_words,
     segmentations,
     unigram,
     unknown,
@@ -53,4 +54,5 @@ parts = (
     segmentations,
     unigram,
     encoders,
+    long_words,
 )

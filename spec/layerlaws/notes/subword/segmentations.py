@@ -35,7 +35,7 @@ def _ids_of(way: Way) -> Piece:
     return tuple(reversed(ids))
 
 
-def clear_words(words: Words, table: dict[Piece, int], numbers: list[float], share: float) -> Words:
+def clear_words(words: Words, table: dict[Piece, int], numbers: list[float], share: float = 0.0) -> Words:
     """The words whose best segmentation is ahead of the next by more than this share of its score."""
 
     def ahead(word: Piece) -> bool:

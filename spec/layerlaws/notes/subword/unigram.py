@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
     Cost,
+    Format,
     Ids,
     Implementation,
     Results,
@@ -25,6 +27,7 @@ from layerlaws.language import (
     closely,
     constant,
     exactly,
+    far_below,
     fault,
     law,
     operation,
@@ -61,14 +64,15 @@ from layerlaws.notes.subword.words import (
 def weighted_pieces(draw: st.DrawFn, distinct: bool = True, longest: int = 1000) -> Arguments:
     """A text, and pieces with log-probabilities that spell every word of it: single symbols first.
 
-    Words with equally good segmentations (a aa and aa a) are left out: nothing is said of them.
+    Words with equally good segmentations (a aa and aa a) are left out: nothing is said of them. Which are nearer than
+    rounding decides is for the definition to say, as it depends on the format.
     """
     words, generator = draw(words_to_encode(longest)), np.random.default_rng(draw(seeds))
     single = [(symbol,) for symbol in sorted({symbol for word in words for symbol in word})] or [(0,)]
     pieces = list_pieces([*single, *parts_of(words, draw(st.integers(0, 16)), generator)], distinct, generator)
     spread = draw(st.sampled_from([2.0, 2.0, 4.0, 0.5]))
     weights = np.minimum(generator.normal(-4.0, spread, len(pieces)), 0.0)
-    words = clear_words(words, most_probable_ids(pieces, weights), weights.tolist(), 1e-6)
+    words = clear_words(words, most_probable_ids(pieces, weights), weights.tolist())
     return {**as_text(words), **as_pieces(pieces), "log_probabilities": weights}
 
 
@@ -168,6 +172,12 @@ def _chosen(
     words, table, numbers = _weighted(symbols, offsets, pieces, piece_offsets, log_probabilities)
     require(all(two_best(word, table, numbers) for word in set(words)), "symbols hold a word that no pieces spell")
     return _segmented(words, {word: choose(word, table, numbers) for word in set(words)}, log_probabilities)
+
+
+def as_defined(unigram_encode: Implementation, inputs: Arguments) -> Claim:
+    """The definition's pieces, and its scores as exact numbers."""
+    (*code, scores), (*expected, sums) = unigram_encode.compare(**inputs)
+    return all_of(exactly(tuple(code), tuple(expected)), closely(scores, value_of(sums)))
 
 
 @fault(
@@ -287,12 +297,70 @@ def takes_the_most_probable_next_piece(**call: Any) -> tuple[Ids, Ids, Array]:
     return _chosen(lambda word, table, numbers: _next_best(word, table, lambda id, end: numbers[id]), **call)
 
 
-@law()
-def twice_the_log_probabilities_choose_the_same_pieces(unigram_encode: Implementation, inputs: Arguments) -> Claim:
-    """With all log-probabilities doubled the pieces are the same, and the scores twice as large."""
+@law(steepness=STEEPNESS)
+def twice_the_log_probabilities_choose_the_same_pieces(
+    unigram_encode: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """With all log-probabilities twice as large, or any power of two, the pieces are the same, and so are the scores up
+    to that power: no way is too bad to be the best.
+    """
     ids, ends, scores = unigram_encode(**inputs)
-    doubled = unigram_encode(**{**inputs, "log_probabilities": 2 * inputs["log_probabilities"]})
-    return all_of(exactly(doubled[:2], (ids, ends)), closely(doubled[2], 2 * scores))
+    power = far_below(format, steepness) / 128
+    factor = np.asarray(power, format.dtype)
+    multiplied = unigram_encode(**{**inputs, "log_probabilities": factor * inputs["log_probabilities"]})
+    return all_of(exactly(multiplied[:2], (ids, ends)), closely(multiplied[2], power * scores))
+
+
+@fault(
+    unigram_encode,
+    breaks=twice_the_log_probabilities_choose_the_same_pieces,
+    kind="precision",
+    repair="Start from minus infinity.",
+)
+def starts_the_best_way_at_a_number(**call: Any) -> tuple[Ids, Ids, Array]:
+    """The best score so far starts at -1e9, and a word whose ways are all below keeps the first that was found."""
+
+    def choose(word: Piece, table: dict[Piece, int], numbers: list[float]) -> Piece:
+        best = two_best(word, table, numbers)[0]
+        lost = sum(numbers[id] for id in best) < -1e9
+        return _next_best(word, table, lambda id, end: -end) if lost else best
+
+    return _chosen(choose, **call)
+
+
+@law(words=st.integers(1, 4), seed=seeds)
+def the_better_of_two_near_ways_is_chosen(
+    unigram_encode: Implementation, words: int, seed: int, format: Format
+) -> Claim:
+    """Of two segmentations whose scores differ by a few units in the last place of the format the better one counts."""
+    generator = np.random.default_rng(seed)
+    parts = -generator.integers(1, 16, (words, 2)) / 4
+    apart = 16 * np.spacing(-parts.sum(axis=1)) * 2.0 ** (53 - format.precision)
+    wholes = parts.sum(axis=1) + generator.choice([-1, 1], words) * apart
+    symbols = np.arange(2 * words)
+    inputs = {
+        "symbols": symbols,
+        "offsets": np.arange(0, 2 * words + 1, 2),
+        **as_pieces([*symbols[:, None].tolist(), *symbols.reshape(-1, 2).tolist()]),
+        "log_probabilities": np.concatenate([parts.ravel(), wholes]).astype(format.dtype),
+    }
+    return as_defined(unigram_encode, inputs)
+
+
+@fault(
+    unigram_encode,
+    breaks=the_better_of_two_near_ways_is_chosen,
+    kind="precision",
+    repair="Add up in the format of the log-probabilities, or a wider one.",
+    seen="https://github.com/ggml-org/llama.cpp/pull/13725",
+)
+def compares_scores_in_a_narrower_format(**call: Any) -> tuple[Ids, Ids, Array]:
+    """Scores are compared in single precision, and what double adds to that decides nothing."""
+
+    def choose(word: Piece, table: dict[Piece, int], numbers: list[float]) -> Piece:
+        return two_best(word, table, [float(np.float32(x)) for x in numbers])[0]
+
+    return _chosen(choose, **call)
 
 
 @fault(
@@ -346,12 +414,6 @@ def scores_on_from_word_to_word(**call: Any) -> tuple[Ids, Ids, Array]:
     """The score is not set back between words, and each has that of all before it, too."""
     ids, ends, scores = unigram_encode(**call)
     return ids, ends, np.cumsum(scores, axis=0)
-
-
-def as_defined(unigram_encode: Implementation, inputs: Arguments) -> Claim:
-    """The definition's pieces, and its scores as exact numbers."""
-    (*code, scores), (*expected, sums) = unigram_encode.compare(**inputs)
-    return all_of(exactly(tuple(code), tuple(expected)), closely(scores, value_of(sums)))
 
 
 @law(inputs=weighted_pieces(distinct=False))

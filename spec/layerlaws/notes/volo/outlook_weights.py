@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from layerlaws.language import (
+    STEEPNESS,
     Arguments,
     Array,
     Claim,
@@ -15,11 +16,13 @@ from layerlaws.language import (
     Ids,
     Implementation,
     Mask,
+    answers_as,
     arrays,
     asbounded,
     closely,
     dependence,
     exactly,
+    far_below,
     fault,
     law,
     matrix,
@@ -30,6 +33,7 @@ from layerlaws.language import (
     seeds,
     sigmoid,
     softmax,
+    softmax_from,
     workload,
 )
 from layerlaws.language import strategies as st
@@ -126,6 +130,28 @@ def the_weights_see_the_average_of_their_block(outlook_attention: Implementation
 def forgets_the_pooling(**inputs: Any) -> Array:
     """Only the first pixel of each block decides the weights."""
     return outlook_with(**inputs, pool=lambda x, size: x[:, ::size, ::size])
+
+
+@law(inputs=outlooks(kernels=(1, 3)), steepness=STEEPNESS, examples=40)
+def equal_scores_mix_a_window_alike_however_low_they_are(
+    outlook_attention: Implementation, inputs: Arguments, steepness: int, format: Format
+) -> Claim:
+    """Where w_a is 0 and b_a constant, each pixel of a window weighs the same, and scores may lie as far below zero as
+    the format bears.
+    """
+    far, near = ({**blind(inputs), "b_a": np.full_like(inputs["b_a"], x)} for x in (-far_below(format, steepness), 0))
+    return answers_as(outlook_attention, far, near)
+
+
+@fault(
+    outlook_attention,
+    breaks=equal_scores_mix_a_window_alike_however_low_they_are,
+    kind="precision",
+    repair="Start from minus infinity, or from the first score.",
+)
+def starts_the_maximum_of_a_window_at_a_number(**inputs: Any) -> Array:
+    """The running maximum starts at -1e9: where all scores lie below, their exponentials vanish and nothing is left."""
+    return outlook_with(**inputs, weigh=lambda scores: softmax_from(scores, -1e9))
 
 
 @law(inputs=outlooks(kernels=(3,), narrowest=2))
