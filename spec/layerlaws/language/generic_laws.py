@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from layerlaws.language import memory_laws, state_laws
 from layerlaws.language.claims import Claim, closely, exactly
 from layerlaws.language.implementation import Implementation
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Fault, Law
 from layerlaws.language.operations import Operation
+from layerlaws.language.sameness import alike as _alike
+from layerlaws.language.sameness import parts as _parts
+from layerlaws.language.sameness import same_bits as _same_bits
 from layerlaws.language.withheld import Withheld, offered
 from layerlaws.numerics.bounded import Bounded
 from layerlaws.numerics.formats import is_float
@@ -20,9 +24,6 @@ from layerlaws.numerics.reverse_mode import constant
 from layerlaws.support.errors import Broken, Undecidable
 
 Definition = Callable[..., Any]
-
-LARGEST = 2**24
-"""Elements of a result whose bits are compared. No law has more; a wrong shape may have any number, at no cost."""
 
 
 def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) -> Claim:
@@ -132,7 +133,7 @@ def laws_of(operation: Operation) -> list[Law]:
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
-    return laws
+    return [*laws, *memory_laws.laws_of(operation), *state_laws.laws_of(operation)]
 
 
 def faults_of(operation: Operation) -> list[Fault]:
@@ -143,13 +144,16 @@ def faults_of(operation: Operation) -> list[Fault]:
         "answers_the_same_twice": (_counts_its_calls, "contract"),
         "batches_are_independent": (_mixes_the_batch, "order"),
         "gradient_agrees_with_definition": (_halves_its_gradient, "gradient"),
+        **memory_laws.FAULTS,
+        **state_laws.FAULTS,
     }
     made = []
     for law in laws_of(operation):
         make, kind = broken_by[law.name]
         function = make(operation)
         function.__name__, function.__doc__ = make.__name__.strip("_"), make.__doc__
-        made.append(Fault(operation, function, (law.name,), kind, repair="", seen="constructed"))
+        seen = memory_laws.SEEN.get(law.name, "constructed")
+        made.append(Fault(operation, function, (law.name,), kind, repair="", seen=seen))
     return made
 
 
@@ -216,19 +220,3 @@ def _each(result: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(result, tuple):
         return tuple(_each(part, change) for part in result)
     return change(result if hasattr(result, "shape") else np.asarray(result))
-
-
-def _parts(x: Any) -> tuple[Any, ...]:
-    return x if isinstance(x, tuple) else (x,)
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two results are the same: shapes, dtypes, and every bit."""
-    pairs = list(zip(_parts(one), _parts(other), strict=False))
-    return len(_parts(one)) == len(_parts(other)) and all(
-        x.shape == y.shape and x.dtype == y.dtype and x.size <= LARGEST and x.tobytes() == y.tobytes() for x, y in pairs
-    )
-
-
-def _same_bits(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(np.atleast_1d(one).view(np.uint8), np.atleast_1d(other).view(np.uint8)))
