@@ -51,9 +51,10 @@ class Statistics:
     differ in numbers only are one, and the first is kept. used: by dtype, the share of the allowed error that each
     decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by dtype, those that all
     results fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be
-    refused and was. layouts: as in `Verdict`. drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at
-    which sizes the law holds and at which it breaks, in words. announce: called with each example before it is
-    executed, for those who outlive this process.
+    refused and was. layouts: by name, why arrays in a layout of memory did not reach the backend; "" where they did.
+    drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which sizes the law
+    holds and at which it breaks, in words. announce: called with each example before it is executed, for those who
+    outlive this process.
     """
 
     executed: int = 0

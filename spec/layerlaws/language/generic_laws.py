@@ -13,6 +13,8 @@ from layerlaws.language.claims import Claim, closely, exactly
 from layerlaws.language.implementation import Implementation
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Fault, Law
+from layerlaws.language.mistakes import each as _each
+from layerlaws.language.mistakes import moved as _moved
 from layerlaws.language.operations import Operation
 from layerlaws.language.sameness import alike as _alike
 from layerlaws.language.sameness import parts as _parts
@@ -206,17 +208,3 @@ def _halves_its_gradient(operation: Operation) -> Definition:
         return _each(operation(**arguments), lambda x: x / 2 + constant(x) / 2 if is_float(x) else x)
 
     return detaching
-
-
-def _moved(x: Any) -> Any:
-    """Every number off by a hundredth of its size and a bit, integers by one, masks inverted."""
-    if not is_float(x):
-        return ~x if x.dtype == bool else x + np.asarray(1, x.dtype)
-    return x + (0.01 * np.abs(x) + 0.01).astype(x.dtype)
-
-
-def _each(result: Any, change: Callable[[Any], Any]) -> Any:
-    """A changed result, or tuple of results; scalars as arrays."""
-    if isinstance(result, tuple):
-        return tuple(_each(part, change) for part in result)
-    return change(result if hasattr(result, "shape") else np.asarray(result))

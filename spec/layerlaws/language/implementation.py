@@ -196,8 +196,8 @@ class Implementation:
     def gradient(self, cotangent: Any, into: Into | None = None, /, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) with respect to every float array argument.
 
-        into: as for `native`. Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient, `Declined` if it has
-        none of this input.
+        into: as for `native`. Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient,
+        `Declined` if it has none of this input.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")

@@ -8,6 +8,7 @@ that is read as if it were contiguous.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,7 +160,9 @@ class Placement:
             return self.operation.into(np.array(array, order="C", copy=True))
         self.placed += 1
         try:
-            native = self.operation.backend.from_numpy(laid)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of read-only memory, say
+                native = self.operation.backend.from_numpy(laid)
         except Exception as error:
             self.obstacle = printable(f"from_numpy raises {describe(error)}", 120)
             raise Declined("from_numpy", NotImplementedError(self.obstacle)) from error

@@ -15,6 +15,7 @@ from layerlaws.language.implementation import Declined, Implementation, Raised
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Law
 from layerlaws.language.layouts import LAYOUTS, REPEATED, Placement, given_in, repeated_rows, require_some
+from layerlaws.language.mistakes import each
 from layerlaws.language.operations import Operation
 from layerlaws.language.sameness import alike, kept, parts, same_gradients, same_results
 from layerlaws.numerics.bounded import value_of
@@ -105,17 +106,18 @@ def _require_unchanged(operation: Implementation, native: Any, before: Any) -> N
 
 def arguments_are_read_anew(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """A call reads its arguments as they are now: where the caller has changed the same arrays, results change."""
-    native = operation.native(inputs)
-    before = kept(operation.back(operation.raw(native)))
+    before = kept(operation.results(**inputs))
     for arguments in with_other_numbers(inputs):
         try:
-            fresh = operation.back(operation.raw(operation.native(arguments)))
+            fresh = operation.results(**arguments)
         except (Raised, Declined):
             continue
         if not alike(kept(fresh), before):
+            native, names = operation.native(inputs), ("in new arrays", "in arrays of an earlier call, changed")
+            operation.raw(native)
             _overwrite(native, operation.native(arguments))
             again = operation.back(operation.raw(native))
-            return same_results(operation, fresh, again, arguments, ("in new arrays", "in the same arrays, changed"))
+            return same_results(operation, fresh, again, arguments, names)
     raise Undecidable("no other numbers give another result")
 
 
@@ -206,7 +208,7 @@ def _loses_the_gradient_of_strided_arrays(operation: Operation) -> Definition:
         result = operation(**arguments)
         if all(x.flags.c_contiguous for x in primals):
             return result
-        return _each(result, lambda x: x / 2 + constant(x) / 2 if isinstance(x, Variable) else x)
+        return each(result, lambda x: x / 2 + constant(x) / 2 if isinstance(x, Variable) else x)
 
     return losing
 
@@ -227,7 +229,7 @@ def _returns_one_buffer(operation: Operation) -> Definition:
             buffer[...] = x
             return buffer
 
-        return _each(operation(**arguments), into_buffer)
+        return each(operation(**arguments), into_buffer)
 
     return keeping
 
@@ -251,10 +253,6 @@ def _remembers_arrays(operation: Operation) -> Definition:
 
 def _is_float_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) and is_float(x)
-
-
-def _each(result: Any, change: Callable[[Any], Any]) -> Any:
-    return tuple(_each(part, change) for part in result) if isinstance(result, tuple) else change(result)
 
 
 FAULTS: dict[str, tuple[Callable[[Operation], Definition], str]] = {

@@ -51,7 +51,11 @@ def same_results(
         return exactly(len(parts(one)), len(parts(other)))
     expected = defined(operation, arguments)
     is_defined(operation, one, expected)
-    return closely(operation.beside(one, expected), operation.beside(other, expected), names=names)
+    try:
+        second = operation.beside(other, expected)
+    except Broken as broken:  # the first has the right shape, so this one is no cause of its own
+        raise Broken(f"{names[1]}: {broken}", broken.sides) from None
+    return closely(operation.beside(one, expected), second, names=names)
 
 
 def same_gradients(

@@ -18,6 +18,7 @@ from layerlaws.language.implementation import Declined, Implementation, Raised, 
 from layerlaws.language.inputs import seeds
 from layerlaws.language.laws import Law
 from layerlaws.language.memory_laws import with_other_numbers
+from layerlaws.language.mistakes import each, moved
 from layerlaws.language.operations import Operation
 from layerlaws.language.sameness import alike, defined, is_defined, kept, parts, same_results
 from layerlaws.numerics.arithmetic import computing_in
@@ -214,7 +215,7 @@ def _answers_with_the_latest(operation: Operation) -> Definition:
         if not earlier or earlier[-1] != content:
             earlier.append(content)
             del earlier[:-8]
-        return _each(result, _moved) if stale else result
+        return each(result, moved) if stale else result
 
     return caching
 
@@ -239,18 +240,6 @@ def _content(arguments: dict[str, Any]) -> Any:
     if any(hasattr(x, "shape") and not isinstance(x, np.ndarray) for x in values):
         return None
     return tuple((x.shape, x.dtype.name, x.tobytes()) if isinstance(x, np.ndarray) else x for x in values)
-
-
-def _moved(x: Any) -> Any:
-    """Every number off by a hundredth of its size and a bit, integers by one, masks inverted."""
-    x = np.asarray(x)
-    if not is_float(x):
-        return ~x if x.dtype == bool else x + np.asarray(1, x.dtype)
-    return x + (0.01 * np.abs(x) + 0.01).astype(x.dtype)
-
-
-def _each(result: Any, change: Callable[[Any], Any]) -> Any:
-    return tuple(_each(part, change) for part in result) if isinstance(result, tuple) else change(result)
 
 
 FAULTS: dict[str, tuple[Callable[[Operation], Definition], str]] = {
