@@ -203,21 +203,26 @@ def laws_of(operation: Operation) -> list[Law]:
 
 
 def _answers_with_the_latest(operation: Operation) -> Definition:
-    """A cache has the key of one call and the result of a later one; replace both, or none."""
+    """A cache keeps the key of one call, but the result of a later one of other shapes; replace both, or none."""
     earlier: list[Any] = []
 
     def caching(**arguments: Any) -> Any:
-        result = operation(**arguments)
-        content = _content(arguments)
+        result, content = operation(**arguments), _content(arguments)
         if content is None:
             return result
-        stale = content in earlier[:-1] and earlier[-1] != content
+        since = earlier[earlier.index(content) + 1 :] if content in earlier else []
+        stale = any(_shapes(call) != _shapes(content) for call in since)
         if not earlier or earlier[-1] != content:
             earlier.append(content)
             del earlier[:-8]
         return each(result, moved) if stale else result
 
     return caching
+
+
+def _shapes(content: Any) -> Any:
+    """What a call's arguments are, without the numbers of its arrays."""
+    return tuple(x[:2] if isinstance(x, tuple) else x for x in content)
 
 
 def _shares_its_scratch(operation: Operation) -> Definition:
