@@ -24,7 +24,17 @@ known = dict.fromkeys(
         "more_queries_than_keys_are_refused",
     ),
     _ALIGNMENT,
-) | {"a_prefix_needs_no_more_than_itself": replace(_ALIGNMENT, rare=True)}
+) | dict.fromkeys(
+    (
+        "a_prefix_needs_no_more_than_itself",
+        # relate results to each other, which cannot be judged where single ones are not the definition's
+        "masked_self_attention.memory_layout_does_not_matter",
+        "masked_self_attention.gradient_does_not_depend_on_memory_layout",
+        "masked_self_attention.arguments_are_read_anew",
+        "masked_self_attention.calls_at_the_same_time_do_not_meet",
+    ),
+    replace(_ALIGNMENT, rare=True),
+)
 
 
 def masked_self_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
