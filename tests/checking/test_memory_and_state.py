@@ -54,7 +54,7 @@ def test_a_graph_cached_without_its_optional_argument_is_told_with_the_calls() -
 
     def attention(query: Any, key: Any, value: Any, mask: Any) -> Any:
         graph = cached.setdefault((query.shape, key.shape, value.shape, query.dtype), mask is not None)
-        hidden = np.zeros((*query.shape[:2], key.shape[1]), bool)
+        hidden = np.zeros((*query.shape[:3], key.shape[2]), bool)
         used = (mask if mask is not None else hidden) if graph else None
         return inner(query=query, key=key, value=value, mask=used)
 

@@ -110,7 +110,7 @@ def _stands_alone(what: str, operation: Implementation, arguments: dict[str, Any
             if not proof:
                 return exactly(0, 0)
             raise Broken(
-                f"{operation.name} depends on earlier calls: called {what}, right after another call, {broken}; {proof}",
+                f"{operation.name} depends on earlier calls: called {what}, after another call, {broken}; {proof}",
                 broken.sides,
             ) from None
     return exactly(len(parts(results)), len(parts(results)))
