@@ -17,7 +17,7 @@ from layerlaws.checking.literals import literal, printed
 from layerlaws.checking.shrinking import smallest
 from layerlaws.checking.tracebacks import own_lines
 from layerlaws.checking.trial import Statistics, Trial
-from layerlaws.checking.verdict import NOTICED, Accuracy, Verdict
+from layerlaws.checking.verdict import NOTICED, REACHED, Accuracy, Verdict
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
@@ -61,6 +61,7 @@ def check(
         undecidable=seen.undecidable,
         declined=seen.declined,
         declines=dict(seen.declines),
+        layouts={name: obstacle or REACHED for name, obstacle in seen.layouts.items()},
         decisive=seen.decisive,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),

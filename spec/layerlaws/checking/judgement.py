@@ -33,7 +33,12 @@ from layerlaws.numerics.rounding import quietly
 from layerlaws.support.errors import Broken
 from layerlaws.support.printable import printable
 
-STATED_OF_DEFINITION = NAMES_ARITHMETIC
+STATED_OF_DEFINITION = (
+    *NAMES_ARITHMETIC,
+    "agrees_at_seldom_sizes",
+    "agrees_at_every_scale",
+    "an_empty_batch_is_empty_or_refused",
+)
 """Laws that say what single results are: these are broken by a wrong shape, dtype or number, and all others follow."""
 
 
@@ -74,11 +79,20 @@ def judge(trial: Trial, broken: Broken) -> Judgement:
     nan = next((difference for difference in found if difference.not_a_number), None)
     relational = calls > 1 and not consults_definition(law.state)
     if not (relational and found and (nan or broken.within)):
-        return Judgement("broken", seen, nan.cause if nan else "")
+        return Judgement("broken", seen, nan.cause if nan else _nan_by_the_law(trial, broken))
     off = nan or found[0]
     if off.of_values and any(_is_given(side) for _, side in broken.sides):
         return Judgement("broken", seen, off.cause)
     return Judgement("not judged", f"{off.words}, in a call of its own; between the results: {seen}", off.cause)
+
+
+def _nan_by_the_law(trial: Trial, broken: Broken) -> str:
+    """The cause, if a law of one operation met NaN where its other side has a number, whatever the definition says."""
+    names = {operation.name for operation in trial.case.operations}
+    pair = [side for _, side in broken.sides]
+    if len(names) == 1 and len(pair) == 2 and _not_a_number(value_of(pair[0]), pair[1]):
+        return f"NaN from {names.pop()}"
+    return ""
 
 
 def _is_given(side: Any) -> bool:

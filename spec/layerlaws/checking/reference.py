@@ -59,17 +59,21 @@ def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
         formats = [format_of(x) for x in arrays if isinstance(x, np.ndarray) and is_float(x)]
         with quietly():
             result = definition(**arguments)
-        return _cast(result, formats[0].dtype if formats else None)
+        return _cast(result, formats[0].dtype if formats else None, arrays)
 
     return function
 
 
-def _cast(result: Any, dtype: np.dtype[Any] | None) -> Any:
+def _cast(result: Any, dtype: np.dtype[Any] | None, arguments: Iterable[Any] = ()) -> Any:
+    """A result in a dtype; a copy only where it is in another one, or shares memory with an argument."""
     if isinstance(result, tuple):
-        return tuple(_cast(part, dtype) for part in result)
+        return tuple(_cast(part, dtype, arguments) for part in result)
     if isinstance(result, Variable):
         return result
     if isinstance(result, Bounded):
         return result.value.astype(result.dtype)
     array = np.asarray(value_of(result))
-    return array.astype(dtype) if dtype is not None and is_float(array) else array
+    if dtype is None or not is_float(array):
+        return array
+    shared = any(isinstance(x, np.ndarray) and np.may_share_memory(x, array) for x in arguments)
+    return array.astype(dtype, copy=shared)

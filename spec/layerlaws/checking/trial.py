@@ -51,9 +51,10 @@ class Statistics:
     differ in numbers only are one, and the first is kept. used: by dtype, the share of the allowed error that each
     decided example used. moments: by dtype, of the signed shares of all elements. arithmetics: by dtype, those that all
     results fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be
-    refused and was. drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at
-    which sizes the law holds and at which it breaks, in words. announce: called with each example before it is
-    executed, for those who outlive this process.
+    refused and was. layouts: by name, why arrays in a layout of memory did not reach the backend; "" where they did.
+    drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which sizes the law
+    holds and at which it breaks, in words. announce: called with each example before it is executed, for those who
+    outlive this process.
     """
 
     executed: int = 0
@@ -66,6 +67,7 @@ class Statistics:
     moments: dict[str, Moments] = field(default_factory=dict)
     arithmetics: dict[str, list[Format]] = field(default_factory=dict)
     refusals: list[tuple[str, BaseException]] = field(default_factory=list)
+    layouts: dict[str, str] = field(default_factory=dict)
     drawn: dict[str, Any] = field(default_factory=dict)
     sizes: str = ""
     announce: Callable[[dict[str, Any]], None] | None = None
@@ -242,6 +244,9 @@ class Trial:
         finally:
             for implementation in operations.values():
                 self.statistics.refusals += implementation.refusals
+                for layout, obstacle in implementation.layouts.items():
+                    if self.statistics.layouts.get(layout, obstacle) or not obstacle:
+                        self.statistics.layouts[layout] = obstacle
 
     def _narrow_down(self, format: Format, example: Example, extra: Mapping[str, Any]) -> None:
         """Drop the arithmetics, tighter than the declared one, that the results of this example do not fit."""

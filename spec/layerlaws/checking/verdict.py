@@ -27,6 +27,9 @@ STATES = {
 }
 """The states of a verdict, and what each means. Their order is that of tables."""
 
+REACHED = "reached it"
+"""What is said of a layout of memory in which arrays reached the backend."""
+
 JSON_NAMES = {"decisive": "telling", "kind": "law_kind"}
 """Keys of a verdict's fields in records, where they are not the names of the fields: `kind` says what a line is."""
 
@@ -77,7 +80,8 @@ class Verdict:
     counterexample: the smallest arguments found that break the law, as Python literals; long ones are cut. packed:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim,
     what was accepted though it should have been refused, or where the function raised. sizes: at which sizes the law
-    holds and at which it breaks, where that was found.
+    holds and at which it breaks, where that was found. layouts: in which layouts of memory arrays were offered to the
+    backend, each `REACHED` or why they did not reach it.
     """
 
     backend: str
@@ -104,6 +108,7 @@ class Verdict:
     kind: str = ""
     cause: str = ""
     sizes: str = ""
+    layouts: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

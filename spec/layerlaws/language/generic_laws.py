@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from layerlaws.language import memory_laws, state_laws
 from layerlaws.language.claims import Claim, closely, exactly
 from layerlaws.language.implementation import Implementation, numbers_of
 from layerlaws.language.inputs import normal, seeds
 from layerlaws.language.laws import Fault, Law
+from layerlaws.language.mistakes import each, moved
 from layerlaws.language.operations import Operation
+from layerlaws.language.sameness import alike, parts, same_bits
 from layerlaws.language.seldom_laws import SELDOM_FAULTS, seldom_laws_of
 from layerlaws.language.withheld import Withheld, offered
 from layerlaws.numerics.bounded import Bounded
@@ -21,9 +24,6 @@ from layerlaws.numerics.reverse_mode import constant
 from layerlaws.support.errors import Broken, Undecidable
 
 Definition = Callable[..., Any]
-
-LARGEST = 2**24
-"""Elements of a result whose bits are compared. No law has more; a wrong shape may have any number, at no cost."""
 
 
 def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) -> Claim:
@@ -34,7 +34,7 @@ def agrees_with_definition(operation: Implementation, inputs: dict[str, Any]) ->
 def agreement(operation: Implementation, raw: Any, expected: Any) -> Claim:
     """Plain results are what the definition says."""
     computed = operation.beside(raw, expected)
-    for got, want in zip(*offered(_parts(raw), _parts(expected)), strict=True):
+    for got, want in zip(*offered(parts(raw), parts(expected)), strict=True):
         dtype = want.dtype if isinstance(want, Bounded) else np.asarray(want).dtype
         if got.dtype != dtype:
             raise Broken(
@@ -64,10 +64,10 @@ def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str,
     results = operation.definition(**inputs)
     weights = tuple(
         normal(seed + k, x.shape, x) if isinstance(x, Bounded) else np.zeros_like(x)
-        for k, x in enumerate(_parts(results))
+        for k, x in enumerate(parts(results))
     )
     computed, expected = operation.compare_gradient(weights if isinstance(results, tuple) else weights[0], **inputs)
-    slopes = [x for gradient in expected.values() for x in _parts(gradient)]
+    slopes = [x for gradient in expected.values() for x in parts(gradient)]
     if not any(np.any(np.abs(x.value) > x.error) for x in slopes):
         raise Undecidable("the gradient is zero up to its error: a backend that loses it could not be told")
     return _gradients_agree(computed, expected)
@@ -76,13 +76,13 @@ def gradient_agrees_with_definition(operation: Implementation, inputs: dict[str,
 def leaves_its_inputs_alone(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """A call changes none of its arguments, and no result shares memory with one."""
     native = operation.native(inputs)
-    results = [x for x in _parts(operation.back(operation.raw(native))) if not isinstance(x, Withheld)]
+    results = [x for x in parts(operation.back(operation.raw(native))) if not isinstance(x, Withheld)]
     untouched = operation.native(inputs)
-    for name in (name for name, x in native.items() if all(hasattr(part, "dtype") for part in _parts(x))):
-        after, before = (_parts(operation.back(side[name])) for side in (native, untouched))
+    for name in (name for name, x in native.items() if all(hasattr(part, "dtype") for part in parts(x))):
+        after, before = (parts(operation.back(side[name])) for side in (native, untouched))
         if any(np.shares_memory(result, array) for result in results for array in after):
             raise Broken(f"{operation.name} returned an array that shares memory with its argument {name!r}")
-        if any(not _same_bits(one, other) for one, other in zip(before, after, strict=True)):
+        if any(not same_bits(one, other) for one, other in zip(before, after, strict=True)):
             raise Broken(f"{operation.name} changed its argument {name!r}", (("before", before), ("after", after)))
     return exactly(len(results), len(results))
 
@@ -90,8 +90,8 @@ def leaves_its_inputs_alone(operation: Implementation, inputs: dict[str, Any]) -
 def answers_the_same_twice(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """A second call with the same arguments gives the same results: nothing is kept from call to call."""
     first, second = operation.results(**inputs), operation.results(**inputs)
-    if _alike(first, second):  # whatever the definition says of them
-        return exactly(len(_parts(first)), len(_parts(second)))
+    if alike(first, second):  # whatever the definition says of them
+        return exactly(len(parts(first)), len(parts(second)))
     expected = operation.definition(**inputs)
     return closely(operation.beside(first, expected), operation.beside(second, expected))
 
@@ -126,7 +126,7 @@ def laws_of(operation: Operation) -> list[Law]:
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
-    return [*laws, *seldom_laws_of(operation)]
+    return [*laws, *seldom_laws_of(operation), *memory_laws.laws_of(operation), *state_laws.laws_of(operation)]
 
 
 def faults_of(operation: Operation) -> list[Fault]:
@@ -138,13 +138,16 @@ def faults_of(operation: Operation) -> list[Fault]:
         "batches_are_independent": (_mixes_the_batch, "order"),
         "gradient_agrees_with_definition": (_halves_its_gradient, "gradient"),
         **SELDOM_FAULTS,
+        **memory_laws.FAULTS,
+        **state_laws.FAULTS,
     }
     made = []
     for law in laws_of(operation):
         make, kind = broken_by[law.name]
         function = make(operation)
         function.__name__, function.__doc__ = make.__name__.strip("_"), make.__doc__
-        made.append(Fault(operation, function, (law.name,), kind, repair="", seen="constructed"))
+        seen = memory_laws.SEEN.get(law.name, "constructed")
+        made.append(Fault(operation, function, (law.name,), kind, repair="", seen=seen))
     return made
 
 
@@ -152,7 +155,7 @@ def _off_by_a_little(operation: Operation) -> Definition:
     """A hundredth of the size is added to every number, one to every integer: no result is right."""
 
     def shifted(**arguments: Any) -> Any:
-        return _each(operation(**arguments), _moved)
+        return each(operation(**arguments), moved)
 
     return shifted
 
@@ -161,10 +164,10 @@ def _overwrites_its_input(operation: Operation) -> Definition:
     """The first array argument is overwritten in place; work on a copy."""
 
     def overwriting(**arguments: Any) -> Any:
-        result = _each(operation(**arguments), lambda x: x.astype(x.dtype))
-        arrays = [part for x in arguments.values() for part in _parts(x) if isinstance(part, np.ndarray) and part.size]
+        result = each(operation(**arguments), lambda x: x.astype(x.dtype))
+        arrays = [part for x in arguments.values() for part in parts(x) if isinstance(part, np.ndarray) and part.size]
         for first in arrays[:1]:
-            first[...] = _moved(first)
+            first[...] = moved(first)
         return result
 
     return overwriting
@@ -176,7 +179,7 @@ def _counts_its_calls(operation: Operation) -> Definition:
 
     def counting(**arguments: Any) -> Any:
         result = operation(**arguments)
-        return _each(result, _moved) if next(calls) % 2 else result
+        return each(result, moved) if next(calls) % 2 else result
 
     return counting
 
@@ -185,7 +188,7 @@ def _mixes_the_batch(operation: Operation) -> Definition:
     """The rows of the batch are reversed, so that each gets the answer of another."""
 
     def mixing(**arguments: Any) -> Any:
-        return _each(operation(**arguments), lambda x: x[::-1])
+        return each(operation(**arguments), lambda x: x[::-1])
 
     return mixing
 
@@ -194,36 +197,6 @@ def _halves_its_gradient(operation: Operation) -> Definition:
     """Half of each result is detached from its arguments, so that the gradient is half of what it should be."""
 
     def detaching(**arguments: Any) -> Any:
-        return _each(operation(**arguments), lambda x: x / 2 + constant(x) / 2 if is_float(x) else x)
+        return each(operation(**arguments), lambda x: x / 2 + constant(x) / 2 if is_float(x) else x)
 
     return detaching
-
-
-def _moved(x: Any) -> Any:
-    """Every number off by a hundredth of its size and a bit, integers by one, masks inverted."""
-    if not is_float(x):
-        return ~x if x.dtype == bool else x + np.asarray(1, x.dtype)
-    return x + (0.01 * np.abs(x) + 0.01).astype(x.dtype)
-
-
-def _each(result: Any, change: Callable[[Any], Any]) -> Any:
-    """A changed result, or tuple of results; scalars as arrays."""
-    if isinstance(result, tuple):
-        return tuple(_each(part, change) for part in result)
-    return change(result if hasattr(result, "shape") else np.asarray(result))
-
-
-def _parts(x: Any) -> tuple[Any, ...]:
-    return x if isinstance(x, tuple) else (x,)
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two results are the same: shapes, dtypes, and every bit."""
-    pairs = list(zip(_parts(one), _parts(other), strict=False))
-    return len(_parts(one)) == len(_parts(other)) and all(
-        x.shape == y.shape and x.dtype == y.dtype and x.size <= LARGEST and x.tobytes() == y.tobytes() for x, y in pairs
-    )
-
-
-def _same_bits(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(np.atleast_1d(one).view(np.uint8), np.atleast_1d(other).view(np.uint8)))

@@ -20,6 +20,9 @@ from layerlaws.support.errors import Broken
 from layerlaws.support.printable import describe, printable
 from layerlaws.support.stopwatch import spends
 
+Into = Callable[[NDArray[Any]], Any]
+"""Makes a NumPy array one of a backend."""
+
 LONGEST_REASON = 120
 """Characters of a reason for declining an input that are kept."""
 
@@ -61,7 +64,8 @@ class Implementation:
 
     It takes arrays of the format, or earlier results with their errors, and returns `Bounded` results: the backend's
     numbers with the definition's error bounds. Integers and masks are returned as plain arrays. refusals: the argument
-    at fault and the exception of every call that had to be refused and was. asked: whether the backend was called.
+    at fault and the exception of every call that had to be refused and was. layouts: in which layouts of memory arrays
+    were offered to the backend, and why they did not reach it; "" where they did. asked: whether it was called.
     """
 
     def __init__(self, operation: Operation, backend: Backend, format: Format, example: Example | None = None) -> None:
@@ -69,6 +73,7 @@ class Implementation:
         self.operation, self.backend, self.format, self.example = operation, backend, format, example
         self.name = operation.name
         self.refusals: list[tuple[str, BaseException]] = []
+        self.layouts: dict[str, str] = {}
         self.asked = False
 
     def __call__(self, **arguments: Any) -> Any:
@@ -112,11 +117,16 @@ class Implementation:
         return self.back(self.raw(native))
 
     @spends("backend")
-    def native(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as arrays of the backend, copied, so that the backend may overwrite them."""
-        return _mapped(arguments, lambda x: self._into(np.array(self._plain(x), order="C", copy=True)))
+    def native(self, arguments: Mapping[str, Any], into: Into | None = None) -> dict[str, Any]:
+        """The arguments as arrays of the backend, copied, so that the backend may overwrite them.
 
-    def _into(self, array: NDArray[Any]) -> Any:
+        into: makes an array one of the backend; by default a copy in C order.
+        """
+        make = into or (lambda array: self.into(np.array(array, order="C", copy=True)))
+        return _mapped(arguments, lambda x: make(self._plain(x)))
+
+    def into(self, array: NDArray[Any]) -> Any:
+        """An array as one of the backend. Raises `Declined` or `Raised` if it takes none like that."""
         try:
             return self.backend.from_numpy(array)
         except NotImplementedError as reason:
@@ -183,15 +193,15 @@ class Implementation:
         return result
 
     @spends("backend")
-    def gradient(self, cotangent: Any, **arguments: Any) -> dict[str, Any]:
+    def gradient(self, cotangent: Any, into: Into | None = None, /, **arguments: Any) -> dict[str, Any]:
         """Vector-Jacobian product: the gradient of sum(cotangent * result) with respect to every float array argument.
 
-        Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient, `Declined` if it has
-        none of this input.
+        into: as for `native`. Returns NumPy arrays by argument name. Raises `Unoffered` if the backend has no gradient,
+        `Declined` if it has none of this input.
         """
         if self.backend.gradient is None:
             raise Unoffered("it offers no gradient")
-        native = self.native({**arguments, "cotangent": cotangent})
+        native = self.native({**arguments, "cotangent": cotangent}, into)
         weights = native.pop("cotangent")
         self.asked = True
         try:

@@ -16,7 +16,9 @@ from layerlaws.language.claims import Claim, all_of, closely, exactly
 from layerlaws.language.implementation import Implementation, Raised, numbers_of
 from layerlaws.language.inputs import at_seldom_sizes, seeds
 from layerlaws.language.laws import Law
+from layerlaws.language.mistakes import each
 from layerlaws.language.operations import Operation
+from layerlaws.language.sameness import parts
 from layerlaws.numerics.bounded import Bounded, value_of
 from layerlaws.numerics.formats import is_float
 from layerlaws.support.errors import Broken, Undecidable
@@ -59,20 +61,20 @@ def what_is_not_a_number_is_not_hidden(operation: Implementation, inputs: dict[s
         spoiled = operation.definition(**spoiling)
         moved = [operation.definition(**_holding(inputs, place, by, True)) for by in (64, -64)]
     except ValueError:  # it has to be refused, or shows in what comes back
-        spoiled, lost = before, [np.asarray(isinstance(x, Bounded)) for x in _parts(before)]
+        spoiled, lost = before, [np.asarray(isinstance(x, Bounded)) for x in parts(before)]
     else:
-        lost = [_lost(*parts) for parts in zip(*map(_parts, (spoiled, before, *moved)), strict=True)]
-    if not any(np.any(there) and np.size(x) for there, x in zip(lost, map(value_of, _parts(before)), strict=True)):
+        lost = [_lost(*results) for results in zip(*map(parts, (spoiled, before, *moved)), strict=True)]
+    if not any(np.any(there) and np.size(x) for there, x in zip(lost, map(value_of, parts(before)), strict=True)):
         raise Undecidable("no result depends on it by more than its error")
     computed = operation.beside(results, spoiled)
-    for got, there in zip(map(value_of, _parts(computed)), lost, strict=True):
+    for got, there in zip(map(value_of, parts(computed)), lost, strict=True):
         if got.size and np.any(_in_rows(there) & ~_in_rows(got != got)):
             sides = (("returned", got), ("depends on it", there))
             raise Broken(f"{operation.name} returned only numbers, though its {place[0]!r} holds what is none", sides)
     if place[0] not in operation.operation.batch:
         return exactly(True, True)
-    kept = np.arange(len(_parts(before)[0])) != place[2][0]
-    rows, expected = (tuple(x[kept] for x in _parts(side)) for side in (computed, numbers_of(before)))
+    kept = np.arange(len(parts(before)[0])) != place[2][0]
+    rows, expected = (tuple(x[kept] for x in parts(side)) for side in (computed, numbers_of(before)))
     return all_of(exactly(True, True), closely(rows, expected, names=("other rows", "expected")))
 
 
@@ -85,7 +87,7 @@ def _place(inputs: dict[str, Any], generator: np.random.Generator) -> Place:
     arrays = [
         (name, part if isinstance(x, tuple) else None, array)
         for name, x in inputs.items()
-        for part, array in enumerate(_parts(x))
+        for part, array in enumerate(parts(x))
         if isinstance(array, np.ndarray) and is_float(array) and array.size
     ]
     if not arrays:
@@ -97,11 +99,11 @@ def _place(inputs: dict[str, Any], generator: np.random.Generator) -> Place:
 def _holding(inputs: dict[str, Any], place: Place, number: float, added: bool = False) -> dict[str, Any]:
     """The inputs with another number at a place; added: to what is there."""
     name, part, index = place
-    parts = list(_parts(inputs[name]))
-    copy = parts[part or 0].copy()
+    arrays = list(parts(inputs[name]))
+    copy = arrays[part or 0].copy()
     copy[index] = copy[index] + copy.dtype.type(number) if added else number
-    parts[part or 0] = copy
-    return {**inputs, name: copy if part is None else tuple(parts)}
+    arrays[part or 0] = copy
+    return {**inputs, name: copy if part is None else tuple(arrays)}
 
 
 def _lost(spoiled: Any, before: Any, *moved: Any) -> NDArray[np.bool_]:
@@ -121,15 +123,20 @@ def _in_rows(found: Any) -> NDArray[np.bool_]:
 
 def an_empty_batch_is_empty_or_refused(operation: Implementation, inputs: dict[str, Any]) -> Claim:
     """A batch of no rows gives results of no rows, of the same shapes otherwise, or is refused."""
-    shapes = [(0, *np.shape(value_of(x))[1:]) for x in _parts(operation.definition(**inputs))]
+    shapes = [(0, *np.shape(value_of(x))[1:]) for x in parts(operation.definition(**inputs))]
     batch = operation.operation.batch
     none = {name: x[:0] if name in batch and x is not None else x for name, x in inputs.items()}
     try:
-        results = _parts(operation.results(**none))
+        results = parts(operation.results(**none))
     except Raised:
         return exactly(True, True)
-    if [x.shape for x in results] != shapes:
-        raise Broken(f"{operation.name} returned shapes {[x.shape for x in results]} for a batch of no rows", ())
+    found = [x.shape for x in results]
+    if found != shapes:
+        what = "shape of the result of" if len(found) == len(shapes) else "number of results from"
+        raise Broken(
+            f"{operation.name} returned shapes {found} for a batch of no rows, expected {shapes}",
+            cause=f"wrong {what} {operation.name}",
+        )
     return exactly(True, True)
 
 
@@ -168,9 +175,9 @@ def _knows_no_long_axis(operation: Operation) -> Definition:
 
     def limited(**arguments: Any) -> Any:
         result = operation(**arguments)
-        arrays = [part for x in (*arguments.values(), result) for part in _parts(x)]
+        arrays = [part for x in (*arguments.values(), result) for part in parts(x)]
         huge = max((n for x in arrays for n in np.shape(x)), default=0) >= 1000
-        return _changed(result, lambda x: x + np.asarray(1, x.dtype) if x.dtype != bool else ~x) if huge else result
+        return each(result, lambda x: x + np.asarray(1, x.dtype) if x.dtype != bool else ~x) if huge else result
 
     return limited
 
@@ -204,22 +211,17 @@ def _answers_an_empty_batch(operation: Operation) -> Definition:
         if len(batch[0]):
             return operation(**arguments)
         one = {name: np.ones((1, *x.shape[1:]), x.dtype) for name, x in zip(operation.batch, batch, strict=False)}
-        return _changed(operation(**{**arguments, **one}), lambda x: x * np.asarray(0, x.dtype))
+        return each(operation(**{**arguments, **one}), lambda x: x * np.asarray(0, x.dtype))
 
     return answering
 
 
 def _with_floats(arguments: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     """The arguments with every float array changed."""
-    return {
-        name: _changed(x, lambda part: change(part) if isinstance(part, np.ndarray) and is_float(part) else part)
-        for name, x in arguments.items()
-    }
 
+    def changed(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(changed, x))
+        return change(x) if isinstance(x, np.ndarray) and is_float(x) else x
 
-def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
-    return tuple(map(change, x)) if isinstance(x, tuple) else change(x)
-
-
-def _parts(x: Any) -> tuple[Any, ...]:
-    return x if isinstance(x, tuple) else (x,)
+    return {name: changed(x) for name, x in arguments.items()}

@@ -131,7 +131,8 @@ class Backlog:
             lost = self._lost[operation, state]
             if lost >= most and operation not in self._returned:
                 reason = f"not held: {operation} {state} {lost} times before"
-                return self.give_up(state, reason, [law], f"{operation} {state}")
+                self.give_up(state, reason, [law], f"{operation} {state}")
+                return
         timed_out = sum(count for (_, state), count in self._lost.items() if state == "timed out")
         if timed_out >= MOST_TIMED_OUT and not self._returned:
             self.give_up("timed out", f"not held: the backend timed out {timed_out} times before", [law])

@@ -15,22 +15,25 @@ from layerlaws.running.worker import Task
 
 
 class Holder:
-    """One backend, and the worker that holds it to laws, which stays until it is needed no more."""
+    """One backend, and the worker that holds it to laws, which stays until it is needed no more.
+
+    facts: of the backend, as it was loaded first.
+    """
 
     def __init__(self, backend: str) -> None:
         """Load the backend in a process of its own. Raises WrongUse if it does not exist."""
-        (self._facts,) = inspected([backend], 1)
+        (self.facts,) = inspected([backend], 1)
         self._workers: dict[Task, Worker] = {}
         self._backlogs: dict[Task, Backlog] = {}
         atexit.register(self.end)
 
     def hold(self, case: Case, profile: str, seed: int | None) -> Verdict:
         """The verdict on one law."""
-        task = Task(self._facts.name, profile, seed, TIME_LIMITS[profile], memory_share(1))
+        task = Task(self.facts.name, profile, seed, TIME_LIMITS[profile], memory_share(1))
         backlog = self._backlog(task)
         backlog.add(case)
-        if self._facts.state:
-            backlog.give_up(self._facts.state, self._facts.reason)
+        if self.facts.state:
+            backlog.give_up(self.facts.state, self.facts.reason)
         while backlog.unfinished:
             worker = self._worker(task)
             if not worker.law:
@@ -49,7 +52,7 @@ class Holder:
     def _backlog(self, task: Task) -> Backlog:
         if task not in self._backlogs:
             self._backlogs[task] = Backlog(task, [], None, lambda verdict: None)
-            self._backlogs[task].begin(self._facts)
+            self._backlogs[task].begin(self.facts)
         return self._backlogs[task]
 
     def _worker(self, task: Task) -> Worker:

@@ -138,6 +138,7 @@ def _hold(backend: Backend, case: Case, task: Task, statistics: Statistics) -> V
         cause=printable(verdict.cause, LONGEST_CAUSE),
         counterexample={name: printable(text) for name, text in verdict.counterexample.items()},
         sides={name: printable(text) for name, text in verdict.sides.items()},
+        layouts={name: printable(text) for name, text in verdict.layouts.items()},
     )
 
 
