@@ -122,7 +122,7 @@ def test_a_function_of_another_definition_keeps_the_laws_that_relate_its_own_res
     assert not [law for law in order if verdicts[law].state == "broken"]
     for verdict in verdicts.values():
         if verdict.state == "not judged":
-            assert verdict.cause == "conv_s2s_attention differs from its definition"
+            assert verdict.cause.removeprefix("the gradient of ") == "conv_s2s_attention differs from its definition"
             assert "in a call of its own; between the results: " in verdict.reason
 
 
@@ -230,8 +230,8 @@ def test_a_backend_that_is_right_but_for_one_thing_is_told_one_thing(
     assert {verdict.state for verdict in found} <= set(EXPECTED[name])
     causes = by_cause(verdict for verdict in found if verdict.unexpected)
     if "broken" in EXPECTED[name]:
-        assert sum(group[0].state == "broken" for group in causes) == len(causes) <= 2
-        assert sum(verdict.state == "broken" for verdict in found) == (3 if name == "finite_fill" else 1)
+        assert all(group[0].state == "broken" for group in causes)
+        assert len(causes) == (3 if name == "finite_fill" else 1)
     else:
         assert not causes
         assert any(verdict.declined for verdict in found)

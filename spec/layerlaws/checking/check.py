@@ -12,7 +12,7 @@ import hypothesis
 
 from layerlaws.checking.blame import blamed
 from layerlaws.checking.diagnosis import diagnose
-from layerlaws.checking.judgement import Judgement, cause_of, judge, judge_nonsense
+from layerlaws.checking.judgement import Judgement, cause_of, judge, judge_unstated
 from layerlaws.checking.literals import literal, printed
 from layerlaws.checking.shrinking import smallest
 from layerlaws.checking.tracebacks import own_lines
@@ -171,7 +171,7 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
         return replace(trial.blank, state="missing", reason=str(unoffered))
     except (ValueError, LookupError) as nonsense:  # a definition or the law refuses what an earlier call returned
         reason = f"the law cannot be stated of the results: {nonsense}"
-        return _failed(trial, judge_nonsense(trial, reason) if judged else Judgement("broken", reason))
+        return _failed(trial, judge_unstated(trial, reason, "broken") if judged else Judgement("broken", reason))
     except hypothesis.errors.Flaky as flaky:
         reason = f"the same input did not fail twice, so results depend on more: {flaky}"
         return _failed(trial, Judgement("broken", reason))
@@ -181,6 +181,9 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
         rest = f"; {silence}" if seen.offered > seen.undecidable else ""
         reason = f"it declined {seen.declined} of {seen.executed} examples: {reasons}{rest}"
         return replace(trial.blank, state="not offered", reason=reason)
+    if silence and seen.drawn and judged:
+        judgement = judge_unstated(trial, silence, "error")
+        return replace(trial.blank, state=judgement.state, reason=judgement.reason, cause=judgement.cause)
     return replace(trial.blank, state="error", reason=silence) if silence else trial.blank
 
 

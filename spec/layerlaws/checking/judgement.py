@@ -100,12 +100,15 @@ def _is_given(side: Any) -> bool:
     return not isinstance(side, Bounded) or type(side.absolute) is float
 
 
-def judge_nonsense(trial: Trial, reason: str) -> Judgement:
-    """What it means that a law could not be stated of the results."""
+def judge_unstated(trial: Trial, reason: str, otherwise: str) -> Judgement:
+    """What it means that a law could not be stated of the results, or said nothing of them.
+
+    otherwise: the state where they are those of the definition.
+    """
     _, found = differences(trial)
     if found:
         return Judgement("not judged", f"{found[0].words}; {reason}", found[0].cause)
-    return Judgement("broken", reason)
+    return Judgement(otherwise, reason)
 
 
 def differences(trial: Trial) -> tuple[int, list[Difference]]:

@@ -32,6 +32,7 @@ from layerlaws.language.operations import Operation, operation
 from layerlaws.language.sentinels import (
     STEEPNESS,
     answers_as,
+    answers_where,
     far_below,
     keys_with_scores,
     log_softmax_from,
@@ -91,6 +92,7 @@ __all__ = [
     "affine",
     "all_of",
     "answers_as",
+    "answers_where",
     "arrays",
     "asbounded",
     "at_most",

@@ -101,15 +101,23 @@ class Implementation:
 
     def beside(self, results: Any, expected: Any) -> Any:
         """Plain results with the errors they may have. Raises Broken if their shapes are not the definition's."""
+        results = self.as_many(results, expected)
         if isinstance(expected, tuple):
-            if not isinstance(results, tuple) or len(results) != len(expected):
-                raise Broken(
-                    f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays",
-                    cause=f"wrong number of results from {self.name}",
-                )
             names = (f"result {number} of {self.name}" for number in range(len(expected)))
             return tuple(map(self._with_error, names, results, expected))
         return self._with_error(f"the result of {self.name}", results, expected)
+
+    def as_many(self, results: Any, expected: Any) -> Any:
+        """Results, as many as the definition has. Raises Broken if they are not."""
+        several = isinstance(expected, tuple)
+        if isinstance(results, tuple) != several or (several and len(results) != len(expected)):
+            raise Broken(
+                f"{self.name} returned {_described(results)}, not a tuple of {len(expected)} arrays"
+                if several
+                else f"{self.name} returned a tuple where one array belongs",
+                cause=f"wrong number of results from {self.name}",
+            )
+        return results
 
     def results(self, **arguments: Any) -> Any:
         """The backend's results as NumPy arrays, in the dtypes it chose."""
@@ -283,11 +291,6 @@ class Implementation:
         """A plain result with its allowed error. what: it is, in words, for messages."""
         if isinstance(result, Withheld):
             return result
-        if isinstance(result, tuple):
-            raise Broken(
-                f"{self.name} returned a tuple where one array belongs",
-                cause=f"wrong number of results from {self.name}",
-            )
         if result.shape != np.shape(value_of(expected)):
             raise Broken(
                 f"{what} has shape {result.shape}, expected {np.shape(value_of(expected))}",

@@ -46,6 +46,18 @@ def answers_as(operation: Implementation, inputs: dict[str, Any], like: dict[str
     return closely(computed, numbers_of(expected), names=("returned", "expected"))
 
 
+def answers_where(
+    operation: Implementation, inputs: dict[str, Any], like: dict[str, Any], place: Any, number: int | None = None
+) -> Claim:
+    """The results on inputs are, at a place, what the definition says of others. number: which of several results."""
+    expected = operation.definition(**like)
+    results = operation.as_many(operation.results(**inputs), expected)
+    if number is not None:
+        results, expected = results[number], expected[number]
+    part = expected[place]
+    return closely(operation.beside(results[place], part), part.value)
+
+
 def softmax_from(scores: Any, start: float) -> Any:
     """What a softmax gives whose running maximum starts at a finite number: for faults."""
     raised = np.exp(scores - np.maximum(np.max(scores, axis=-1, keepdims=True), start))

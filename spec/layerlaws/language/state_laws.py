@@ -94,9 +94,9 @@ def _stands_alone(
 ) -> Claim:
     """A call right after one that it differs from in one thing gives what the definition says.
 
-    Where it does not: broken, if it returned what the `first` call rightly did (its arguments, its results), or if the same rows in a batch twice as large,
-    which was not called before, are right. Otherwise nothing is said: the operation may be wrong without any call
-    before, which is for other laws to tell.
+    Where it does not: broken, if it returned what the `first` call (its arguments, its results) rightly did, or if the
+    same rows in a batch twice as large, which was not called before, are right. Otherwise nothing is said: the
+    operation may be wrong without any call before, which is for other laws to tell.
     """
     results = _ignored(operation, arguments)
     if results is None:

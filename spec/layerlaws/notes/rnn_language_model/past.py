@@ -126,7 +126,8 @@ def the_first_state_decides_the_signs_of_the_last(
     signs = np.sign(inputs["state"].astype(np.float64) @ np.linalg.matrix_power(turn, steps))
     silent = {"w_x": np.zeros_like(inputs["w_x"]), "w_h": 4 * inputs["w_h"]}
     tokens = np.repeat(inputs["tokens"], steps, axis=1)
-    _, state = rnn_language_model.results(**{**inputs, **silent, "tokens": tokens})
+    results = rnn_language_model.results(**{**inputs, **silent, "tokens": tokens})
+    _, state = rnn_language_model.as_many(results, rnn_language_model.definition(**inputs))
     return exactly(np.sign(state.astype(np.float64)), signs)
 
 
