@@ -33,7 +33,7 @@ def test_laws_for_makes_one_item_per_law(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-rA", "-o", "pythonpath=.", "--layerlaws-profile=quick")
     outcomes = result.parseoutcomes()
     assert outcomes["xfailed"] == 1  # the known deviation
-    assert outcomes["failed"] == 1  # causal_mask.agrees_with_definition
+    assert outcomes["failed"] == 2  # causal_mask agrees with its definition nowhere, at seldom sizes neither
     assert outcomes["deselected"] > 5  # laws of masked_self_attention, which it does not offer
     assert outcomes["passed"] > 5
     assert "skipped" not in outcomes

@@ -174,7 +174,8 @@ def _homes(found: Any) -> list[Any]:
 
     The backend may name another package as `operations`.
     """
-    package = importlib.import_module(found.operations) if hasattr(found, "operations") else found
+    named = getattr(found, "operations", None)  # refused later if it is no name
+    package = importlib.import_module(named) if isinstance(named, str) else found
     homes = [found] if package is found else [found, package]
     if hasattr(package, "__path__"):
         homes += [

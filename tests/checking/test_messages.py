@@ -39,7 +39,7 @@ def told(law: str, pull: Callable[..., Any] | None = None, **functions: Callable
     (case,) = catalogue().select((), (law,))
     backend: Backend = replace(RIGHT, functions={**RIGHT.functions, **functions}, gradient=pull or gradient)
     verdict = check(backend, case, profile="standard")
-    assert verdict.unexpected, verdict
+    assert verdict.counts(strict=True), verdict
     return verdict
 
 

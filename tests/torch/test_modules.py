@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerlaws.backends import load_backend, source_code
+from layerlaws.backends import load_backend
 from layerlaws.checking.check import check
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.numerics.formats import formats_named
 from layerlaws.support.errors import WrongUse
+from layerlaws.support.sources import Sources, digest_of
 
 torch = pytest.importorskip("torch")
 
@@ -311,7 +312,9 @@ def test_another_version_of_the_file_is_told_apart(tmp_path: Path) -> None:
     digests = set()
     for text in (FILE, FILE.replace("nn.ReLU", "nn.GELU"), FILE):
         file.write_text(text, encoding="utf-8")
-        digests.add(source_code(load_backend(str(file), catalogue())))
+        with Sources() as sources:
+            load_backend(str(file), catalogue(), sources)
+        digests.add(digest_of(sources.files))
     assert len(digests) == 2
 
 

@@ -18,7 +18,7 @@ from layerlaws.checking import probes
 from layerlaws.checking.axes import Axis, axes_of, cut
 from layerlaws.checking.reference import reference_of
 from layerlaws.checking.trial import Trial
-from layerlaws.language.implementation import Raised, Unoffered
+from layerlaws.language.implementation import Raised
 from layerlaws.numerics.formats import is_float
 from layerlaws.support.errors import Broken
 
@@ -150,7 +150,7 @@ class _Search:
         except Raised as raised:
             alike = isinstance(self.failure, Raised) and type(raised.cause) is type(self.failure.cause)
             return raised if alike else None
-        except (Unoffered, ValueError, LookupError, TypeError):
+        except Exception:  # it is no input of the operation, or of the law
             return None
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,12 +42,12 @@ def from_module(
     `build` and `call`, and sources that are functions, are given those arguments of the operation that they name.
 
     operation: its name, as in `layerlaws list`. build: makes the module for the sizes of a call; tensors come without
-    numbers (on the device "meta": shape and dtype only). A module is kept for later calls of the same sizes, moved to
-    their dtype and device, and evaluated by `eval()`. parameters: what every parameter and buffer of the module is, by
-    the name that `named_parameters` and `named_buffers` give it: an argument's name, `transposed("w")`,
-    `packed("a", "b")`, `split("w", 0, of=3)`, a function of arguments, or `as_built` for a buffer. call: takes the
-    module first, and returns its result, or a tuple of results. results: their names, if these are not all the results
-    of the operation, in its order; laws of the others are then not offered.
+    numbers (on the device "meta": shape and dtype only). A module is kept for later calls of the same sizes in its
+    thread, moved to their dtype and device, and evaluated by `eval()`. parameters: what every parameter and buffer of
+    the module is, by the name that `named_parameters` and `named_buffers` give it: an argument's name,
+    `transposed("w")`, `packed("a", "b")`, `split("w", 0, of=3)`, a function of arguments, or `as_built` for a buffer.
+    call: takes the module first, and returns its result, or a tuple of results. results: their names, if these are not
+    all the results of the operation, in its order; laws of the others are then not offered.
 
     Raises WrongUse, when the backend is loaded, for an operation, argument or result that does not exist, an argument
     that nothing uses, and parameters or buffers that are left out or unknown. The function raises ValueError for a
@@ -74,12 +75,21 @@ def from_module(
     return function
 
 
+class _Kept(threading.local):
+    """Modules by what they were built from, the one used last at the end; each thread has its own.
+
+    `functional_call` puts parameters into a module while it is called, so that two threads cannot share one.
+    """
+
+    def __init__(self) -> None:
+        self.modules: OrderedDict[Any, nn.Module] = OrderedDict()
+
+
 @dataclass(frozen=True)
 class _ModuleFunction:
     """An operation carried out by a module.
 
-    built_from, called_with: the arguments that `build` and `call` name. kept: modules by what they were built from, the
-    one used last at the end.
+    built_from, called_with: the arguments that `build` and `call` name.
     """
 
     operation: Operation
@@ -89,7 +99,7 @@ class _ModuleFunction:
     call: Callable[..., Any]
     called_with: tuple[str, ...]
     results: tuple[str, ...]
-    kept: OrderedDict[Any, nn.Module] = field(default_factory=OrderedDict)
+    kept: _Kept = field(default_factory=_Kept)
 
     def check(self) -> None:
         """Raises WrongUse for what is wrong whatever the sizes, as `from_module` says."""
@@ -121,15 +131,16 @@ class _ModuleFunction:
         taken = {name: arguments[name] for name in self.built_from}
         like = next((x for x in _tensors(arguments.values()) if x.is_floating_point()), torch.empty(0))
         key = (like.dtype, like.device, *((name, _size(x)) for name, x in taken.items()))
-        if key not in self.kept:
+        kept = self.kept.modules
+        if key not in kept:
             module = self.build(**{name: _without_numbers(x) for name, x in taken.items()}).eval().to(like.dtype)
             self._check_names(module)
             empty = any(x.is_meta for x in (*module.parameters(), *module.buffers()))
-            self.kept[key] = module if empty else module.to(like.device)
-        self.kept.move_to_end(key)
-        while len(self.kept) > KEPT:
-            self.kept.popitem(last=False)
-        return self.kept[key]
+            kept[key] = module if empty else module.to(like.device)
+        kept.move_to_end(key)
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
+        return kept[key]
 
     def _values(self, module: nn.Module, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         """What each parameter and buffer of the module is in this call. Raises ValueError for a wrong shape."""
