@@ -16,12 +16,14 @@ from layerlaws.language.dependence import changed
 from layerlaws.language.implementation import Implementation, Raised, Unoffered, as_exact
 from layerlaws.language.laws import Fault
 from layerlaws.language.operations import Operation
-from layerlaws.language.withheld import offered
+from layerlaws.language.sameness import parts
+from layerlaws.language.withheld import Withheld, offered
 from layerlaws.numerics.bounded import Bounded, asbounded, error_of, value_of
 from layerlaws.numerics.formats import Format, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.numerics.rounding import UNDERFLOW, quietly
 from layerlaws.support.errors import Broken, Undecidable
+from layerlaws.support.printable import printable
 
 REFUSED = "refused"
 """Stands in place of results where the call raised."""
@@ -44,10 +46,18 @@ def of_backend(implementation: Implementation, call: Call) -> Any:
 
 
 def of_record(call: Call) -> Any:
-    """What a backend did in a recorded call: its results, its gradients in the order of their names, or REFUSED."""
+    """What a backend did in a recorded call: its results, its gradients in the order of their names, or REFUSED.
+
+    None for what are no arrays.
+    """
     if isinstance(call.outcome, BaseException):
         return REFUSED
-    return by_name(call.outcome) if isinstance(call.outcome, dict) else call.outcome
+    if isinstance(call.outcome, dict):
+        return by_name(call.outcome)
+    results = tuple(Withheld(printable(x)) if isinstance(x, NotImplementedError) else x for x in parts(call.outcome))
+    if not all(isinstance(x, np.ndarray | Withheld) for x in results):
+        return None
+    return results if isinstance(call.outcome, tuple) else results[0]
 
 
 @lru_cache(4096)
@@ -85,8 +95,8 @@ def of_fault(fault: Fault, call: Call, format: Format) -> Any:
 
 
 def same(seen: Any, faulty: Any, format: Format) -> bool:
-    """Whether a backend's results are a fault's, up to the fault's errors."""
-    if seen is REFUSED or faulty is REFUSED:
+    """Whether a backend's results are a fault's, up to the fault's errors; None are nobody's."""
+    if seen is REFUSED or faulty is REFUSED or seen is None:
         return seen is faulty
     seen, faulty = offered(seen, faulty)
     if shapes(seen) != shapes(faulty) or not _are_real(seen) or not _same_nans(seen, faulty):
