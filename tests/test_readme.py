@@ -67,9 +67,11 @@ def test_the_example_holds_once_it_is_repaired(command: Command, tmp_path: Path)
 @needs_torch
 def test_the_module_holds_once_it_is_repaired(command: Command, tmp_path: Path) -> None:
     softmax, repair = "weights = scores.softmax(dim=-1)", "weights = weights.masked_fill(mask.unsqueeze(1) == 0, 0)"
+    fill = "torch.finfo(scores.dtype).min"
     assert repair in README
+    assert fill in README
     mended = f"{softmax}\n        if mask is not None:\n            {repair}"
-    text = block("python", '"""Multi-head').replace(softmax, mended)
+    text = block("python", '"""Multi-head').replace(softmax, mended).replace("-1e9", fill)
     (tmp_path / "my_attention.py").write_text(text, encoding="utf-8")
     run = command("check", "./my_attention.py", "--note", "multi_head_attention", "--profile", "quick")
     assert run.returncode == 0, run.stdout

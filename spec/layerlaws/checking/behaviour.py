@@ -206,10 +206,12 @@ def _are_real(results: Any) -> bool:
 
 
 def dtypes(results: Any) -> Any:
-    """The dtype of a result, or of each of several; None for a refusal."""
+    """The dtype of a result, or of each of several; None for a refusal, and for what is withheld."""
     if isinstance(results, tuple):
         return tuple(map(dtypes, results))
-    return None if results is REFUSED else np.dtype(getattr(results, "dtype", None) or np.asarray(results).dtype)
+    if results is REFUSED or isinstance(results, Withheld):
+        return None
+    return np.dtype(getattr(results, "dtype", None) or np.asarray(results).dtype)
 
 
 def shapes(results: Any) -> Any:

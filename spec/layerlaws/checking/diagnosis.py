@@ -191,7 +191,7 @@ def _explaining(
                     del shown[fault]
                 elif _tells(backend, fault, call, seen, format):
                     shown[fault].add(probes.key(call))
-            except Undecidable:
+            except (Undecidable, Unoffered):  # or what it would show in is withheld
                 continue
     return shown
 
@@ -287,7 +287,7 @@ def _elsewhere(backend: Backend, fault: Fault, note: Note) -> _Suspicion | None:
                 amiss += not explained
                 if explained:
                     shown.add(probes.key(call))
-        except Undecidable:
+        except (Undecidable, Unoffered):
             continue
     return _Suspicion(fault, frozenset(shown), amiss)
 
