@@ -123,5 +123,5 @@ def test_what_is_installed_is_told_from_what_is_not() -> None:
     assert installed(os.__file__)
     assert installed(pytest.__file__)
     assert installed("/usr/lib/libm.so.6")
-    assert not installed("/home/me/backend.py")
-    assert not installed("/home/me/kernel.so")
+    assert not installed("/srv/code/backend.py")
+    assert not installed("/srv/code/kernel.so")
