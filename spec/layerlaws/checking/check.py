@@ -196,11 +196,10 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
 def _inexact(trial: Trial, seen: str, drawn: Mapping[str, Any]) -> Verdict:
     """The verdict where bits differ. drawn: the first example that shows it; its numbers are too many to be kept."""
     found = trial.statistics
-    shapes = (f"{name} {x.shape}" for name, x in drawn.items() if hasattr(x, "shape"))
-    reason = (
-        f"{found.inexact:,} of {found.rows:,} rows differ ({percentage(found.inexact / found.rows)}), in "
-        f"{found.differing} of {found.offered - found.undecidable} examples; for example {seen}, with {', '.join(shapes)}"
-    )
+    shapes = ", ".join(f"{name} {x.shape}" for name, x in drawn.items() if hasattr(x, "shape"))
+    decided = found.offered - found.undecidable
+    share = f"{found.inexact:,} of {found.rows:,} rows differ ({percentage(found.inexact / found.rows)})"
+    reason = f"{share}, in {found.differing} of {decided} examples; for example {seen}, with {shapes}"
     return replace(trial.blank, state=INEXACT, reason=reason, dtype=drawn["format"])
 
 

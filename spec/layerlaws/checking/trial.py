@@ -54,8 +54,8 @@ class Statistics:
     refused and was. layouts: by name, why arrays in a layout of memory did not reach the backend; "" where they did.
     drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which sizes the law
     holds and at which it breaks, in words. rows, inexact: as in `Verdict`. differing: how many examples had rows that
-    differ; first: the message and the example of the first. announce: called with each example before it is executed, for those who
-    outlive this process.
+    differ; first: the message and the example of the first. announce: called with each example before it is executed,
+    for those who outlive this process.
     """
 
     executed: int = 0

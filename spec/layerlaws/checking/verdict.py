@@ -132,7 +132,7 @@ class Verdict:
         return self.state in UNEXPECTED
 
     def counts(self, strict: bool, exact: bool = False) -> bool:
-        """Whether the verdict makes a run fail. strict: whether accepted bad input does; exact: whether other bits do."""
+        """Whether the verdict makes a run fail. strict: whether accepted bad input does; exact: bits that differ."""
         return self.unexpected or (strict and self.state == ACCEPTED) or (exact and self.state == INEXACT)
 
     def to_json(self) -> dict[str, Any]:

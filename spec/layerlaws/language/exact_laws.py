@@ -112,7 +112,7 @@ DETERMINISTIC = (another_run_changes_no_bit.__name__, another_run_changes_no_bit
 def _enlarged(operation: Implementation, inputs: dict[str, Any]) -> dict[str, Any]:
     """The inputs, with their rows repeated to a batch of `ROWS` or more."""
     count = _count(operation, inputs)
-    return _batch_of(operation, inputs, np.arange(max(count, ROWS)) % count)
+    return inputs if count >= ROWS else _batch_of(operation, inputs, np.arange(ROWS) % count)
 
 
 def _count(operation: Implementation, inputs: dict[str, Any]) -> int:
@@ -160,7 +160,9 @@ def row_by_row(operation: Operation) -> Definition:
         if not count or any(isinstance(x, Variable) for value in arguments.values() for x in parts(value)):
             return operation(**arguments)
         rows = [
-            operation(**{k: x[i : i + 1] if k in operation.batch and x is not None else x for k, x in arguments.items()})
+            operation(
+                **{k: x[i : i + 1] if k in operation.batch and x is not None else x for k, x in arguments.items()}
+            )
             for i in range(count)
         ]
         if isinstance(rows[0], tuple):
@@ -229,7 +231,9 @@ def _adds_up_gradients_as_threads_finish(operation: Operation) -> Definition:
 
 def _last_bits_moved(result: Any, arguments: dict[str, Any]) -> Any:
     """Float results moved to the next number of the format of the arguments."""
-    dtypes = [x.dtype for value in arguments.values() for x in parts(value) if isinstance(x, np.ndarray) and is_float(x)]
+    dtypes = [
+        x.dtype for value in arguments.values() for x in parts(value) if isinstance(x, np.ndarray) and is_float(x)
+    ]
 
     def moved(x: Any) -> Any:
         if isinstance(x, Variable) or not isinstance(x, np.ndarray | np.generic) or not is_float(x):

@@ -37,7 +37,7 @@ VOLUME = 2**18
 MODERATE = (16, 33, 64, 128, 8, 3)
 """Extents at which kernels take other ways for few rows than for many."""
 
-BULK = 2**15
+BULK = 2**17
 """Most elements, about, of an array whose axes have moderate sizes."""
 
 _SELDOM = ContextVar("at_seldom_sizes", default=False)
