@@ -24,6 +24,7 @@ from layerlaws.language.memory_laws import with_other_numbers
 from layerlaws.language.mistakes import each
 from layerlaws.language.operations import Operation
 from layerlaws.language.sameness import parts
+from layerlaws.language.withheld import Withheld
 from layerlaws.numerics.formats import is_float
 from layerlaws.numerics.reverse_mode import constant
 from layerlaws.numerics.tape import Variable
@@ -127,7 +128,9 @@ def _batch_of(operation: Implementation, inputs: dict[str, Any], rows: Any) -> d
 
 def _rows(results: Any, rows: Any) -> Any:
     """These rows of each result that has them."""
-    return each(results, lambda x: x[np.asarray(rows)])
+    if isinstance(results, tuple):
+        return tuple(_rows(part, rows) for part in results)
+    return results if isinstance(results, Withheld) else results[np.asarray(rows)]
 
 
 def _other_calls(operation: Implementation, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -167,12 +167,15 @@ def _moderate_sizes(draw: st.DrawFn, count: int, least: int, squared: tuple[int,
     turn = draw(st.turns(count))
     smallest = max(least, 2)
     powers = [2 if axis in squared else 1 for axis in range(count)]
-    room = max(1, BULK // smallest ** sum(powers))
+    left = sum(powers)
+    room = max(1.0, BULK / smallest**left)
     sizes = [smallest] * count
     for axis in (*range(turn, count), *range(turn)):
-        bearable = [n for n in MODERATE if n >= smallest and (n / smallest) ** powers[axis] <= room]
+        share = room ** min(1.0, 2 / left)  # at most twice an axis's own, so that the last ones have some left
+        bearable = [n for n in MODERATE if n >= smallest and (n / smallest) ** powers[axis] <= share]
         sizes[axis] = draw(st.sampled_from(bearable)) if bearable else smallest
-        room = int(room // (sizes[axis] / smallest) ** powers[axis])
+        room /= (sizes[axis] / smallest) ** powers[axis]
+        left -= powers[axis]
     return tuple(sizes)
 
 
