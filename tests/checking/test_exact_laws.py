@@ -34,11 +34,10 @@ CATALOGUE = catalogue()
 EXACT = [case for case in CATALOGUE.cases if case.law.kind == "exact"]
 LAWS = (*exact_laws.BATCH_INVARIANT, *exact_laws.DETERMINISTIC)
 
-ONE_ROW_ROUNDS_OTHERWISE = """
-def learned_positions(x, table):
-    result = x + table[: x.shape[1]]
-    above = np.nextafter(result, np.asarray(np.inf, result.dtype))
-    return np.where(result != 0, above, result) if len(x) == 1 else result
+ONE_ROW_ADDS_UP_OTHERWISE = """
+def dot_score(query, keys):
+    terms = query[:, :, None] * keys[:, None]
+    return np.cumsum(terms, axis=-1)[..., -1] if len(query) == 1 else np.sum(terms, axis=-1)
 """
 """Right, and not batch-invariant."""
 
@@ -178,21 +177,21 @@ def test_properties_are_told_with_the_share_of_rows_that_differ() -> None:
 def test_a_run_fails_for_it_only_if_that_is_asked_for(
     exact: tuple[str, ...], status: int, command: Any, backend_file: Any, tmp_path: Path
 ) -> None:
-    backend_file("rounding", ONE_ROW_ROUNDS_OTHERWISE)
+    backend_file("adding", ONE_ROW_ADDS_UP_OTHERWISE)
     names = (
         exact_laws.size_of_the_batch_changes_no_bit.__name__,
         "another_run_changes_no_bit",
         "agrees_with_definition",
     )
-    chosen = [part for law in names for part in ("--law", f"learned_positions.{law}")]
-    done = command("check", "./rounding.py", "--profile", "quick", *chosen, "--junit", "laws.xml", *exact)
+    chosen = [part for law in names for part in ("--law", f"dot_score.{law}")]
+    done = command("check", "./adding.py", "--profile", "quick", *chosen, "--junit", "laws.xml", *exact)
     assert done.returncode == status, done.stdout
     said = " ".join(done.stdout.split())
     assert f"3 of 3 laws, {status} unexpected" in said
-    assert "backend held inexact of ./rounding.py 2 1 3" in said
+    assert "backend held inexact of ./adding.py 2 1 3" in said
     assert "bit for bit: batch-invariant in 0 of 1 operation (" in said
     assert "deterministic in 1 of 1 operation" in said
-    assert "not batch-invariant: learned_positions" in said
+    assert "not batch-invariant: dot_score" in said
     assert ("counts with --exact" in said) is not bool(exact)
     assert ("is inexact" in said) is bool(exact), "it is shown in full where it counts"
     suite = ElementTree.parse(tmp_path / "laws.xml").getroot()
@@ -203,19 +202,19 @@ def test_a_run_fails_for_it_only_if_that_is_asked_for(
 def test_pytest_fails_for_it_only_if_that_is_asked_for(
     exact: tuple[str, ...], outcome: str, pytester: pytest.Pytester, backend_file: Any
 ) -> None:
-    path: Path = backend_file("rounding", ONE_ROW_ROUNDS_OTHERWISE)
+    path: Path = backend_file("adding", ONE_ROW_ADDS_UP_OTHERWISE)
     law = exact_laws.size_of_the_batch_changes_no_bit.__name__
     pytester.makepyfile(
-        f"from layerlaws import laws_for\ntest_laws = laws_for({str(path)!r}, laws=['learned_positions.{law}'])"
+        f"from layerlaws import laws_for\ntest_laws = laws_for({str(path)!r}, laws=['dot_score.{law}'])"
     )
     pytester.runpytest("--layerlaws-profile", "quick", *exact).assert_outcomes(**{outcome: 1})
 
 
 def test_a_deviation_of_a_whole_operation_is_not_about_bits(backend_file: Any) -> None:
-    known = "known = {'learned_positions': Known('it rounds', 'https://example.org')}\n"
-    path = backend_file("rounding", f"from layerlaws import Known\n{known}{ONE_ROW_ROUNDS_OTHERWISE}")
+    known = "known = {'dot_score': Known('it adds up', 'https://example.org')}\n"
+    path = backend_file("adding", f"from layerlaws import Known\n{known}{ONE_ROW_ADDS_UP_OTHERWISE}")
     declared = load_backend(str(path), CATALOGUE).known
-    assert "learned_positions.batches_are_independent" in declared
+    assert "dot_score.batches_are_independent" in declared
     assert not [case.id for case in EXACT if case.id in declared]
 
 
