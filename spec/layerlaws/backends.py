@@ -224,7 +224,8 @@ def _known(found: Any, name: str, catalogue: Catalogue) -> dict[str, Known]:
     for case in catalogue.cases:
         by_name.setdefault(case.law.name, []).append(case.id)
         by_name.setdefault(case.id, []).append(case.id)
-        by_name.setdefault(case.operation.name, []).append(case.id)
+        if case.law.kind != "exact":  # what is by design of an operation is not about its last bits
+            by_name.setdefault(case.operation.name, []).append(case.id)
     known: dict[str, Known] = {}
     declared = [item for home in _homes(found) for item in known_of(home, name).items()]
     # What is said of an operation first, so that what is said of one of its laws replaces it.

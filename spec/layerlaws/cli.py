@@ -1,7 +1,7 @@
 """The command line: list, explain, check, bench, report, badge, merge, diff, vectors, new.
 
 Exit status: 0 if nothing unexpected happened, 1 for an unexpected verdict (with `check --strict`, for accepted bad
-input, too) or a regression, 2 for wrong use.
+input, with `check --exact` for bits that differ, too) or a regression, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -121,6 +121,9 @@ def _add_check(commands: Commands) -> None:
     )
     checking.add_argument("--resume", action="store_true", help="continue the records of an interrupted run")
     checking.add_argument("--strict", action="store_true", help="bad input that is accepted makes the run fail, too")
+    checking.add_argument(
+        "--exact", action="store_true", help="results whose bits depend on batch, chunks or run make the run fail, too"
+    )
     checking.set_defaults(command=_check)
 
 
@@ -230,15 +233,16 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         options.timeout,
         options.resume,
         options.strict,
+        options.exact,
     )
     unwritten = ""
-    with Progress(console, len(backends) * len(cases), plan.strict) as progress:
+    with Progress(console, len(backends) * len(cases), plan.fails) as progress:
         try:
             verdicts = run(plan, progress.add)
         except Unwritten as error:
             verdicts, unwritten = error.verdicts, str(error)
     if junit:
-        write_junit(junit, backends, verdicts, lambda verdict: verdict.counts(plan.strict))
+        write_junit(junit, backends, verdicts, plan.fails)
     summarize(console, plan, verdicts)
     if options.missing:
         console.print("\n".join(not_offered(plan)), markup=False)
@@ -246,7 +250,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
         say(unwritten)
         return 2
     absent = [backend for backend in backends if backend.unavailable and backend.name in options.backends]
-    return int(_named_but_absent(absent) or any(verdict.counts(plan.strict) for verdict in verdicts))
+    return int(_named_but_absent(absent) or any(map(plan.fails, verdicts)))
 
 
 def _named_but_absent(absent: Sequence[Facts]) -> bool:

@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="quick, standard or thorough (default: standard)",
     )
     group.addoption("--layerlaws-strict", action="store_true", help="bad input that is accepted is a failure, too")
+    group.addoption("--layerlaws-exact", action="store_true", help="results whose bits differ are a failure, too")
     group.addoption("--layerlaws-seed", type=_seed, default=None, help="draw other examples than every run does")
     group.addoption(
         "--layerlaws-missing", action="store_true", help="skip laws of what a backend does not offer; else deselected"
@@ -73,7 +74,8 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
     backend: an installed name, "module", "module:object" or "path.py". notes, laws: by name, to select only these. In a
     test module, write `test_laws = laws_for("my_package.my_backend")`. Laws of operations that the backend lacks are
     deselected, or skipped with --layerlaws-missing; known deviations are expected failures, and so is bad input that is
-    accepted, unless the option --layerlaws-strict is given. The backend is loaded and called in a worker process, as by
+    accepted, unless the option --layerlaws-strict is given, and results that are the same but for their last bits,
+    unless --layerlaws-exact is. The backend is loaded and called in a worker process, as by
     `layerlaws check`: one that crashes or hangs fails its own items only. Raises WrongUse for names that do not exist.
     """
     from layerlaws.discovery import catalogue
@@ -84,7 +86,8 @@ def laws_for(backend: str, *, notes: Iterable[str] = (), laws: Iterable[str] = (
 
     @pytest.mark.parametrize("case", cases, ids=[case.id for case in cases])
     def test_laws(case: Case, request: pytest.FixtureRequest) -> None:
-        _conclude(_held(backend, case, request.config), request.config.getoption("layerlaws_strict", False))
+        asked = (request.config.getoption(f"layerlaws_{name}", False) for name in ("strict", "exact"))
+        _conclude(_held(backend, case, request.config), *asked)
 
     lacking = () if facts.state else cases
     absent = frozenset(case.id for case in lacking if facts.lacks(case))
@@ -136,8 +139,8 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _conclude(verdict: Verdict, strict: bool) -> None:
-    """Skip, xfail or fail the test item according to a verdict. strict: whether accepted bad input is a failure."""
+def _conclude(verdict: Verdict, strict: bool, exact: bool) -> None:
+    """Skip, xfail or fail the test item according to a verdict. strict, exact: as in `Verdict.counts`."""
     from layerlaws.checking.failure import failure
 
     if verdict.state in ("missing", "not offered", "unavailable"):
@@ -146,5 +149,7 @@ def _conclude(verdict: Verdict, strict: bool) -> None:
         pytest.xfail(f"{verdict.reason} ({verdict.link})")
     if verdict.state == "accepted" and not strict:
         pytest.xfail(f"{verdict.reason} (--layerlaws-strict makes this a failure)")
-    if verdict.counts(strict):
+    if verdict.state == "inexact" and not exact:
+        pytest.xfail(f"{verdict.reason} (--layerlaws-exact makes this a failure)")
+    if verdict.counts(strict, exact):
         pytest.fail(failure(verdict), pytrace=False)

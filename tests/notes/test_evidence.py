@@ -14,11 +14,11 @@ from layerlaws import catalogue, load_backend
 from layerlaws.checking.check import check
 from layerlaws.checking.reference import reference
 from layerlaws.checking.trial import Statistics
-from layerlaws.checking.verdict import NOTICED, Verdict
+from layerlaws.checking.verdict import INEXACT, NOTICED, Verdict
 from layerlaws.language.backend import Backend
 from layerlaws.language.errata import errata_of
 from layerlaws.language.evidence import faults_of, noticed_by
-from layerlaws.language.laws import Fault
+from layerlaws.language.laws import KINDS_OF_LAWS, Fault
 from layerlaws.language.note import Case, Note
 
 # Hypothesis remarks on the size of a failing example, which these failures are not shrunk to reduce.
@@ -69,9 +69,11 @@ def test_every_law_is_broken_by_a_fault(note: Note) -> None:
 
 
 def test_the_definitions_hold_every_law(note: Note) -> None:
+    """But for exact ones: NumPy's matrix product is not batch-invariant."""
     backend = reference(CATALOGUE)
     verdicts = [check(backend, case, profile="quick", shrink=False) for case in note.cases]
-    assert not [f"{v.id}: {v.state}, {v.reason} ({v.dtype})" for v in verdicts if v.state != "held"]
+    held = {kind: ("held", INEXACT) if kind == "exact" else ("held",) for kind in KINDS_OF_LAWS}
+    assert not [f"{v.id}: {v.state}, {v.reason} ({v.dtype})" for v in verdicts if v.state not in held[v.kind]]
     assert {dtype for v in verdicts for dtype in v.accuracy} == {"float32", "float64"}
 
 

@@ -13,6 +13,7 @@ import pytest
 from layerlaws import __version__
 from layerlaws.checking.verdict import STATES, Accuracy, Verdict
 from layerlaws.discovery import catalogue
+from layerlaws.language.exact_laws import BATCH_INVARIANT, DETERMINISTIC
 from layerlaws.report.accuracy import ERRORS, PART, biased
 from layerlaws.report.contents import Report, Summary
 from layerlaws.report.markdown import as_markdown
@@ -88,6 +89,30 @@ def test_accepting_bad_input_is_told_apart_from_being_wrong() -> None:
     assert found.right == "yes"
     assert found.bad_input == "4 of 8 kinds, 2 of them by design"
     assert len(found.accepted) == 2
+
+
+def test_bits_have_a_column_of_their_own_and_make_nothing_wrong() -> None:
+    exact = [verdict for verdict in verdicts(["held"], kind="exact") if verdict.law in BATCH_INVARIANT + DETERMINISTIC]
+    own = [
+        replace(verdict, kind="exact", rows=100, inexact=3 * (verdict.law in BATCH_INVARIANT))
+        for verdict in exact
+        if verdict.operation in ("dot_score", "concat_score")
+    ]
+    own = [replace(verdict, state="inexact" if verdict.inexact else "held") for verdict in own]
+    values = [v for v in verdicts(["held"], kind="values") if v.operation in ("dot_score", "concat_score")]
+    report = report_of([record("a", values + own)], CATALOGUE)
+    (found,) = report.summaries
+    assert (found.right, found.wrong, found.held) == ("yes", 0, f"values {len(values)}/{len(values)}")
+    assert found.bits == "3% differ, yes"
+    assert summary("a", values).bits == ""
+    said = "batch-invariant in 0 of 2 operations (3% of rows differ), deterministic in 2 of 2 operations"
+    page, text = as_page(report), as_markdown(report)
+    assert f"bit for bit: {said}" in text
+    assert "| 3% differ, yes |" in text
+    assert 'data-label="batch-invariant, deterministic">3% differ, yes<details>' in page
+    (row,) = [row for row in report.rows if row.name == "alignment_scores"]
+    assert dict(row.counts[0])["held"] == len(values), "marks leave out what informs"
+    assert not report.unexpected
 
 
 def test_the_share_of_the_domain_is_in_summary_and_matrix() -> None:

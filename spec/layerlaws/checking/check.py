@@ -17,7 +17,7 @@ from layerlaws.checking.literals import literal, printed
 from layerlaws.checking.shrinking import smallest
 from layerlaws.checking.tracebacks import own_lines
 from layerlaws.checking.trial import Statistics, Trial
-from layerlaws.checking.verdict import NOTICED, REACHED, Accuracy, Verdict
+from layerlaws.checking.verdict import INEXACT, NOTICED, REACHED, Accuracy, Verdict, percentage
 from layerlaws.language.backend import Backend, Known
 from layerlaws.language.claims import Moments
 from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
@@ -63,12 +63,16 @@ def check(
         declines=dict(seen.declines),
         layouts={name: obstacle or REACHED for name, obstacle in seen.layouts.items()},
         decisive=seen.decisive,
+        rows=seen.rows,
+        inexact=seen.inexact,
         seconds=round(time.perf_counter() - start, 4),
         spent=stopwatch.since(before),
         arithmetic={name: described(fitting[0]) for name, fitting in seen.arithmetics.items() if name in HALF},
         accuracy={name: _accuracy(shares, seen.moments[name]) for name, shares in seen.used.items()},
     )
-    return _explained(verdict, backend, case, seen.drawn) if verdict.state in NOTICED else verdict
+    if verdict.state not in NOTICED or verdict.state == INEXACT:  # no fault is told by its last bits
+        return verdict
+    return _explained(verdict, backend, case, seen.drawn)
 
 
 def _explained(verdict: Verdict, backend: Backend, case: Case, failing: Mapping[str, Any]) -> Verdict:
@@ -175,6 +179,8 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
     except hypothesis.errors.Flaky as flaky:
         reason = f"the same input did not fail twice, so results depend on more: {flaky}"
         return _failed(trial, Judgement("broken", reason))
+    if trial.statistics.first is not None:
+        return _inexact(trial, *trial.statistics.first)
     silence, seen = _silence(trial.statistics), trial.statistics
     if silence and seen.declined:
         reasons = ", ".join(f"{reason} ({count} times)" for reason, count in seen.declines.items())
@@ -185,6 +191,16 @@ def _judge(trial: Trial, run: Callable[[], object], judged: bool) -> Verdict:
         judgement = judge_unstated(trial, silence, "error")
         return replace(trial.blank, state=judgement.state, reason=judgement.reason, cause=judgement.cause)
     return replace(trial.blank, state="error", reason=silence) if silence else trial.blank
+
+
+def _inexact(trial: Trial, seen: str, drawn: Mapping[str, Any]) -> Verdict:
+    """The verdict where bits differ. drawn: the first example that shows it; its numbers are too many to be kept."""
+    found = trial.statistics
+    shapes = ", ".join(f"{name} {x.shape}" for name, x in drawn.items() if hasattr(x, "shape"))
+    decided = found.offered - found.undecidable
+    share = f"{found.inexact:,} of {found.rows:,} rows differ ({percentage(found.inexact / found.rows)})"
+    reason = f"{share}, in {found.differing} of {decided} examples; for example {seen}, with {shapes}"
+    return replace(trial.blank, state=INEXACT, reason=reason, dtype=drawn["format"])
 
 
 def _failed(trial: Trial, judgement: Judgement, sides: tuple[tuple[str, Any], ...] = ()) -> Verdict:

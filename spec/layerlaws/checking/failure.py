@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from layerlaws.checking.verdict import Verdict, declines_in_words, percentage
+from layerlaws.checking.verdict import INEXACT, Verdict, declines_in_words, percentage
 from layerlaws.discovery import catalogue
 from layerlaws.support.errors import WrongUse
 
@@ -42,8 +42,8 @@ def failure(verdict: Verdict, again: str | None = None, others: Sequence[Verdict
     for side, text in verdict.sides.items():
         if not side.startswith(ACCEPTED):
             lines += textwrap.indent(f"{side}: {_shortened(text)}", "  ").splitlines()
-    if again is None and verdict.counts(strict=True) and verdict.state != "stale":
-        again = f"layerlaws check {verdict.backend} --law {verdict.id}"
+    if again is None and verdict.counts(strict=True, exact=True) and verdict.state != "stale":
+        again = f"layerlaws check {verdict.backend} --law {verdict.id}{' --exact' * (verdict.state == INEXACT)}"
     if again:
         lines.append(f"  again: {again}")
     lines += same_cause(verdict, others)

@@ -71,7 +71,7 @@ def judge(trial: Trial, broken: Broken) -> Judgement:
         return Judgement(ACCEPTED, seen)
     if broken.cause:
         return Judgement("broken" if law.name in STATED_OF_DEFINITION else "not judged", seen, broken.cause)
-    if law.kind in ("state", "memory"):
+    if law.kind in ("state", "memory", "exact"):
         return Judgement("broken", seen)
     calls, found = differences(trial)
     if law.name in STATED_OF_DEFINITION:

@@ -53,8 +53,9 @@ class Statistics:
     results fit, the tightest first. refusals: the argument at fault and what was raised, for each call that had to be
     refused and was. layouts: by name, why arrays in a layout of memory did not reach the backend; "" where they did.
     drawn: the example executed last, by argument, and the name of its format as `format`. sizes: at which sizes the law
-    holds and at which it breaks, in words. announce: called with each example before it is executed, for those who
-    outlive this process.
+    holds and at which it breaks, in words. rows, inexact: as in `Verdict`. differing: how many examples had rows that
+    differ; first: the message and the example of the first. announce: called with each example before it is executed,
+    for those who outlive this process.
     """
 
     executed: int = 0
@@ -70,12 +71,24 @@ class Statistics:
     layouts: dict[str, str] = field(default_factory=dict)
     drawn: dict[str, Any] = field(default_factory=dict)
     sizes: str = ""
+    rows: int = 0
+    inexact: int = 0
+    differing: int = 0
+    first: tuple[str, dict[str, Any]] | None = None
     announce: Callable[[dict[str, Any]], None] | None = None
 
     @property
     def offered(self) -> int:
         """How many examples were executed that the backend did not decline."""
         return self.executed - self.declined
+
+    def compare(self, settlement: Settlement) -> None:
+        """Count the rows that were compared bit for bit on the example executed last."""
+        self.rows += settlement.rows
+        self.inexact += settlement.inexact
+        if settlement.inexact:
+            self.differing += 1
+            self.first = self.first or (settlement.seen, self.drawn)
 
     def decline(self, reason: str) -> None:
         """Count an example that the backend declined."""
@@ -218,6 +231,7 @@ class Trial:
             statistics.decline(declined.reason)
             return None
         statistics.asked |= asked
+        statistics.compare(settlement)
         statistics.decisive += settlement.decisive and asked
         statistics.used.setdefault(format.name, []).append(settlement.used)
         statistics.moments[format.name] = statistics.moments.get(format.name, Moments()) + settlement.moments

@@ -19,6 +19,7 @@ STATES = {
     "timed out": "no answer in time",
     "not judged": "results differ from their definition, so nothing can be said of how they relate to each other",
     "accepted": "bad input was accepted, which has to be refused",
+    "inexact": "results that should be the same differ in their bits, as far as other laws allow",
     "missing": "the backend has no such function",
     "not offered": "the backend declined every example",
     "unavailable": "the backend cannot run on that machine",
@@ -39,7 +40,10 @@ UNEXPECTED = ("broken", "error", "crashed", "timed out", "not judged", "stale")
 ACCEPTED = "accepted"
 """The state of a law of kind "refusals" that does not hold: it makes a run fail only where that is asked for."""
 
-NOTICED = ("broken", "not judged", ACCEPTED)
+INEXACT = "inexact"
+"""The state of a law of kind "exact" that does not hold: it makes a run fail only where that is asked for."""
+
+NOTICED = ("broken", "not judged", ACCEPTED, INEXACT)
 """The states of a law that notices, on an example, that something is wrong."""
 
 
@@ -81,7 +85,8 @@ class Verdict:
     those that are cut, in full, packed by `layerlaws.checking.literals.whole`. sides: both sides of the broken claim,
     what was accepted though it should have been refused, or where the function raised. sizes: at which sizes the law
     holds and at which it breaks, where that was found. layouts: in which layouts of memory arrays were offered to the
-    backend, each `REACHED` or why they did not reach it.
+    backend, each `REACHED` or why they did not reach it. rows: how many were compared bit for bit, over all examples;
+    inexact: how many of them differ.
     """
 
     backend: str
@@ -109,6 +114,8 @@ class Verdict:
     cause: str = ""
     sizes: str = ""
     layouts: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+    inexact: int = 0
 
     @property
     def id(self) -> str:
@@ -124,9 +131,9 @@ class Verdict:
     def unexpected(self) -> bool:
         return self.state in UNEXPECTED
 
-    def counts(self, strict: bool) -> bool:
-        """Whether the verdict makes a run fail. strict: whether accepted bad input does."""
-        return self.unexpected or (strict and self.state == ACCEPTED)
+    def counts(self, strict: bool, exact: bool = False) -> bool:
+        """Whether the verdict makes a run fail. strict: whether accepted bad input does; exact: bits that differ."""
+        return self.unexpected or (strict and self.state == ACCEPTED) or (exact and self.state == INEXACT)
 
     def to_json(self) -> dict[str, Any]:
         """The fields that identify the verdict, and all others that are not empty, ready for json.dumps."""

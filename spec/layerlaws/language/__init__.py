@@ -6,7 +6,7 @@ A note imports from here and from nowhere else in `layerlaws`, but for the opera
     from layerlaws.language import strategies as st
 """
 
-from layerlaws.language.claims import Claim, all_of, at_most, closely, differ, exactly, refused
+from layerlaws.language.claims import Claim, all_of, at_most, bit_for_bit, closely, differ, exactly, refused
 from layerlaws.language.dependence import dependence
 from layerlaws.language.implementation import Implementation
 from layerlaws.language.inputs import (
@@ -16,6 +16,7 @@ from layerlaws.language.inputs import (
     TEXTURES,
     TILE_EDGES,
     arrays,
+    at_moderate_sizes,
     calmed,
     durations,
     extents,
@@ -95,7 +96,9 @@ __all__ = [
     "answers_where",
     "arrays",
     "asbounded",
+    "at_moderate_sizes",
     "at_most",
+    "bit_for_bit",
     "calmed",
     "closely",
     "constant",

@@ -59,11 +59,15 @@ class Settlement:
 
     used: the largest share of the allowed error that was used; 0 for exact claims. decisive: whether the claim could
     have failed: at one place, at least, the allowed error was smaller than the values compared. moments: of the shares.
+    rows: how many were compared bit for bit; inexact: how many of them differ; seen: one of these, in words.
     """
 
     used: float = 0.0
     decisive: bool = True
     moments: Moments = field(default=Moments(), compare=False)
+    rows: int = 0
+    inexact: int = 0
+    seen: str = ""
 
 
 class Claim:
@@ -129,6 +133,45 @@ class exactly(Claim):
             sides = tuple(zip(self.names, (self.left, self.right), strict=True))
             raise Broken(f"{unequal}: {different.sum()} of {different.size} elements differ", sides)
         return Settlement(decisive=different.size > 0)
+
+
+@dataclass(frozen=True)
+class bit_for_bit(Claim):
+    """Both sides have the same bits, row by row; a row is what stands at one place of the first axis.
+
+    It is never broken: where bits differ, the settlement says in how many rows. NaN is NaN, whatever its bits. names:
+    what messages call the two sides, as in "0.25 in a batch of 8, 0.26 alone".
+    """
+
+    one: Any
+    other: Any
+    names: tuple[str, str]
+
+    def settle(self) -> Settlement:
+        sides = offered(*(x if isinstance(x, tuple) else (x,) for x in (self.one, self.other)))
+        if len(sides[0]) != len(sides[1]):
+            count = [f"{len(side)} results {name}" for side, name in zip(sides, self.names, strict=True)]
+            return Settlement(rows=1, inexact=1, seen=", ".join(count))
+        return _merged(
+            [self._row_by_row(np.asarray(one), np.asarray(other)) for one, other in zip(*sides, strict=True)]
+        )
+
+    def _row_by_row(self, one: NDArray[Any], other: NDArray[Any]) -> Settlement:
+        if one.shape != other.shape or one.dtype != other.dtype:
+            count = max(1, *(x.shape[0] if x.ndim else 1 for x in (one, other)))
+            forms = (f"{x.dtype} of shape {x.shape} {name}" for x, name in zip((one, other), self.names, strict=True))
+            return Settlement(rows=count, inexact=count, seen=", ".join(forms))
+        if one.tobytes() == other.tobytes():
+            return Settlement(decisive=one.size > 0, rows=len(one) if one.ndim else 1)
+        different = _in_bits(one, other)
+        rows = np.atleast_1d(different.any(axis=tuple(range(1, one.ndim))))
+        seen = ""
+        if rows.any():
+            place = _largest(different)
+            texts = _pair(one, other, one.shape, place)
+            pairs = (f"{text} {name}" for text, name in zip(texts, self.names, strict=True))
+            seen = f"{', '.join(pairs)}, at {list(place)}"
+        return Settlement(decisive=one.size > 0, rows=rows.size, inexact=int(rows.sum()), seen=seen)
 
 
 @dataclass(frozen=True)
@@ -207,7 +250,9 @@ def _merged(settled: list[Settlement]) -> Settlement:
     if not settled:
         raise TypeError("a claim about nothing: an empty tuple of results or an all_of() without claims")
     moments = functools.reduce(operator.add, (s.moments for s in settled))
-    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled), moments)
+    rows, inexact = sum(s.rows for s in settled), sum(s.inexact for s in settled)
+    seen = next((s.seen for s in settled if s.seen), "")
+    return Settlement(max(s.used for s in settled), any(s.decisive for s in settled), moments, rows, inexact, seen)
 
 
 def _each(left: Any, right: Any, claim: Callable[[Any, Any], Claim], of: tuple[str, ...] = ()) -> Settlement:
@@ -277,15 +322,28 @@ def _largest(x: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(x)), x.shape))
 
 
+def _in_bits(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where two arrays of one shape and dtype differ in a bit, and are not both NaN."""
+    bits = (np.ascontiguousarray(x).view(np.uint8).reshape(*x.shape, x.itemsize) for x in (one, other))
+    different: NDArray[np.bool_] = np.any(np.not_equal(*bits), axis=-1)
+    different &= ~((one != one) & (other != other))
+    return different
+
+
 def _unequal(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> str:
     """The two elements at an index of the shape that both sides are broadcast to, as the beginning of a message."""
+    return f"{' is not '.join(_pair(left, right, shape, index))} at {list(index)}"
+
+
+def _pair(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> list[str]:
+    """The two elements at an index of the shape that both sides are broadcast to, in digits that tell them apart."""
     pair = [np.broadcast_to(side, shape)[index] for side in (left, right)]
     texts: list[str] = []
     for digits in DIGITS:
         texts = [_number(x, digits) for x in pair]
         if texts[0] != texts[1]:
             break
-    return f"{texts[0]} is not {texts[1]} at {list(index)}"
+    return texts
 
 
 DIGITS = (9, 17, 21)

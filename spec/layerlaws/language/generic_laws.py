@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layerlaws.language import memory_laws, state_laws
+from layerlaws.language import exact_laws, memory_laws, state_laws
 from layerlaws.language.claims import Claim, closely, exactly
 from layerlaws.language.implementation import Implementation, numbers_of
 from layerlaws.language.inputs import normal, seeds
@@ -126,7 +126,8 @@ def laws_of(operation: Operation) -> list[Law]:
     if operation.differentiable:
         state = gradient_agrees_with_definition
         laws.append(Law(state.__name__, state, extra={"seed": seeds}, needs=("gradient",)))
-    return [*laws, *seldom_laws_of(operation), *memory_laws.laws_of(operation), *state_laws.laws_of(operation)]
+    others = (seldom_laws_of, memory_laws.laws_of, state_laws.laws_of, exact_laws.laws_of)
+    return [*laws, *(law for laws_of in others for law in laws_of(operation))]
 
 
 def faults_of(operation: Operation) -> list[Fault]:
@@ -140,13 +141,14 @@ def faults_of(operation: Operation) -> list[Fault]:
         **SELDOM_FAULTS,
         **memory_laws.FAULTS,
         **state_laws.FAULTS,
+        **exact_laws.FAULTS,
     }
     made = []
     for law in laws_of(operation):
         make, kind = broken_by[law.name]
         function = make(operation)
         function.__name__, function.__doc__ = make.__name__.strip("_"), make.__doc__
-        seen = memory_laws.SEEN.get(law.name, "constructed")
+        seen = {**memory_laws.SEEN, **exact_laws.SEEN}.get(law.name, "constructed")
         made.append(Fault(operation, function, (law.name,), kind, repair="", seen=seen))
     return made
 

@@ -34,7 +34,15 @@ PAIRS = (128, 64, 129, 127, 65, 63, 32, 16)
 VOLUME = 2**18
 """Most elements of an array whose axes have seldom sizes, about: the product of the extents."""
 
+MODERATE = (16, 33, 64, 128, 8, 3)
+"""Extents at which kernels take other ways for few rows than for many."""
+
+BULK = 2**17
+"""Most elements, about, of an array whose axes have moderate sizes."""
+
 _SELDOM = ContextVar("at_seldom_sizes", default=False)
+
+_MODERATE = ContextVar("at_moderate_sizes", default=False)
 
 seeds = st.seeds
 """Seeds for numbers a law makes up itself: `normal(seed, shape, like)`."""
@@ -62,6 +70,8 @@ def arrays(draw: st.DrawFn, *shapes: tuple[int, ...], textures: tuple[str, ...] 
     """float64 arrays of these shapes, each of its own texture; one array where one shape is given."""
     generator = np.random.default_rng(draw(seeds))
     kinds = st.sampled_from(textures)
+    if _MODERATE.get() and "normal" in textures:
+        kinds = st.just("normal")
     drawn = [TEXTURES[draw(kinds)](generator, shape) for shape in shapes]
     return drawn[0] if len(drawn) == 1 else drawn
 
@@ -76,6 +86,18 @@ def at_seldom_sizes(draw: st.DrawFn, inputs: st.SearchStrategy[Any]) -> Any:
         return draw(inputs)
     finally:
         _SELDOM.reset(token)
+
+
+@st.composite
+def at_moderate_sizes(draw: st.DrawFn, inputs: st.SearchStrategy[Any]) -> Any:
+    """The same inputs, but `extents` gives sizes of practice, as far as `BULK` goes, and numbers are normal ones: sums
+    are long enough that their order shows.
+    """
+    token = _MODERATE.set(True)
+    try:
+        return draw(inputs)
+    finally:
+        _MODERATE.reset(token)
 
 
 def sizes_are_seldom() -> bool:
@@ -96,10 +118,13 @@ def extents(
 
     edges: positions of the axes of which one, in about every tenth example, is at a tile's edge.
     least: the smallest extent. squared, most: positions of axes whose square is an array's size, as a width's that both
-    axes of a matrix have, and the largest extent there may be; they count within `at_seldom_sizes` only.
+    axes of a matrix have, and the largest extent there may be; they count within `at_seldom_sizes`, and the former
+    within `at_moderate_sizes`, only.
     """
     if _SELDOM.get():
         return draw(_seldom_sizes(count, least, squared, most))
+    if _MODERATE.get():
+        return draw(_moderate_sizes(count, least, squared))
     kind = draw(st.integers(0, 7))
     if kind == 7 and edges:
         sizes = [least + draw(st.integers(0, 1)) for _ in range(count)]
@@ -133,6 +158,24 @@ def _seldom_sizes(draw: st.DrawFn, count: int, least: int, squared: tuple[int, .
         small = max(least, 1) + (draw(st.integers(0, 1)) if room >= 2 * max(least, 1) else 0)
         sizes.append(size if axis in large else small)
         room //= 1 if axis in large else small
+    return tuple(sizes)
+
+
+@st.composite
+def _moderate_sizes(draw: st.DrawFn, count: int, least: int, squared: tuple[int, ...]) -> tuple[int, ...]:
+    """Every axis has one of the `MODERATE` extents, in turns from another one on, as `BULK` bears; at least 2."""
+    turn = draw(st.turns(count))
+    smallest = max(least, 2)
+    powers = [2 if axis in squared else 1 for axis in range(count)]
+    left = sum(powers)
+    room = max(1.0, BULK / smallest**left)
+    sizes = [smallest] * count
+    for axis in (*range(turn, count), *range(turn)):
+        share = room ** min(1.0, 2 / left)  # at most twice an axis's own, so that the last ones have some left
+        bearable = [n for n in MODERATE if n >= smallest and (n / smallest) ** powers[axis] <= share]
+        sizes[axis] = draw(st.sampled_from(bearable)) if bearable else smallest
+        room /= (sizes[axis] / smallest) ** powers[axis]
+        left -= powers[axis]
     return tuple(sizes)
 
 

@@ -20,8 +20,10 @@ KINDS_OF_LAWS = {
     "refusals": "bad input is refused",
     "state": "nothing is kept from call to call",
     "memory": "arguments are left alone, and memory is read and returned as it should be",
+    "exact": "results have the same bits; it informs, and fails nothing unless that is asked for",
 }
-"""What laws are about. "refusals" are told apart from all others: who validates nothing is right on good input."""
+"""What laws are about. "refusals" are told apart from all others: who validates nothing is right on good input; and so
+are "exact" ones: who adds up in another order is right, but not the same to the bit."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,11 @@ class Operation:
         return any(set(re.split(r"\W+", kind)) - {"int", "float", "bool", "str", "None"} for kind in annotations)
 
     @property
+    def returns_floats(self) -> bool:
+        """Whether a result may be a float array: ids and masks are right or wrong, whatever the order of sums."""
+        return "Array" in re.split(r"\W+", str(inspect.signature(self.definition).return_annotation))
+
+    @property
     def signature(self) -> str:
         """The call as a backend writes it, for example "causal_mask(queries, keys)"."""
         return f"{self.name}({', '.join(self.parameters)})"

@@ -22,9 +22,9 @@ def badge(record: Record) -> str:
     """The SVG of a record's badge: "layerlaws | 29 of 31 laws hold", with more in its title.
 
     Green where all hold, or deviate by design; red where one is broken or raised; grey where the record is incomplete
-    or nothing was held.
+    or nothing was held. Exact laws, which inform, are not counted.
     """
-    counts = record.counts
+    counts = Counter(verdict.state for verdict in record.verdicts if verdict.kind != "exact" or verdict.unexpected)
     total = sum(count for state, count in counts.items() if state not in NOT_HELD_TO)
     unexpected = sum(counts[state] for state in UNEXPECTED)
     if not record.complete:
@@ -38,7 +38,8 @@ def _title(record: Record, counts: Counter[str], total: int) -> str:
     """The backend, the states of its laws, and how many laws are not counted since the backend lacks the function."""
     states = [f"{count} {state}" for state, count in sorted(counts.items()) if state not in NOT_HELD_TO]
     header = record.header
-    left_out = f"; {len(record.verdicts) - total} more are of what it does not offer" * (len(record.verdicts) > total)
+    lacking = sum(counts[state] for state in NOT_HELD_TO)
+    left_out = f"; {lacking} more are of what it does not offer" * bool(lacking)
     return f"{header.backend}, layerlaws {header.suite}: {', '.join(states) or 'nothing'}{left_out}"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from layerlaws.checking.exactness import PROPERTIES, Exactness
 from layerlaws.checking.verdict import STATES, UNEXPECTED
 from layerlaws.report import text
 
@@ -146,6 +147,7 @@ class Summary:
     accepted; accepted: those that are not by design, by law. share: the largest share of the allowed error; where: by
     which operation and dtype. arithmetics: by dtype of half precision, the tightest that held, each with how many
     operations. bias: operations whose results lean to one side, "" where the record does not say. speed: against NumPy.
+    exactness: what exact laws say of each property.
     """
 
     backend: str
@@ -163,6 +165,7 @@ class Summary:
     arithmetics: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     bias: str
     speed: str
+    exactness: tuple[Exactness, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -191,6 +194,12 @@ class Summary:
         return "" if self.bias == "none" else self.bias
 
     @property
+    def bits(self) -> str:
+        """Whether it is batch-invariant and deterministic: "3% differ, yes"; "" where neither is known."""
+        found = {each.name: each.brief for each in self.exactness}
+        return ", ".join(found.get(name, "–") for name in PROPERTIES[:2]) if found else ""
+
+    @property
     def brief(self) -> str:
         """What more there is to say of accuracy."""
         parts = ["half precision"] * bool(self.arithmetics) + ["leaning"] * bool(self.leaning)
@@ -206,6 +215,7 @@ class Summary:
             ("largest share of the allowed error", f"{self.share} ({self.where})" if self.share else ""),
             ("tightest arithmetic that held", "; ".join(self.tightest)),
             ("leaning to one side", self.bias),
+            ("bit for bit", ", ".join(each.words for each in self.exactness)),
             ("speed", self.speed),
         )
 
@@ -243,8 +253,12 @@ class Row:
 
     @property
     def counts(self) -> list[list[tuple[str, int]]]:
-        """For each backend, how many laws are in each state, without empty states."""
-        return [counted(column) for column in zip(*(law.results for law in self.laws), strict=True)]
+        """For each backend, how many laws are in each state, without empty states.
+
+        Exact laws, which inform, are left out where nothing went wrong.
+        """
+        columns = zip(*(law.results for law in self.laws), strict=True)
+        return [counted(r for r in column if r.kind != "exact" or r.unexpected) for column in columns]
 
     @property
     def shipped(self) -> int:

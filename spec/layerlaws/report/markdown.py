@@ -46,7 +46,7 @@ def as_markdown(report: Report, more: Mapping[str, list[str]] | None = None) -> 
 
 def _summary(report: Report) -> list[str]:
     """The table of all backends, and a line of prose for each."""
-    head = ("backend", "right?", "by design", "operations", "takes", "bad input", "share", "leaning", "speed")
+    head = ("backend", "right?", "by design", "operations", "takes", "bad input", "share", "leaning", "bits", "speed")
     rows = [
         (
             summary.backend,
@@ -57,6 +57,7 @@ def _summary(report: Report) -> list[str]:
             summary.bad_input.partition(" kind")[0].replace(" of ", "/"),
             summary.share,
             summary.leaning.partition(", ")[0],
+            summary.bits,
             "1" if summary.backend == "numpy" else summary.speed.partition(" NumPy")[0],
         )
         for summary in report.summaries
@@ -68,7 +69,8 @@ def _summary(report: Report) -> list[str]:
         "right: in values, gradients, state and memory of what it offers. takes: of what was drawn. bad input: kinds "
         "accepted of those that have to be refused. share: the largest [share of the allowed error](#words). leaning: "
         f"the operation whose mean share is farthest from 0, if by {ERRORS} standard errors and {PART:.0%} of the root "
-        "mean square or more (positive: away from 0). speed: geometric mean of the ratios, NumPy is 1.",
+        "mean square or more (positive: away from 0). bits: batch-invariant, deterministic, or the share of rows that "
+        "differ. speed: geometric mean of the ratios, NumPy is 1.",
         *within(lines, ROOM, "backends"),
     ]
 

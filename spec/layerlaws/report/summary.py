@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from layerlaws.checking.exactness import exactness_of
 from layerlaws.checking.verdict import (
     ACCEPTED,
+    INEXACT,
     Verdict,
     bad_input,
     bad_input_in_words,
@@ -42,7 +45,7 @@ def summary_of(name: str, record: Record, verdicts: Collection[Verdict], operati
     tried = list(_tried(verdicts))
     accepted, _ = bad_input(verdicts)
     share, where = largest_of(verdicts)
-    offered = {verdict.operation for verdict in verdicts if verdict.state in (*WRONG, *RIGHT, ACCEPTED)}
+    offered = {verdict.operation for verdict in verdicts if verdict.state in (*WRONG, *RIGHT, ACCEPTED, INEXACT)}
     return Summary(
         name,
         _right(record, wrong, tried),
@@ -59,6 +62,7 @@ def summary_of(name: str, record: Record, verdicts: Collection[Verdict], operati
         arithmetics_of(verdicts),
         _bias(verdicts),
         speed.pace(record.header.backend),
+        tuple(replace(e, inexact=tuple(text.line(name, 60) for name in e.inexact)) for e in exactness_of(verdicts)),
     )
 
 
@@ -73,10 +77,12 @@ def _right(record: Record, wrong: Collection[Verdict], tried: Collection[Verdict
 
 def _tried(verdicts: Collection[Verdict]) -> Iterator[Verdict]:
     """The verdicts that say whether the backend is right: those on refusals only where one went wrong in another way
-    than that bad input was accepted.
+    than that bad input was accepted, and exact ones only where something went wrong but bits.
     """
     refusals = any(verdict.kind == "refusals" and verdict.state in WRONG for verdict in verdicts)
     for verdict in verdicts:
+        if verdict.kind == "exact" and verdict.state not in WRONG:
+            continue
         of_interest = refusals if verdict.kind == "refusals" else True
         if of_interest and verdict.state in (*WRONG, *RIGHT, ACCEPTED):
             yield verdict

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerlaws.checking.verdict import STATES, Verdict
+from layerlaws.checking.verdict import INEXACT, STATES, Verdict
 from layerlaws.running.journal import Record, records_at
 from layerlaws.support.errors import RecordError
 
@@ -32,8 +32,11 @@ class Change:
 
     @property
     def regression(self) -> bool:
-        """Whether a law that was held or known no longer is; a function that has gone missing counts, too."""
-        return self.old.state in GOOD_STATES and self.new.state not in (*GOOD_STATES, "stale")
+        """Whether a law that was held or known no longer is; a function that has gone missing counts, too.
+
+        Bits that differ do not: they depend on the machine as well.
+        """
+        return self.old.state in GOOD_STATES and self.new.state not in (*GOOD_STATES, "stale", INEXACT)
 
 
 @dataclass(frozen=True)

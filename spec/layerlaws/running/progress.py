@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from layerlaws.checking.exactness import exactness_of
 from layerlaws.checking.failure import failure, same_cause
 from layerlaws.checking.verdict import (
     ACCEPTED,
@@ -42,7 +43,7 @@ NAMED = 6
 COLOURS = {
     **dict.fromkeys(("missing", "not offered", "unavailable"), "dim"),
     "held": "green",
-    "accepted": "yellow",
+    **dict.fromkeys(("accepted", "inexact"), "yellow"),
     "known": "cyan",
 }
 
@@ -50,9 +51,11 @@ COLOURS = {
 class Progress:
     """A progress bar on a terminal; elsewhere a line for every tenth of the work and for every unexpected verdict."""
 
-    def __init__(self, console: Console, total: int, strict: bool = False) -> None:
-        """strict: whether accepted bad input is unexpected, too."""
-        self.console, self.strict = console, strict
+    def __init__(
+        self, console: Console, total: int, fails: Callable[[Verdict], bool] = lambda verdict: verdict.unexpected
+    ) -> None:
+        """fails: whether a verdict makes the run fail."""
+        self.console, self.fails = console, fails
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -76,7 +79,7 @@ class Progress:
         told = (verdict.backend, verdict.cause) in self.causes
         if verdict.cause:
             self.causes.add((verdict.backend, verdict.cause))
-        unexpected = verdict.state if verdict.counts(self.strict) else ""
+        unexpected = verdict.state if self.fails(verdict) else ""
         self.step(unexpected, f"{verdict.backend}: {verdict.id}", told)
 
     def step(self, unexpected: str, what: str, told: bool = False) -> None:
@@ -103,14 +106,14 @@ def summarize(console: Console, plan: Plan, verdicts: Sequence[Verdict]) -> None
     """Print failures, the table of verdicts, and where the records are."""
     order = {case.id: place for place, case in enumerate(plan.cases)}
     for backend in plan.backends:
-        failures = [verdict for verdict in verdicts if verdict.counts(plan.strict) and verdict.backend == backend.name]
+        failures = [verdict for verdict in verdicts if plan.fails(verdict) and verdict.backend == backend.name]
         _failures(console, backend.name, sorted(failures, key=lambda verdict: order[verdict.id]), plan.output)
     console.print()
     console.print(_table(plan, verdicts))
     for backend in plan.backends:
         own = [verdict for verdict in verdicts if verdict.backend == backend.name]
         console.print(_examples(printable(backend.name), own), markup=False)
-        for line in (*_partial(own), *_bad_input(own, plan.strict)):
+        for line in (*_partial(own), *_bad_input(own, plan.strict), *_exactness(own, plan.exact)):
             console.print(line, markup=False)
         if any(verdict.seconds for verdict in own):
             console.print(_durations(own), markup=False)
@@ -208,6 +211,20 @@ def _bad_input(verdicts: Sequence[Verdict], strict: bool) -> Iterator[str]:
     for operation in dict.fromkeys(verdict.operation for verdict in new):
         names = ", ".join(verdict.law for verdict in new if verdict.operation == operation)
         yield textwrap.fill(f"{operation}: {names}", 78, initial_indent="    ", subsequent_indent="      ")
+
+
+def _exactness(verdicts: Sequence[Verdict], exact: bool) -> Iterator[str]:
+    """In how many operations results have the same bits, and the names of the others."""
+    found = list(exactness_of(verdicts))
+    if not found:
+        return
+    hint = " (counts with --exact)" if any(each.inexact for each in found) and not exact else ""
+    line = f"bit for bit: {', '.join(each.words for each in found)}{hint}"
+    yield textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="    ")
+    for each in found:
+        if each.inexact:
+            names = f"not {each.name}: {', '.join(each.inexact)}"
+            yield textwrap.fill(names, 78, initial_indent="    ", subsequent_indent="      ")
 
 
 def _durations(verdicts: Sequence[Verdict]) -> str:

@@ -42,7 +42,7 @@ class Plan:
 
     cases: the laws. notes, laws: the names by which they were selected; empty for all. output: the directory of the
     records, None for no records. jobs: number of worker processes. limit: seconds per law, 0 for the profile's. resume:
-    continue incomplete records. strict: whether accepted bad input makes the run fail.
+    continue incomplete records. strict: whether accepted bad input makes the run fail; exact: whether other bits do.
     """
 
     backends: Sequence[Facts]
@@ -56,6 +56,11 @@ class Plan:
     limit: float = 0.0
     resume: bool = False
     strict: bool = False
+    exact: bool = False
+
+    def fails(self, verdict: Verdict) -> bool:
+        """Whether a verdict makes the run fail."""
+        return verdict.counts(self.strict, self.exact)
 
 
 def run(plan: Plan, listen: Listener) -> list[Verdict]:

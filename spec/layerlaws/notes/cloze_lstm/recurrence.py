@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -14,12 +14,15 @@ from layerlaws.language import (
     Claim,
     Cost,
     Implementation,
+    Results,
     affine,
     all_of,
     answers_where,
     arrays,
     asbounded,
+    at_moderate_sizes,
     at_most,
+    bit_for_bit,
     calmed,
     closely,
     constant,
@@ -106,12 +109,17 @@ def a_sequence_may_be_cut_where_both_states_are_carried_on(
     lstm: Implementation, x: Array, inputs: Arguments, cuts: list[int]
 ) -> Claim:
     """Any pieces, each from the hidden state and the cell that the one before it left, are the whole sequence."""
-    ends = sorted({1 + cut % x.shape[1] for cut in cuts} | {x.shape[1]})
-    pieces, hidden, cell = [], inputs["hidden"], inputs["cell"]
+    return closely(_in_pieces(lstm, inputs, [1 + cut % x.shape[1] for cut in cuts]), lstm(**inputs))
+
+
+def _in_pieces(lstm: Callable[..., Results], inputs: Arguments, ends: Iterable[int]) -> Results:
+    """What comes of a sequence that is read up to each of these steps, and from there on to its end."""
+    x, hidden, cell, pieces = inputs["x"], inputs["hidden"], inputs["cell"], []
+    ends = sorted({*ends, x.shape[1]})
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         output, hidden, cell = lstm(**{**inputs, "x": x[:, start:end], "hidden": hidden, "cell": cell})
         pieces.append(output)
-    return closely((np.concatenate(pieces, axis=1), hidden, cell), lstm(**inputs))
+    return np.concatenate(pieces, axis=1), hidden, cell
 
 
 def _steps(
@@ -153,6 +161,29 @@ def returns_the_hidden_state_twice(
     """The hidden state comes back in place of the cell."""
     output, hidden, _ = _steps(x, hidden, cell, w_x, w_h, bias)
     return output, hidden, hidden + 0
+
+
+@law(inputs=at_moderate_sizes(sequences()), size=st.sampled_from((1, 5, 16)), kind="exact", examples=6)
+def pieces_change_no_bit_of_a_sequence(lstm: Implementation, x: Array, inputs: Arguments, size: int) -> Claim:
+    """Reading a sequence step by step, or in pieces, carrying both states on, gives the same bits as at once."""
+    whole = lstm.results(**inputs)
+    pieces = _in_pieces(lstm.results, inputs, range(size, x.shape[1], size))
+    one, other = ((np.swapaxes(output, 0, 1), *states) for output, *states in (whole, pieces))  # step by step
+    return bit_for_bit(one, other, ("at once", f"in pieces of {size}"))
+
+
+@fault(
+    lstm,
+    breaks=pieces_change_no_bit_of_a_sequence,
+    kind="precision",
+    repair="Hand on the cell as it is computed with, if bits are to be the same.",
+)
+def rounds_the_cell_that_it_hands_on(
+    x: Array, hidden: Array, cell: Array, w_x: Array, w_h: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """The cell that is handed on is rounded once more than the one that is computed with: last bits differ."""
+    output, hidden, cell = _steps(x, hidden, cell, w_x, w_h, bias)
+    return output, hidden, np.nextafter(cell, np.asarray(np.inf, cell.dtype))
 
 
 @law()

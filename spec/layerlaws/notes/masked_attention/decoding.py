@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from layerlaws.language import (
@@ -14,6 +16,8 @@ from layerlaws.language import (
     Mask,
     all_of,
     arrays,
+    at_moderate_sizes,
+    bit_for_bit,
     closely,
     dependence,
     exactly,
@@ -248,16 +252,19 @@ def decoding_in_chunks_is_the_parallel_pass(
     masked_self_attention: Implementation, query: Array, key: Array, value: Array, cuts: list[int]
 ) -> Claim:
     """Decoding in any chunks against a cache of the earlier keys and values gives the rows of the parallel pass."""
-    length, earlier = query.shape[-2], key.shape[-2] - query.shape[-2]
     whole = masked_self_attention(query=query, key=key, value=value)
+    return closely(_in_chunks(masked_self_attention, query, key, value, cuts), whole)
+
+
+def _in_chunks(attention: Callable[..., Array], query: Array, key: Array, value: Array, cuts: Iterable[int]) -> Array:
+    """Attention for the queries up to each cut, and those up to the end, against the keys and values so far."""
+    length, earlier = query.shape[-2], key.shape[-2] - query.shape[-2]
     ends = sorted({cut for cut in cuts if cut < length} | {length})
     chunks = [
-        masked_self_attention(
-            query=query[:, :, start:end], key=key[:, :, : earlier + end], value=value[:, :, : earlier + end]
-        )
+        attention(query=query[:, :, start:end], key=key[:, :, : earlier + end], value=value[:, :, : earlier + end])
         for start, end in zip([0, *ends[:-1]], ends, strict=True)
     ]
-    return closely(np.concatenate(chunks, axis=2), whole)
+    return np.concatenate(chunks, axis=2)
 
 
 @fault(
@@ -270,6 +277,38 @@ def decoding_in_chunks_is_the_parallel_pass(
 def mask_aligned_to_the_first_key(query: Array, key: Array, value: Array) -> Array:
     """With a cache, query 0 is lined up with key 0."""
     return _attention(query, key, value, _staircase(query, key, 0))
+
+
+@law(inputs=at_moderate_sizes(decoder_states()), size=st.sampled_from((1, 5, 16)), kind="exact", examples=6)
+def chunks_change_no_bit_of_the_parallel_pass(
+    masked_self_attention: Implementation, query: Array, key: Array, value: Array, size: int
+) -> Claim:
+    """Decoding position by position, or in chunks, against a cache gives the same bits as the parallel pass."""
+    cuts = range(size, query.shape[-2], size)
+    whole = masked_self_attention.results(query=query, key=key, value=value)
+    chunks = _in_chunks(masked_self_attention.results, query, key, value, cuts)
+    one, other = (np.moveaxis(x, 2, 0) for x in (whole, chunks))  # a row is a position
+    return bit_for_bit(one, other, ("in the parallel pass", f"in chunks of {size}"))
+
+
+@fault(
+    masked_self_attention,
+    breaks=chunks_change_no_bit_of_the_parallel_pass,
+    kind="order",
+    repair="Split the keys at the same places, whatever the number of queries, if bits are to be the same.",
+    seen="https://github.com/vllm-project/vllm/issues/11778",
+)
+def decodes_in_another_order(query: Array, key: Array, value: Array) -> Array:
+    """A decoding step, one query, goes to a kernel of its own, which adds up in another order: last bits differ."""
+    length, earlier = query.shape[-2], key.shape[-2] - query.shape[-2]
+    require(earlier >= 0, "query is longer than key")
+    every = np.ones((1, 1), bool)
+    rows = [
+        _attention(query[:, :, i : i + 1], key[:, :, : earlier + i + 1], value[:, :, : earlier + i + 1], every)
+        for i in range(length)
+    ]
+    result = np.concatenate(rows, axis=2) if rows else query @ key.swapaxes(-1, -2) @ value
+    return np.nextafter(result, np.asarray(np.inf, result.dtype)) if length < key.shape[-2] else result
 
 
 @law(inputs=decoder_states(cached=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from layerlaws.language import (
     all_of,
     answers_as,
     arrays,
+    at_moderate_sizes,
+    bit_for_bit,
     calmed,
     closely,
     durations,
@@ -196,13 +198,18 @@ def a_text_may_be_cut_where_the_state_is_carried_on(
     rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, cuts: list[int]
 ) -> Claim:
     """Reading a text in any pieces, each from the state that the one before it left, is reading it at once."""
-    length = tokens.shape[1]
-    ends = sorted({1 + cut % length for cut in cuts} | {length})
-    pieces, state = [], inputs["state"]
+    ends = [1 + cut % tokens.shape[1] for cut in cuts]
+    return closely(_in_pieces(rnn_language_model, inputs, ends), rnn_language_model(**inputs))
+
+
+def _in_pieces(model: Callable[..., Results], inputs: Arguments, ends: Iterable[int]) -> Results:
+    """Predictions and last state of a text that is read up to each of these words, and from there on to its end."""
+    tokens, state, pieces = inputs["tokens"], inputs["state"], []
+    ends = sorted({*ends, tokens.shape[1]})
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        predictions, state = rnn_language_model(**{**inputs, "tokens": tokens[:, start:end], "state": state})
+        predictions, state = model(**{**inputs, "tokens": tokens[:, start:end], "state": state})
         pieces.append(predictions)
-    return closely((np.concatenate(pieces, axis=1), state), rnn_language_model(**inputs))
+    return np.concatenate(pieces, axis=1), state
 
 
 @fault(
@@ -218,6 +225,36 @@ def returns_the_state_before_the_last_word(
     predictions, _ = _run(tokens, state, token_table, w_x, w_h, b_h, w_out, b_out)
     _, before = _run(tokens[:, :-1], state, token_table, w_x, w_h, b_h, w_out, b_out)
     return predictions, before
+
+
+@law(inputs=at_moderate_sizes(texts()), size=st.sampled_from((1, 5, 16)), kind="exact", examples=6)
+def pieces_change_no_bit_of_a_text(
+    rnn_language_model: Implementation, tokens: Ids, inputs: Arguments, size: int
+) -> Claim:
+    """Reading a text word by word, or in pieces, carrying the state on, gives the same bits as reading it at once."""
+    whole = rnn_language_model.results(**inputs)
+    pieces = _in_pieces(rnn_language_model.results, inputs, range(size, tokens.shape[1], size))
+    one, other = ((np.swapaxes(predictions, 0, 1), state) for predictions, state in (whole, pieces))  # word by word
+    return bit_for_bit(one, other, ("at once", f"in pieces of {size}"))
+
+
+@fault(
+    rnn_language_model,
+    breaks=pieces_change_no_bit_of_a_text,
+    kind="precision",
+    repair="Hand on the state as it is computed with, if bits are to be the same.",
+)
+def rounds_the_state_that_it_hands_on(
+    tokens: Ids, state: Array, token_table: Array, w_x: Array, w_h: Array, b_h: Array, w_out: Array, b_out: Array
+) -> tuple[Array, Array]:
+    """The state that is handed on is rounded once more than the one that is computed with: last bits differ."""
+    require(w_h.shape == (state.shape[1], state.shape[1]), "w_h is no square matrix of the width of the state")
+    predictions = []
+    for t in range(tokens.shape[1]):
+        step, state = _run(tokens[:, t : t + 1], state, token_table, w_x, w_h, b_h, w_out, b_out)
+        predictions.append(step)
+    none, state = _run(tokens[:, :0], state, token_table, w_x, w_h, b_h, w_out, b_out)
+    return np.concatenate([none, *predictions], axis=1), np.nextafter(state, np.asarray(2, state.dtype))
 
 
 @law(delay=st.integers(1, 5))
