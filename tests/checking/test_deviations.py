@@ -15,6 +15,7 @@ from layerlaws.checking.check import check
 from layerlaws.checking.diagnosis import matching
 from layerlaws.checking.reference import gradient, plain, reference
 from layerlaws.checking.trial import Statistics
+from layerlaws.checking.verdict import NOTICED
 from layerlaws.discovery import catalogue
 from layerlaws.language.backend import Backend
 from layerlaws.language.deviations import COMPUTES_IN_FLOAT32, deviations_of
@@ -42,7 +43,7 @@ def named(backend: Backend, law: str) -> list[str] | None:
     (case,) = catalogue().select((), (law,))
     for profile in ("quick", "standard"):
         statistics = Statistics()
-        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state == "broken":
+        if check(backend, case, profile=profile, shrink=False, statistics=statistics).state in NOTICED:
             return [fault.name for fault in matching(backend, case, statistics.drawn)]
     return None
 

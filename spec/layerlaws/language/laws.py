@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -65,7 +65,7 @@ class Law:
     def parameters(self) -> tuple[str, ...]:
         return tuple(inspect.signature(self.state).parameters)
 
-    @property
+    @cached_property
     def statement(self) -> str:
         """The sentence: the first paragraph of the docstring, on one line."""
         return " ".join((inspect.getdoc(self.state) or "").split("\n\n")[0].split())
@@ -92,6 +92,7 @@ def law(
     return make
 
 
+@cache
 def claims_refusals(function: Callable[..., Any]) -> bool:
     """Whether a law claims `refused`, itself or through functions of its own package, as its code says."""
     return any(names.get(name) is refused for code, names in _codes(function) for name in code.co_names)

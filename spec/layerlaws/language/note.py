@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 
 from layerlaws.language.laws import Fault, Law
@@ -25,7 +26,7 @@ class Case:
     def operation(self) -> Operation:
         return self.operations[0]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """operation.law, unique in the catalogue."""
         return f"{self.operation.name}.{self.law.name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from layerlaws.checking.exactness import PROPERTIES, Exactness
 from layerlaws.checking.verdict import STATES, UNEXPECTED
@@ -251,7 +252,7 @@ class Row:
     worst: tuple[str, ...]
     domain: tuple[str, ...]
 
-    @property
+    @cached_property
     def counts(self) -> list[list[tuple[str, int]]]:
         """For each backend, how many laws are in each state, without empty states.
 
@@ -308,15 +309,15 @@ class Report:
             unexpected += f" of {text.number(len(self.causes), 'cause')}"
         return f"{backends} and {laws} of {notes}: {unexpected}, {text.number(len(self.known), 'known deviation')}."
 
-    @property
+    @cached_property
     def results(self) -> tuple[Result, ...]:
         return tuple(result for row in self.rows for law in row.laws for result in law.results) + self.beyond
 
-    @property
+    @cached_property
     def unexpected(self) -> list[Result]:
         return [result for result in self.results if result.unexpected]
 
-    @property
+    @cached_property
     def causes(self) -> list[list[Result]]:
         """The unexpected results, those of one backend and cause together, with one first that says most."""
         groups: dict[tuple[str, str, str], list[Result]] = {}
@@ -349,11 +350,11 @@ class Report:
     def known(self) -> list[Result]:
         return [result for result in self.results if result.state == "known"]
 
-    @property
+    @cached_property
     def totals(self) -> list[list[tuple[str, int]]]:
         """For each backend, how many laws of the catalogue are in each state."""
-        columns = zip(*(law.results for row in self.rows for law in row.laws), strict=True)
-        return [counted(column) for column in columns]
+        laws = [law for row in self.rows for law in row.laws]
+        return [counted(law.results[i] for law in laws) for i in range(len(self.backends))]
 
 
 def counted(results: Iterable[Result]) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -32,23 +33,7 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
     missing: why plots are missing, "" if none is. The page's security policy allows its own style and script, by their
     hashes, and nothing else.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "breakable": _breakable,
-        "link": text.link,
-        "link_name": text.link_name,
-        "hashed": _hashed,
-        "heads": _heads,
-        "dots": _dots,
-        "shade": _shade,
-    }
-    return environment.get_template("template.html.j2").render(
+    return _template().render(
         report=report,
         meanings=MEANINGS,
         words=WORDS,
@@ -70,6 +55,27 @@ def as_page(report: Report, speed: Speed | None = None, plots: Plots | None = No
         style=Markup("".join([*map(_read, ("page.css", "speed.css")), STYLE, _columns(report.backends)])),
         script=Markup(_read("page.js")),
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "breakable": _breakable,
+        "link": text.link,
+        "link_name": text.link_name,
+        "hashed": _hashed,
+        "heads": _heads,
+        "dots": _dots,
+        "shade": _shade,
+    }
+    return environment.get_template("template.html.j2")
 
 
 def _read(name: str) -> str:

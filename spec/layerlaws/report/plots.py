@@ -7,6 +7,7 @@ give the same files.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ MISSING = (
 
 WIDTH = 10.0
 """Width of every figure in inches of 72 pixels."""
+
+ROWS = 6
+"""How many backends the legend of a panel has room for, one below the other."""
 
 MARKS = "osD^vPX*"
 
@@ -109,20 +113,39 @@ def _plots(run: Run, colours: Mapping[str, int]) -> Iterator[tuple[str, Plot]]:
 
 
 def _finished(figure: Figure, run: Run, kind: str, title: str, description: str) -> Plot:
-    for artist in figure.findobj():
-        artist.set_clip_on(False)  # nothing needs clipping, and clip paths take half the file
+    """The figure as SVG. `Figure.savefig` would draw it twice."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+        for artist in (*axes.lines, *axes.patches, *axes.texts):
+            artist.set_in_layout(False)  # what is within the axes needs no room around them
     drawing = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(drawing, format="svg", transparent=True, metadata=nothing)
+    FigureCanvasSVG(figure).print_svg(drawing, metadata=nothing)
     return plot_of(drawing.getvalue(), f"speed-{run.slug}-{kind}", f"{title}: {run.name}", description)
 
 
-def _figure(height: float, **options: Any) -> tuple[Figure, Any]:
+def _figure(height: float) -> tuple[Figure, Any]:
     """A figure, unknown to pyplot, and its axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.subplots(**options)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained", frameon=False)
+    return figure, figure.subplots()
+
+
+def _panels(rows: int) -> tuple[Figure, Any]:
+    """A figure and its axes in two columns, with the same room around each: labels there are short."""
+    from matplotlib.figure import Figure
+
+    left, right, top, bottom, between, below = 0.85, 0.1, 0.4, 0.55, 0.9, 0.95  # inches
+    wide, high = (WIDTH - left - right - between) / 2, 2.1
+    height = top + bottom + rows * high + (rows - 1) * below
+    figure = Figure(figsize=(WIDTH, height), frameon=False)
+    figure.subplots_adjust(
+        left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height, between / wide, below / high
+    )
+    return figure, figure.subplots(rows, 2, squeeze=False)
 
 
 def _ratios(lines: Sequence[Line], without: set[str], colours: Mapping[str, int], label: str) -> Figure:
@@ -220,8 +243,7 @@ def _growth(curves: Sequence[Curve], colours: Mapping[str, int]) -> Figure:
     panels: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in sorted(curves, key=lambda curve: curve.size):
         panels.setdefault((curve.size, curve.workload, curve.mode), []).append(curve)
-    rows = -(-len(panels) // 2)
-    figure, grid = _figure(0.3 + 3.0 * rows, nrows=rows, ncols=2, squeeze=False)
+    figure, grid = _panels(-(-len(panels) // 2))
     for axes, (key, of) in zip(grid.flat, panels.items(), strict=False):
         _panel(axes, key, of, colours)
     for axes in list(grid.flat)[len(panels) :]:
@@ -250,10 +272,14 @@ def _panel(axes: Axes, key: tuple[str, str, str], curves: Sequence[Curve], colou
     axes.minorticks_off()
     seconds = [s for curve in curves for _, s in curve.points]
     _ticks(axes.yaxis, seconds, lambda x: round_scaled(x, "s"))
+    columns = 1 if len(curves) <= ROWS else 2
+    least, most = axes.get_ylim()
+    room = min(0.09 * math.ceil(len(curves) / columns), 0.7)  # of the height, for the legend
+    axes.set_ylim(least, least * (most / least) ** (1 / (1 - room)))
     axes.set_title(_short(workload) if mode == "forward" else f"{_short(workload)}, {_short(mode)}", loc="left")
     axes.set_xlabel(_short(size))
     axes.grid()
-    axes.legend(fontsize=9, loc="upper left")
+    axes.legend(fontsize=9, loc="upper left", ncols=columns)
 
 
 def _ticks(axis: Any, values: Sequence[float], words: Callable[[float], str]) -> None:

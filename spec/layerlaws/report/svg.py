@@ -79,7 +79,7 @@ def plot_of(drawing: str, name: str, title: str, description: str) -> Plot:
     ElementTree.register_namespace("", _SPACE)
     root = ElementTree.fromstring(drawing)
     for parent in list(root.iter()):
-        for child in [c for c in parent if c.tag.endswith(("}metadata", "}style"))]:
+        for child in [c for c in parent if c.tag.endswith(("}metadata", "}style", "}clipPath"))]:
             parent.remove(child)
     _rename(root, name)
     for element in root.iter():
@@ -116,10 +116,11 @@ def _rename(root: ElementTree.Element, name: str) -> None:
 
 
 def _lighten(element: ElementTree.Element) -> None:
-    """Shorten numbers, use the page's colours and font, and remove indentation.
+    """Shorten numbers, use the page's colours and font, and remove indentation and clipping, which nothing needs.
 
     Styles become attributes, since the page's security policy forbids inline styles.
     """
+    element.attrib.pop("clip-path", None)
     declarations = (part.partition(":") for part in element.attrib.pop("style", "").split(";") if part.strip())
     element.attrib |= {key.strip(): value.strip() for key, _, value in declarations if key.strip() != "font-family"}
     for key, value in list(element.items()):

@@ -73,6 +73,8 @@ def signed(mean: float) -> str:
 
 def _visible(text: str) -> str:
     """The text with control characters, bidirectional marks and lone surrogates escaped."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c in "\n\t" or not unicodedata.category(c).startswith("C") else c.encode("unicode_escape").decode()
         for c in text
