@@ -215,7 +215,7 @@ def words_that_count_nothing_train_nothing(
     """A word whose count is 0 is as good as left out, also where no threshold keeps its pairs from being merged."""
     words = unpacked(symbols, offsets)
     counts = np.random.default_rng(seed).integers(0, 2, len(words))
-    counts[seed % len(counts) :][:1] = 1
+    counts[seed % max(1, len(counts)) :][:1] = 1
     kept, ends = packed([word for word, count in zip(words, counts, strict=True) if count])
     rest = {"base": base, "num_merges": num_merges, "min_count": 0}
     alone = bpe_train(symbols=kept, offsets=ends, counts=np.ones(len(ends) - 1, np.int64), **rest)
