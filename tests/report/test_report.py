@@ -364,7 +364,7 @@ def test_the_tables_of_the_readme_render(hostile: Path) -> None:
             section.append(0)
         elif token.type in ("td_open", "th_open"):
             section[-1] += 1
-    assert sections["Summary"] == [9, 9]
+    assert sections["Summary"] == [10, 10]
     assert sections["Laws"] == [2, 2]
     assert sections["Why believe the laws"] == [5, 5]
     assert sections["Laws beyond the catalogue"] == [3, 3]

@@ -43,7 +43,7 @@ def adaptive_softmax_loss(
         raise ValueError(f"targets has shape {tuple(targets.shape)}, expected {tuple(hidden.shape[:1])}")
     if ((targets < 0) | (targets >= cutoffs[-1])).any():
         raise ValueError(f"targets must lie in [0, {cutoffs[-1]})")
-    cluster = torch.bucketize(targets, torch.tensor(cutoffs, device=targets.device), right=True)
+    cluster = torch.bucketize(targets.contiguous(), torch.tensor(cutoffs, device=targets.device), right=True)
     # 0 is the short list, whose words are columns of the head; j + 1 is tail j, whose entry stands behind them.
     column = torch.where(cluster == 0, targets, cutoffs[0] - 1 + cluster)
     loss = F.cross_entropy(hidden @ head, column, reduction="none")
