@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from layerlaws.checking.examples import examples
 from layerlaws.language.inputs import (
+    BULK,
     PLAIN,
     TEXTURES,
     TILE_EDGES,
     arrays,
+    at_moderate_sizes,
     calmed,
     durations,
     extents,
@@ -172,3 +174,26 @@ def test_draws_are_cheap() -> None:
 def test_counterexamples_shrink_to_the_smallest_sizes() -> None:
     found = find(extents(4), lambda sizes: sizes[2] > sizes[1], settings=settings(database=None, derandomize=True))
     assert found == (1, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "least", "squared"), [(1, 1, ()), (3, 1, ()), (5, 3, (2,)), (9, 1, ()), (6, 1, (1, 3, 4))]
+)
+def test_moderate_sizes_are_large_on_every_axis_as_far_as_the_bulk_goes(
+    count: int, least: int, squared: tuple[int, ...]
+) -> None:
+    found = drawn(at_moderate_sizes(extents(count, least=least, squared=squared)), 60)
+    bulks = [np.prod([n ** (2 if axis in squared else 1) for axis, n in enumerate(sizes)]) for sizes in found]
+    assert min(map(min, found)) >= max(2, least)
+    assert max(bulks) <= 2 * BULK
+    assert all({sizes[axis] for sizes in found} - {max(2, least)} for axis in range(count))
+    if count == 3:
+        outside = drawn(extents(count, least=least), 60)
+        assert 20 * np.median([np.prod(sizes) for sizes in outside]) < np.median(bulks), "nothing else is like that"
+
+
+def test_numbers_of_moderate_arrays_are_normal() -> None:
+    (array,) = drawn(at_moderate_sizes(arrays((50, 40))), 1)
+    assert abs(array.mean()) < 0.2
+    assert 0.9 < array.std() < 1.1
+    assert not (drawn(at_moderate_sizes(arrays((9, 9), textures=("integers",))), 3)[2] % 1).any()

@@ -273,7 +273,7 @@ def an_open_forget_gate_and_a_closed_input_gate_keep_the_cell(lstm: Implementati
     return closely(cell, inputs["cell"])
 
 
-@law(steps=st.sampled_from((65, 129, 257, 513)), examples=20)
+@law(inputs=sequences(textures=PLAIN), steps=st.sampled_from((65, 129, 257, 513)), examples=20)
 def a_cell_is_kept_over_hundreds_of_steps(lstm: Implementation, x: Array, inputs: Arguments, steps: int) -> Claim:
     """With forget gates of 1 and input gates of 0 the cell is, after hundreds of steps, what it is after one."""
     kept = _forced(inputs, forget=1, input=-1)

@@ -334,7 +334,9 @@ def improbable_words_keep_their_log_probabilities(
     rnn_language_model: Implementation, tokens: Ids, inputs: Arguments
 ) -> Claim:
     """Log-probabilities of two words differ as their scores do, also where the probability of one underflows."""
-    b_out = -256 * np.arange(inputs["b_out"].size).clip(0, 5).astype(inputs["b_out"].dtype)
+    dtype = inputs["b_out"].dtype
+    apart, times = (128, 1) if dtype.itemsize == 2 else (256, 5)  # -1280 is off by whole numbers in half precision
+    b_out = -apart * np.arange(inputs["b_out"].size).clip(0, times).astype(dtype)
     predictions, _ = rnn_language_model(**{**inputs, "w_out": 0 * inputs["w_out"], "b_out": b_out})
     return closely(predictions - predictions[..., :1], np.broadcast_to(b_out, predictions.shape))
 
