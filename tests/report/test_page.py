@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -169,15 +170,21 @@ def test_filters_narrow_the_laws_and_stand_in_the_url(open_page: Callable[..., A
         .first.inner_text()
         == "timed out"
     )
-    page.select_option("[name=note]", "volo")
-    page.fill("[name=text]", "Windows FOLD")
+    law = next(
+        c for c, state in zip(CASES, cycle(STATES), strict=False) if (c.note.name, state) == ("elmo", "timed out")
+    )
+    words = law.law.statement.upper().rstrip(".").replace("'", " ").replace(",", " ")[:60]
+    page.select_option("[name=note]", "elmo")
+    page.fill("[name=text]", words)
     # Asked of the page: page.url learns of replaceState only when the browser's own message has arrived.
-    assert page.evaluate("location.search") == "?state=timed+out&backend=various&note=volo&text=Windows+FOLD"
+    expected = urlencode({"state": "timed out", "backend": "various", "note": "elmo", "text": words})
+    assert page.evaluate("location.search") == f"?{expected}"
     seen = rows(page)
     assert 0 < seen < timed_out
+    assert page.locator(f"[id='{law.id}']").is_visible()
     page.reload()
     assert rows(page) == seen
-    assert page.input_value("[name=text]") == "Windows FOLD"
+    assert page.input_value("[name=text]") == words
     assert page.locator("details.note:visible").count() == 1
     page.click("button[type=reset]")
     page.wait_for_function("!location.search")
