@@ -170,19 +170,18 @@ def test_filters_narrow_the_laws_and_stand_in_the_url(open_page: Callable[..., A
         .first.inner_text()
         == "timed out"
     )
-    (volo, *_) = (
-        case
-        for case, state in zip(CASES, cycle(STATES), strict=False)
-        if state == "timed out" and case.note.name == "volo"
+    law = next(
+        c for c, state in zip(CASES, cycle(STATES), strict=False) if (c.note.name, state) == ("elmo", "timed out")
     )
-    words = f"{volo.law.statement.split()[1]} {volo.operation.name.upper()}"
-    page.select_option("[name=note]", "volo")
+    words = law.law.statement.upper().rstrip(".").replace("'", " ").replace(",", " ")[:60]
+    page.select_option("[name=note]", "elmo")
     page.fill("[name=text]", words)
     # Asked of the page: page.url learns of replaceState only when the browser's own message has arrived.
-    asked = urlencode({"state": "timed out", "backend": "various", "note": "volo", "text": words})
-    assert page.evaluate("location.search") == f"?{asked}"
+    expected = urlencode({"state": "timed out", "backend": "various", "note": "elmo", "text": words})
+    assert page.evaluate("location.search") == f"?{expected}"
     seen = rows(page)
     assert 0 < seen < timed_out
+    assert page.locator(f"[id='{law.id}']").is_visible()
     page.reload()
     assert rows(page) == seen
     assert page.input_value("[name=text]") == words

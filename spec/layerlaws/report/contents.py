@@ -350,6 +350,14 @@ class Report:
     def known(self) -> list[Result]:
         return [result for result in self.results if result.state == "known"]
 
+    @property
+    def known_by_backend(self) -> list[tuple[str, list[Result]]]:
+        """The known deviations of each backend that has any."""
+        found: dict[str, list[Result]] = {}
+        for result in self.known:
+            found.setdefault(result.backend, []).append(result)
+        return list(found.items())
+
     @cached_property
     def totals(self) -> list[list[tuple[str, int]]]:
         """For each backend, how many laws of the catalogue are in each state."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from layerlaws.report.accuracy import ERRORS, PART
+
 WORDS = {
     "Law": "A sentence that every correct implementation obeys, and the code that states it.",
     "Fault": "A wrong implementation of an operation, a few lines long, and the laws that must notice it.",
@@ -14,6 +16,11 @@ WORDS = {
     "Share of the allowed error": (
         "How far a result is from the definition's, divided by the bound. 0 is no difference; 1 is as far as correct "
         "arithmetic in that format can get; a law is broken above 1."
+    ),
+    "Leaning": (
+        "An operation leans if its bias, the mean of the shares of all elements, is more than "
+        f"{ERRORS} standard errors and more than {PART:.0%} of their root mean square away from 0. +0.1 is away from 0 "
+        "by a tenth of the bound on average, -0.1 is toward 0."
     ),
     "Undecidable": (
         "An example in which rounding could turn a decision of the definition (a comparison, an order, a rounding to "

@@ -26,13 +26,15 @@ _LENGTH = 8
 class Trace:
     """The file of this process in a directory, to which examples are written one over the other.
 
-    It is mapped, not open: what a backend does to the process's open files does not matter.
+    It is mapped, not open: what a backend does to the process's open files does not matter. Where the disk has no room
+    for it, examples are not kept.
     """
 
     def __init__(self, directory: str) -> None:
-        with _path(directory, os.getpid()).open("xb+") as file:
-            file.truncate(_LENGTH + LARGEST)
-            self._memory = mmap.mmap(file.fileno(), _LENGTH + LARGEST)
+        try:
+            self._memory = _mapped(_path(directory, os.getpid()))
+        except OSError:
+            self._memory = mmap.mmap(-1, _LENGTH + LARGEST)
 
     def write(self, example: dict[str, Any]) -> None:
         """Write an example, by argument, with the name of its format as `format`."""
@@ -67,6 +69,16 @@ def last_example(directory: str, process: int | None) -> dict[str, Any]:
         return example if isinstance(example.get("format"), str) else {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError, OverflowError):
         return {}  # a backend may have written anything
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """A new file, in memory. Its room is taken first: writing where there is none would end the process (SIGBUS)."""
+    with path.open("xb+") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, _LENGTH + LARGEST)
+        else:
+            file.truncate(_LENGTH + LARGEST)
+        return mmap.mmap(file.fileno(), _LENGTH + LARGEST)
 
 
 def _path(directory: str, process: int | None) -> Path:
