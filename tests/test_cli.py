@@ -180,7 +180,7 @@ def test_a_new_backend_of_modules_holds_once_its_example_is_uncommented(command:
     run = command("check", "./mine.py", "--note", "feed_forward", "--profile", "quick", "--output", "records")
     assert run.returncode == 0, run.stdout + run.stderr
     counts = read_record(tmp_path / "records" / "mine.jsonl").counts
-    assert counts.keys() == {"held", "missing"}
+    assert counts.keys() <= {"held", "inexact", "missing"}
     assert counts["held"] >= 10
 
 

@@ -227,7 +227,7 @@ def test_a_backend_that_is_right_but_for_one_thing_is_told_one_thing(
     backend = load_backend(f"./{name}.py", CATALOGUE)
     cases = [case for case in CATALOGUE.cases if {o.name for o in case.operations} <= set(backend.functions)]
     found = [check(backend, case, profile="quick", shrink=False) for case in cases if not case.law.needs]
-    assert {verdict.state for verdict in found} <= set(EXPECTED[name])
+    assert {verdict.state for verdict in found if verdict.kind != "exact"} <= set(EXPECTED[name])
     causes = by_cause(verdict for verdict in found if verdict.unexpected)
     if "broken" in EXPECTED[name]:
         assert all(group[0].state == "broken" for group in causes)

@@ -120,14 +120,19 @@ def attention(hide: Callable[[Any, Any], Any]) -> Function:
     return scaled_dot_product_attention
 
 
-@pytest.mark.parametrize("fill", [-1e30, -1e9, -1e4, None])
-def test_a_finite_fill_of_any_size_attends_uniformly(fill: float | None) -> None:
+BILLION, TEN_THOUSAND = "hides_scores_behind_minus_a_billion", "hides_scores_behind_minus_ten_thousand"
+
+
+@pytest.mark.parametrize(
+    ("fill", "also"), [(-1e30, []), (-1e9, [BILLION]), (-1e4, [TEN_THOUSAND, BILLION]), (None, [])]
+)
+def test_a_finite_fill_of_any_size_attends_uniformly(fill: float | None, also: list[str]) -> None:
     def hide(scores: Any, mask: Any) -> Any:
         return np.where(mask, scores, np.finfo(scores.dtype).min if fill is None else fill)
 
     backend = with_functions(scaled_dot_product_attention=attention(hide))
     law = "scaled_dot_product_attention.a_query_that_sees_nothing_gets_nothing"
-    assert named(backend, law) == ["attends_uniformly_where_nothing_is_allowed"]
+    assert named(backend, law) == ["attends_uniformly_where_nothing_is_allowed", *also]
 
 
 @pytest.mark.parametrize("size", [1e9, 1e4])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from layerlaws import catalogue
 from layerlaws.checking.verdict import Verdict
 from layerlaws.running.journal import Record, read_record
 

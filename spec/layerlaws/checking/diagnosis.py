@@ -54,6 +54,10 @@ LEAST_CALLS = 3
 begins at some size, which shows in few calls, and where a law states a single fact."""
 
 
+OF_A_PROOF = 30
+"""Examples of a law among which are sought those on which a fault breaks it, and a backend may not."""
+
+
 def diagnose(backend: Backend, case: Case, failing: Mapping[str, Any] | None = None) -> str:
     """The known faults that the backend's functions behave like, in words; "" if there are none.
 
@@ -75,6 +79,7 @@ def matching(backend: Backend, case: Case, failing: Mapping[str, Any] | None = N
     ]
     least = min((suspicion.amiss for suspicion in suspicions), default=0)
     faults = [suspicion.fault for suspicion in suspicions if suspicion.amiss == least]
+    faults = [fault for fault in faults if not _is_refuted(backend, fault, case.note)]
     return sorted(faults, key=lambda fault: case not in noticed_by(fault, case.note))
 
 
@@ -248,6 +253,44 @@ def _is_proven(backend: Backend, fault: Fault, note: Note) -> bool:
         if failing and _explanations(backend, fault.operation, proof, failing, [fault]):
             return True
     return False
+
+
+@cache
+def _is_refuted(backend: Backend, fault: Fault, note: Note) -> bool:
+    """Whether the backend holds a law on an example on which the fault breaks it.
+
+    It may where the definition says nothing of a single call, so that no call refutes the fault. Faults that begin at
+    some size, or lose some precision, stand for those that begin, or lose, elsewhere.
+    """
+    if fault.alike is not None or fault.kind in ("size", "precision"):
+        return False
+    names = {format.name for format in backend.formats}
+    return any(
+        example["format"] in names and _holds(backend, proof, example)
+        for proof in noticed_by(fault, note)
+        for example in _broken_on(fault, proof)
+    )
+
+
+@cache
+def _broken_on(fault: Fault, case: Case) -> list[dict[str, Any]]:
+    """Those of a few examples on which the fault breaks a law, with the names of their formats."""
+    backend, found = reference_of(case.operations, fault), []
+    for example in probes.examples_of(case, backend, OF_A_PROOF):
+        try:
+            probes.run(backend, case, example)
+        except Broken:
+            found.append(example)
+        except Exception:  # it shows in another way
+            continue
+    return found
+
+
+def _holds(backend: Backend, case: Case, example: Mapping[str, Any]) -> bool:
+    try:
+        return probes.run(backend, case, example) is not None
+    except Exception:  # it breaks it as well, or in another way
+        return False
 
 
 @cache

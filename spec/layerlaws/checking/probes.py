@@ -73,20 +73,23 @@ def run(backend: Backend, case: Case, failing: Mapping[str, Any]) -> float | Non
     return Trial(backend, case).run_example(backend.format(failing["format"]), Example(inputs), extra)
 
 
-def _of_example(case: Case, format: Format, inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Call]:
-    backend = reference_of(case.operations, dtypes=(format.name,))
-    return of_failure(backend, case, {**inputs, **extra, "format": format.name})
+def examples_of(case: Case, backend: Backend, count: int) -> Iterator[dict[str, Any]]:
+    """Some of the examples of a law, by argument, each in one of the backend's formats, named as `format`."""
+    inputs = examples(inputs_of(case), count, None)
+    extra = {name: examples(draws, count, None) for name, draws in case.law.extra.items()}
+    for i in range(max([len(inputs), *map(len, extra.values())])):
+        format = backend.formats[i % len(backend.formats)]
+        further = {name: draws[i % len(draws)] for name, draws in extra.items()}
+        yield {**cast_to(inputs[i % len(inputs)], format), **further, "format": format.name}
 
 
 @cache
 def _of_law(case: Case, format: Format, count: int) -> list[Call]:
     count = min(count, max(OF_EACH_LAW, case.law.examples or count))
-    inputs = examples(inputs_of(case), count, None)
-    extra = {name: examples(draws, count, None) for name, draws in case.law.extra.items()}
+    backend = reference_of(case.operations, dtypes=(format.name,))
     found: dict[Hashable, Call] = {}
-    for i in range(max([len(inputs), *map(len, extra.values())])):
-        further = {name: draws[i % len(draws)] for name, draws in extra.items()}
-        for call in _of_example(case, format, cast_to(inputs[i % len(inputs)], format), further):
+    for example in examples_of(case, backend, count):
+        for call in of_failure(backend, case, example):
             if not any(map(_holds_nan, call.arguments.values())):  # what is not a number tells no fault from another
                 found.setdefault(key(call), call)
         if len(found) >= max(MOST_CALLS, count):
