@@ -87,11 +87,12 @@ def attention(module: Any = Tutorial, **changed: Any) -> Callable[..., Any]:
 
 
 def verdicts(operation: str, function: Callable[..., Any], dtypes: tuple[str, ...] = ("float32",)) -> dict[str, Any]:
-    """The verdict on every law of one operation alone, by the law's name."""
+    """The verdict on every law of one operation alone, by the law's name; bits that differ are no matter here."""
     backend = Backend(
         "mine", {operation: function}, bridge.from_numpy, bridge.to_numpy, formats_named(dtypes), bridge.gradient
     )
-    cases = [case for case in catalogue().cases if [o.name for o in case.operations] == [operation]]
+    of_one = [case for case in catalogue().cases if [o.name for o in case.operations] == [operation]]
+    cases = [case for case in of_one if case.law.kind != "exact"]
     return {case.law.name: check(backend, case, profile="quick") for case in cases}
 
 
