@@ -54,7 +54,7 @@ LEAST_CALLS = 3
 begins at some size, which shows in few calls, and where a law states a single fact."""
 
 
-OF_A_PROOF = 30
+OF_A_PROOF = 60
 """Examples of a law among which are sought those on which a fault breaks it, and a backend may not."""
 
 
@@ -257,18 +257,17 @@ def _is_proven(backend: Backend, fault: Fault, note: Note) -> bool:
 
 @cache
 def _is_refuted(backend: Backend, fault: Fault, note: Note) -> bool:
-    """Whether the backend holds a law on an example on which the fault breaks it.
+    """Whether the backend holds a law on several examples on which the fault breaks it; on one it may by coincidence.
 
-    It may where the definition says nothing of a single call, so that no call refutes the fault. Faults that begin at
+    It does where the definition says nothing of a single call, so that no call refutes the fault. Faults that begin at
     some size, or lose some precision, stand for those that begin, or lose, elsewhere.
     """
     if fault.alike is not None or fault.kind in ("size", "precision"):
         return False
     names = {format.name for format in backend.formats}
     return any(
-        example["format"] in names and _holds(backend, proof, example)
+        sum(example["format"] in names and _holds(backend, proof, example) for example in _broken_on(fault, proof)) > 1
         for proof in noticed_by(fault, note)
-        for example in _broken_on(fault, proof)
     )
 
 
