@@ -16,6 +16,7 @@ from layerlaws.numerics.formats import format_of, formats_named, is_float
 from layerlaws.numerics.reverse_mode import vjp
 from layerlaws.numerics.rounding import quietly
 from layerlaws.numerics.tape import Variable
+from layerlaws.support.errors import Undecidable, Unsupported
 
 
 def reference(
@@ -32,9 +33,9 @@ def reference_of(
     operations: Iterable[Operation], fault: Fault | None = None, dtypes: tuple[str, ...] = ("float32", "float64")
 ) -> Backend:
     """`reference` for these operations only."""
-    functions = {operation.name: plain(operation.definition) for operation in operations}
+    functions = {operation.name: _declining(plain(operation.definition)) for operation in operations}
     if fault is not None:
-        functions[fault.operation.name] = plain(fault.function)
+        functions[fault.operation.name] = _declining(plain(fault.function))
     name = "definitions" if fault is None else f"fault {fault.name}"
     return Backend(name, functions, lambda x: x, lambda x: x, formats_named(dtypes), gradient)
 
@@ -47,6 +48,18 @@ def gradient(function: Callable[..., Any], arguments: Mapping[str, Any], cotange
         name: _cast(x, arguments[name][0].dtype if isinstance(x, tuple) else arguments[name].dtype)
         for name, x in found.items()
     }
+
+
+def _declining(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which does not offer what a definition does not decide: such an input shows nothing."""
+
+    def declining(**arguments: Any) -> Any:
+        try:
+            return function(**arguments)
+        except Undecidable as reason:
+            raise Unsupported(f"the definition does not decide: {reason}") from reason
+
+    return declining
 
 
 def plain(definition: Callable[..., Any]) -> Callable[..., Any]:
