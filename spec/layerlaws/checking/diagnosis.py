@@ -79,7 +79,8 @@ def matching(backend: Backend, case: Case, failing: Mapping[str, Any] | None = N
     ]
     least = min((suspicion.amiss for suspicion in suspicions), default=0)
     faults = [suspicion.fault for suspicion in suspicions if suspicion.amiss == least]
-    faults = [fault for fault in faults if not _is_refuted(backend, fault, case.note)]
+    if len(faults) > 1:  # it takes many examples
+        faults = [fault for fault in faults if not _is_refuted(backend, fault, case.note)]
     return sorted(faults, key=lambda fault: case not in noticed_by(fault, case.note))
 
 
@@ -241,7 +242,7 @@ def _breaks(fault: Fault, case: Case, failing: Mapping[str, Any]) -> bool:
         return True
     try:
         return probes.run(reference_of(case.operations, fault, (failing["format"],)), case, failing) is None
-    except (Broken, Raised, ValueError, LookupError):
+    except (Broken, Raised, Unoffered, ValueError, LookupError):
         return True
 
 

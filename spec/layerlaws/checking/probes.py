@@ -18,7 +18,7 @@ from layerlaws.checking.examples import examples
 from layerlaws.checking.reference import reference_of
 from layerlaws.checking.trial import Trial, inputs_of
 from layerlaws.language.backend import Backend
-from layerlaws.language.implementation import Example, Raised, cast_to
+from layerlaws.language.implementation import Example, Raised, Unoffered, cast_to
 from layerlaws.language.note import Case, Note
 from layerlaws.language.operations import Operation
 from layerlaws.numerics.formats import Format, is_float
@@ -61,7 +61,7 @@ def of_law(case: Case, operation: Operation, format: Format, count: int = OF_THE
 def of_failure(backend: Backend, case: Case, failing: Mapping[str, Any]) -> list[Call]:
     """The calls that a law makes of a backend on the example that broke it, up to the one that did."""
     calls: list[Call] = []
-    with contextlib.suppress(Broken, Raised, ValueError, LookupError):  # only the calls matter, not the verdict
+    with contextlib.suppress(Broken, Raised, Unoffered, ValueError, LookupError):  # only the calls matter
         run(recording(backend, calls), case, failing)
     return calls
 
