@@ -97,6 +97,7 @@ def _nan_by_the_law(trial: Trial, broken: Broken) -> str:
 
 def _is_given(side: Any) -> bool:
     """Whether a side of a claim is an argument or a constant: a result compared with it is right or wrong by itself."""
+    # What is given carries no error, which is then the number 0 and no array.
     return not isinstance(side, Bounded) or type(side.absolute) is float
 
 
